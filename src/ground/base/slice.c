@@ -1,0 +1,184 @@
+#include "ground/base/slice.h"
+
+#include "ground/base/mem.h"
+#include "ground/base/text.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+bool slice_caseeq(struct slice a, struct slice b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (text_lower(a.p[i]) != text_lower(b.p[i]))
+            return false;
+    return true;
+}
+
+bool slice_starts(struct slice s, struct slice prefix)
+{
+    return s.n >= prefix.n && slice_eq(slice_head(s, prefix.n), prefix);
+}
+
+bool slice_casestarts(struct slice s, struct slice prefix)
+{
+    return s.n >= prefix.n && slice_caseeq(slice_head(s, prefix.n), prefix);
+}
+
+bool slice_ends(struct slice s, struct slice suffix)
+{
+    return s.n >= suffix.n && slice_eq(slice_from(s, s.n - suffix.n), suffix);
+}
+
+int slice_cmp(struct slice a, struct slice b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int r = n ? memcmp(a.p, b.p, n) : 0;
+    return r ? r : (a.n > b.n) - (a.n < b.n);
+}
+
+size_t slice_find(struct slice s, char c)
+{
+    const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
+    return hit ? (size_t)(hit - s.p) : SIZE_MAX;
+}
+
+size_t slice_search(struct slice s, struct slice what)
+{
+    if (what.n == 0)
+        return 0;
+    const char *hit = s.n ? memmem(s.p, s.n, what.p, what.n) : NULL;
+    return hit ? (size_t)(hit - s.p) : SIZE_MAX;
+}
+
+struct slice slice_from(struct slice s, size_t i)
+{
+    if (i > s.n)
+        i = s.n;
+    return (struct slice){s.p ? s.p + i : NULL, s.n - i};
+}
+
+struct slice slice_head(struct slice s, size_t i)
+{
+    return (struct slice){s.p, i < s.n ? i : s.n};
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct slice slice_trim(struct slice s)
+{
+    while (s.n && is_space(s.p[0]))
+        s = slice_from(s, 1);
+    while (s.n && is_space(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool slice_cut(struct slice s, char c, struct slice *ret_head, struct slice *ret_tail)
+{
+    size_t i = slice_find(s, c);
+    if (i == SIZE_MAX)
+        return false;
+    *ret_head = slice_head(s, i);
+    *ret_tail = slice_from(s, i + 1);
+    return true;
+}
+
+int slice_u64(struct slice s, uint64_t max, uint64_t *ret)
+{
+    uint64_t v = 0;
+    if (s.n == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return -EINVAL;
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
+            return -ERANGE;
+    }
+    if (v > max)
+        return -ERANGE;
+    *ret = v;
+    return 0;
+}
+
+bool slice_within_domain(struct slice name, struct slice domain)
+{
+    if (domain.n == 0 || name.n < domain.n)
+        return false;
+    if (!slice_caseeq(slice_from(name, name.n - domain.n), domain))
+        return false;
+    return name.n == domain.n || name.p[name.n - domain.n - 1] == '.';
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein 2012). */
+#define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1], v[1] = ROTL(v[1], 13), v[1] ^= v[0], v[0] = ROTL(v[0], 32);
+    v[2] += v[3], v[3] = ROTL(v[3], 16), v[3] ^= v[2];
+    v[0] += v[3], v[3] = ROTL(v[3], 21), v[3] ^= v[0];
+    v[2] += v[1], v[1] = ROTL(v[1], 17), v[1] ^= v[2], v[2] = ROTL(v[2], 32);
+}
+
+static uint64_t hash_key[2];
+
+/* Before main, so that no thread ever sees half a key. */
+__attribute__((constructor)) static void hash_key_init(void)
+{
+    if (getrandom(hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key)) {
+        fprintf(stderr, "no randomness from the kernel\n");
+        abort();
+    }
+}
+
+static uint64_t hash_bytes(struct slice s, bool lower)
+{
+    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
+                     hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
+    size_t i = 0;
+    for (;;) {
+        uint64_t m = 0;
+        size_t k = s.n - i < 8 ? s.n - i : 8;
+        for (size_t j = 0; j < k; j++)
+            m |= (uint64_t)(unsigned char)(lower ? text_lower(s.p[i + j]) : s.p[i + j]) << (8 * j);
+        if (k < 8)
+            m |= (uint64_t)s.n << 56;
+        v[3] ^= m;
+        sip_round(v);
+        v[0] ^= m;
+        i += k;
+        if (k < 8)
+            break;
+    }
+    v[2] ^= 0xff;
+    for (int r = 0; r < 3; r++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t slice_hash(struct slice s)
+{
+    return hash_bytes(s, false);
+}
+
+uint64_t slice_casehash(struct slice s)
+{
+    return hash_bytes(s, true);
+}
+
+char *slice_dup(struct slice s)
+{
+    char *p = mem_alloc(s.n + 1);
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    return p;
+}
