@@ -34,7 +34,7 @@ LIB_C := $(filter-out $(TEST_C) $(FUZZ_C) $(CMD_C),$(ALL_C))
 LIB_O := $(LIB_C:%.c=$(O)/%.o)
 PROGRAMS := $(sort $(foreach f,$(CMD_C),$(word 3,$(subst /, ,$(f)))))
 UNIT := $(TEST_C:%.c=$(O)/%)
-FUZZ := $(FUZZ_C:src/%.c=build/fuzz/%)
+FUZZ := $(FUZZ_C:src/%.c=build/fuzz/run/%)
 
 all: $(PROGRAMS:%=$(O)/%)
 
@@ -74,24 +74,25 @@ $(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
 
 # --- tests ----------------------------------------------------------------------------------------------------
 unit: $(UNIT)
-	prove -j2 -Q --exec '' $(UNIT)
+	@prove -j2 -Q --exec '' $(UNIT)
 
 san:
 	$(MAKE) --no-print-directory unit BUILD=asan
 	$(MAKE) --no-print-directory unit BUILD=tsan
 
-build/fuzz/%: src/%.c $(LIB_C)
+# Fuzz targets are linked from a library of their own, instrumented by clang.
+ifeq ($(BUILD),fuzz)
+CC := clang
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+build/fuzz/run/%: build/fuzz/src/%.o build/fuzz/libentente.a
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option \
-	  -o $@ $(filter %.c,$^) $(LIBS)
+	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
+endif
 
 .PHONY: all help unit san fuzz check format layers lint setup demo test soak bench install clean
-# A target's corpus is the folder NAME_corpus beside it, where there is one.
-fuzz: $(FUZZ)
-	@for f in $(FUZZ); do \
-	  corpus=src/$${f#build/fuzz/}; corpus=$${corpus%_fuzz}_corpus; mkdir -p $$f.new; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/ $$f.new $$( [ -d $$corpus ] && echo $$corpus ) \
-	    > $$f.log 2>&1 && echo "fuzz ok: $$f" || { tail -40 $$f.log; echo "fuzz FAILED: $$f"; exit 1; }; done
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=fuzz $(FUZZ)
+	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 # --- check ----------------------------------------------------------------------------------------------------
 SOURCES := $(shell find src bench -name '*.[ch]' 2>/dev/null | sort)
