@@ -1,0 +1,94 @@
+/*
+ * crypto/cert.h - keys, certificates, requests, an authority; signatures; sealing. Wraps OpenSSL.
+ *
+ * Objects are reference-counted and immutable (atomic counts): they may be shared between threads. Text forms
+ * are PEM. Errors: -EBADMSG not parsable, -ENOKEY key and certificate do not belong together, -EKEYREJECTED
+ * signature or trust failed. crypto_error() has OpenSSL's words for the last failure on this thread.
+ */
+#pragma once
+
+#include "ground/base/arena.h"
+#include "ground/base/buf.h"
+
+struct crypto_key;   /* private key */
+struct crypto_cert;  /* a certificate, with its chain where one was read */
+struct crypto_trust; /* set of trusted roots */
+
+const char *crypto_error(void);
+
+/* --- keys --- */
+struct crypto_key *crypto_key_new(void); /* ECDSA P-256 */
+int crypto_key_parse(struct slice pem, struct crypto_key **ret);
+void crypto_key_write(const struct crypto_key *k, struct buf *out); /* PKCS#8 PEM: secret */
+struct crypto_key *crypto_key_ref(struct crypto_key *k);
+void crypto_key_unref(struct crypto_key *k); /* NULL is fine */
+/* ECDSA or RSA signature with SHA-256 over text; DER. */
+int crypto_sign(struct crypto_key *k, struct slice text, struct buf *out);
+
+/* --- certificates --- */
+/* First certificate is the leaf, the rest (up to CRYPTO_MAX_CHAIN) its chain. */
+enum { CRYPTO_MAX_CHAIN = 8, CRYPTO_MAX_NAMES = 256 };
+int crypto_cert_parse(struct slice pem, struct crypto_cert **ret);
+void crypto_cert_write(const struct crypto_cert *c, struct buf *out); /* leaf and chain */
+struct crypto_cert *crypto_cert_ref(const struct crypto_cert *c);
+void crypto_cert_unref(const struct crypto_cert *c);
+int crypto_cert_matches(const struct crypto_cert *c, const struct crypto_key *k); /* 0 or -ENOKEY */
+int crypto_cert_verify_signature(const struct crypto_cert *c, struct slice text, struct slice signature);
+/* Names as the certificate has them; slices live as long as the certificate. */
+struct crypto_names {
+    struct slice common_name; /* the last CN of the subject, or empty */
+    const struct slice *dns;  /* subjectAltName dNSName */
+    size_t n_dns;
+    const struct slice *uri; /* subjectAltName uniformResourceIdentifier */
+    size_t n_uri;
+    bool has_san;
+};
+const struct crypto_names *crypto_cert_names(const struct crypto_cert *c);
+int64_t crypto_cert_not_before(const struct crypto_cert *c); /* ms since 1970 */
+int64_t crypto_cert_not_after(const struct crypto_cert *c);
+/* Extended key usage: bits; 0 bits and has=false when the extension is absent. */
+enum { CRYPTO_EKU_SERVER = 1, CRYPTO_EKU_CLIENT = 2, CRYPTO_EKU_ANY = 4 };
+unsigned crypto_cert_eku(const struct crypto_cert *c, bool *ret_has);
+/* "sip.contoso.example (serial 1a2b, issuer CN)" for logs, serial in the usual byte order. */
+struct slice crypto_cert_describe(const struct crypto_cert *c, struct arena *a);
+/* SHA-256 of the DER form: identity of a certificate. */
+void crypto_cert_fingerprint(const struct crypto_cert *c, unsigned char out[32]);
+/* Does the certificate name this host: dNSName, or the CN when there is no subjectAltName at all; no
+ * wildcards. */
+bool crypto_cert_names_host(const struct crypto_cert *c, struct slice host);
+
+/* --- trust --- */
+struct crypto_trust *crypto_trust_new(void);
+int crypto_trust_add(struct crypto_trust *t, struct slice pem); /* one or more certificates */
+struct crypto_trust *crypto_trust_ref(struct crypto_trust *t);
+void crypto_trust_unref(struct crypto_trust *t);
+/* Chain, dates and basic constraints; any purpose. 0 or -EKEYREJECTED with crypto_error() set. */
+int crypto_trust_verify(const struct crypto_trust *t, const struct crypto_cert *c);
+
+/* --- authority --- */
+/* A self-signed CA for `years`; valid from an hour ago, so that clocks may be apart. */
+int crypto_ca_new(struct slice common_name, unsigned years, struct crypto_key **ret_key,
+                  struct crypto_cert **ret);
+struct crypto_request_names {
+    struct slice common_name;
+    const struct slice *dns;
+    size_t n_dns;
+    const struct slice *uri;
+    size_t n_uri;
+};
+/* A PKCS#10 request, PEM. */
+int crypto_request_new(struct crypto_key *k, const struct crypto_request_names *names, struct buf *out);
+/* Issues for the request's key; names are the caller's decision, never the request's. EKU client and server.
+ * The request's self-signature is checked. The result carries the CA as chain. */
+int crypto_ca_sign(struct crypto_key *ca_key, const struct crypto_cert *ca, struct slice request_pem,
+                   const struct crypto_request_names *names, int64_t not_after_ms, struct crypto_cert **ret);
+
+/* --- sealing: CMS EnvelopedData (RFC 5652) to the public key of a certificate, AES-256 --- */
+int crypto_seal(const struct crypto_cert *to, struct slice secret, struct buf *out); /* DER */
+int crypto_unseal(struct crypto_key *k, const struct crypto_cert *c, struct slice sealed, struct buf *out);
+
+/* --- PKCS#12 --- */
+int crypto_p12_parse(struct slice der, struct slice passphrase, struct crypto_key **ret_key,
+                     struct crypto_cert **ret_cert);
+int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,
+                     struct buf *out);

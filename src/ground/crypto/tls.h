@@ -1,0 +1,61 @@
+/*
+ * crypto/tls.h - TLS 1.2 and 1.3 as a machine: bytes in, bytes out; no sockets. Wraps OpenSSL.
+ *
+ * No renegotiation, no compression, no early data. A context is immutable after tls_ctx_new,
+ * reference-counted (atomic), shared between workers; a tls belongs to one thread. Certificate chains are
+ * verified with "any" purpose: what a certificate may be used for, and its names, are the caller's policy
+ * (crypto_cert_eku).
+ */
+#pragma once
+
+#include "ground/base/buf.h"
+#include "ground/crypto/cert.h"
+
+struct tls_ctx;
+struct tls;
+
+enum tls_peer {
+    TLS_PEER_NONE,     /* no certificate asked for (server), not verified (client: tests only) */
+    TLS_PEER_OPTIONAL, /* asked for; the handshake goes on whatever comes; see tls_peer_verdict */
+    TLS_PEER_REQUIRED, /* the handshake fails without a verified chain */
+};
+struct tls_config {
+    bool server;
+    struct crypto_key *key;         /* referenced, may be NULL for a client without certificate */
+    const struct crypto_cert *cert; /* with chain; referenced */
+    struct crypto_trust *trust;     /* referenced; NULL: nothing is trusted */
+    enum tls_peer peer;
+    bool refuse_server_auth_only; /* a peer certificate whose EKU has serverAuth but not clientAuth fails
+                                     (server side) */
+    bool refuse_client_auth_only; /* the same the other way round (client side) */
+};
+int tls_ctx_new(const struct tls_config *config, struct tls_ctx **ret);
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
+void tls_ctx_unref(struct tls_ctx *ctx);
+/* An SSL_CTX * for libraries that want one (http). */
+void *tls_ctx_native(struct tls_ctx *ctx);
+
+struct tls *tls_new(struct tls_ctx *ctx, struct slice server_name);
+void tls_free(struct tls *t);
+
+enum tls_result { TLS_OK, TLS_MORE, TLS_END, TLS_FAILED };
+/* Feeds bytes from the network; takes all of them. Handshake goes on, plaintext is appended to `plain`, what
+ * must be sent is appended to `net`. TLS_OK: go on; TLS_END: the peer's close_notify came (what was before it
+ * is in plain); TLS_FAILED: tls_error says what; `net` may hold an alert to send. */
+enum tls_result tls_feed(struct tls *t, struct slice in, struct buf *plain, struct buf *net);
+/* Starts a client's handshake (appends the first flight). Harmless for servers. */
+enum tls_result tls_start(struct tls *t, struct buf *net);
+bool tls_is_up(const struct tls *t);
+/* Encrypts all of `plain` into `net`, in records as large as allowed. Only when up. */
+enum tls_result tls_write(struct tls *t, struct slice plain, struct buf *net);
+void tls_close_notify(struct tls *t, struct buf *net); /* once; more calls do nothing */
+
+/* After the handshake: the peer's certificate (leaf and chain as sent), or NULL. Valid while t lives. */
+const struct crypto_cert *tls_peer_cert(struct tls *t);
+enum { CRYPTO_VERIFY_OK = 0 };
+/* 0, or an X509 verify error number (also -1: no certificate given). tls_verdict_text: its words. */
+int tls_peer_verdict(const struct tls *t);
+const char *tls_verdict_text(int verdict);
+/* One sentence: "certificate has expired", "peer sent no certificate", "unknown ca (peer's alert)". */
+const char *tls_error(const struct tls *t);
+const char *tls_version(const struct tls *t); /* "TLSv1.3" */

@@ -1,0 +1,71 @@
+/*
+ * http/http.h - HTTP/1.1 server (libevent) and client (libcurl), over TCP with mutual TLS or a UNIX socket.
+ *
+ * The server lives on one loop. A handler answers at once or later (http_respond from the same loop); a
+ * request whose connection went away in between is still answered with http_respond, which then only frees
+ * it. The client blocks: call it on a helper thread.
+ */
+#pragma once
+
+#include "ground/base/arena.h"
+#include "ground/base/buf.h"
+#include "ground/crypto/tls.h"
+#include "ground/loop/loop.h"
+#include "ground/net/addr.h"
+
+enum { HTTP_MAX_BODY = 64 << 20, HTTP_MAX_HEADERS = 16384 };
+
+struct http_server;
+struct http_request;
+typedef void http_handler(void *arg, struct http_request *rq);
+
+/* Method, path (decoded, without query), body live until http_respond. */
+struct slice http_method(const struct http_request *rq); /* "GET", "POST", "PUT", "DELETE" */
+struct slice http_path(const struct http_request *rq);
+struct slice http_query(const struct http_request *rq, const char *name); /* decoded; NONE when absent */
+struct slice http_body(const struct http_request *rq);
+struct arena *http_arena(struct http_request *rq);
+/* The peer's verified certificate; NULL over a UNIX socket or without one. */
+const struct crypto_cert *http_peer_cert(const struct http_request *rq);
+void http_respond(struct http_request *rq, unsigned status, const char *content_type, struct slice body);
+
+/* 0 or negative errno. tls NULL: plain HTTP (loopback tests only). */
+int http_server_new(struct loop *l, const struct net_addr *addr, struct tls_ctx *tls, http_handler *handler,
+                    void *arg, struct http_server **ret);
+/* A UNIX socket with mode 0660 or as given; an old socket file at path is replaced. */
+int http_server_unix_new(struct loop *l, const char *path, unsigned mode, http_handler *handler, void *arg,
+                         struct http_server **ret);
+const struct net_addr *http_server_addr(const struct http_server *s);
+/* New TLS context for new connections; those that stand go on. */
+void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);
+void http_server_free(struct http_server *s);
+
+struct http_call {
+    const char *method;      /* "POST" */
+    const char *unix_socket; /* path, or NULL */
+    const char *url;         /* https://host:port/path; with unix_socket: http://local/path */
+    struct slice body;
+    const char *content_type;
+    struct net_addr connect_to; /* sa.sa_family != 0: connect there whatever the URL's host resolves to */
+    struct net_addr local;      /* sa.sa_family != 0: bind to it */
+    /* mutual TLS: PEM texts; the peer's certificate must be from `trust_pem` and name the URL's host */
+    const char *cert_pem, *key_pem, *trust_pem;
+    unsigned timeout_ms;         /* whole call; 0: 30,000 */
+    unsigned connect_timeout_ms; /* 0: 5,000 */
+};
+struct http_result {
+    unsigned status; /* 0: no answer */
+    struct buf body; /* caller frees with http_result_fini */
+    enum {
+        HTTP_OK,
+        HTTP_NAME,
+        HTTP_ROUTE,
+        HTTP_TRUST,
+        HTTP_TIMEOUT,
+        HTTP_OTHER
+    } failure; /* why status is 0 */
+    char error[256];
+    int64_t peer_date_ms; /* of the answer's Date header, 0 without: how far clocks are apart */
+};
+void http_call(const struct http_call *call, struct http_result *ret);
+void http_result_fini(struct http_result *r);

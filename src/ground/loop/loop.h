@@ -1,0 +1,69 @@
+/*
+ * loop/loop.h - event loops, one a thread: readiness, timers, mailboxes, work after the turn. Wraps libevent.
+ *
+ * All functions of a loop are called on its own thread, but for loop_post and loop_stop, which any thread may
+ * call. Callbacks never block; what blocks goes to a helper thread (loop/helpers.h). Time is monotonic
+ * milliseconds, read once a turn (loop_now); loop_wall is the real-time clock for dates.
+ */
+#pragma once
+
+#include "ground/base/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct event_base;
+
+struct loop *loop_new(unsigned index); /* index: which worker this is; 0.. */
+void loop_free(struct loop *l);
+unsigned loop_index(const struct loop *l);
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l); /* from any thread; takes effect at the end of the turn */
+/* The loop that runs on the calling thread, or NULL. */
+struct loop *loop_current(void);
+uint64_t loop_now(const struct loop *l);
+int64_t loop_wall(void);                      /* milliseconds since 1970 UTC */
+struct event_base *loop_base(struct loop *l); /* for net and http alone */
+
+/* --- readiness (level-triggered) --- */
+enum { IO_READ = 1, IO_WRITE = 2 };
+struct io;
+struct io *io_new(struct loop *l, int fd, void (*ready)(void *arg, unsigned what), void *arg);
+void io_want(struct io *io, unsigned what); /* IO_READ | IO_WRITE; 0 pauses */
+void io_free(struct io *io);                /* does not close fd; NULL is fine; allowed inside its callback */
+
+/* --- timers: they lie in the object; starting again moves them, stopping twice is harmless --- */
+struct timer {
+    struct loop *loop;
+    void (*fire)(void *arg);
+    void *arg;
+    uint64_t at;
+    size_t heap_slot; /* 0: not running */
+};
+void timer_init(struct timer *t, struct loop *l, void (*fire)(void *arg), void *arg);
+void timer_start(struct timer *t, uint64_t at); /* absolute, loop_now's clock */
+void timer_stop(struct timer *t);               /* also fine on a zeroed timer */
+static inline bool timer_running(const struct timer *t)
+{
+    return t->heap_slot != 0;
+}
+
+/* --- deferred: runs once at the end of this turn, after all events (gathered output, deletions) --- */
+struct deferred {
+    struct list link;
+    void (*run)(void *arg);
+    void *arg;
+};
+void deferred_init(struct deferred *d, void (*run)(void *arg), void *arg);
+void deferred_add(struct loop *l, struct deferred *d); /* already waiting: nothing */
+void deferred_cancel(struct deferred *d);
+
+/* --- mailboxes: an intrusive message to another thread's loop; delivered in order of posting for one sender.
+ * Ownership passes to `deliver`, which runs on the receiving loop. Wake-ups are coalesced. What is in the box
+ * when the loop is freed is delivered then, on the freeing thread. */
+struct mail {
+    struct mail *next;
+    void (*deliver)(struct mail *m, struct loop *to);
+};
+void loop_post(struct loop *to, struct mail *m);

@@ -1,0 +1,33 @@
+/*
+ * net/resolver.h - asynchronous DNS on one loop. Wraps libunbound's event API (cache, TTLs, retries inside).
+ *
+ * The answer is the raw packet, to be parsed by wire/dns. The callback may run before resolver_ask returns
+ * (cache hit). One resolver a worker and revision: forwarders cannot change after the first question.
+ */
+#pragma once
+
+#include "ground/loop/loop.h"
+#include "ground/net/addr.h"
+
+struct resolver;
+struct resolver_query;
+
+enum { RESOLVER_MAX_SERVERS = 8 };
+struct resolver_config {
+    struct net_addr servers[RESOLVER_MAX_SERVERS]; /* forwarders; none: those of /etc/resolv.conf */
+    size_t n_servers;
+    bool validate;            /* DNSSEC */
+    const char *trust_anchor; /* file, or NULL */
+};
+struct resolver *resolver_new(struct loop *l, const struct resolver_config *config);
+void resolver_free(struct resolver *r); /* no callback follows */
+
+enum resolver_status { RESOLVER_ANSWER, RESOLVER_FAILED };
+/* packet: a DNS message (its rcode is in its header), only with RESOLVER_ANSWER; valid during the call. */
+typedef void resolver_done(void *arg, enum resolver_status status, struct slice packet, bool secure);
+/* type: 1 A, 28 AAAA, 33 SRV, 35 NAPTR, 6 SOA. NULL when the answer has been given already. Gives up by
+ * itself after RESOLVER_TIMEOUT_MS (RESOLVER_FAILED). */
+enum { RESOLVER_TIMEOUT_MS = 5000 };
+struct resolver_query *resolver_ask(struct resolver *r, struct slice name, uint16_t type, resolver_done *done,
+                                    void *arg);
+void resolver_cancel(struct resolver_query *q); /* NULL is fine */
