@@ -1,0 +1,47 @@
+/*
+ * sip/value.h - the values of single headers: addresses, Via, parameters, CSeq-like numbers (RFC 3261 section
+ * 20).
+ *
+ * All results are slices of the value that was given. Parsers return 0 or -EINVAL.
+ */
+#pragma once
+
+#include "wire/sip/uri.h"
+
+/* ;name=value;flag — names in any case; a quoted value comes without its quotes, escapes kept. */
+bool sip_param(struct slice params, struct slice name, struct slice *ret_value);
+bool sip_param_next(struct slice *rest, struct slice *ret_name, struct slice *ret_value);
+
+/* name-addr or addr-spec with header parameters: From, To, Contact, Route, Record-Route, P-Asserted-Identity,
+ * … */
+struct sip_addr {
+    struct slice display;  /* without quotes */
+    struct slice uri_text; /* without <> */
+    struct sip_uri uri;
+    struct slice params; /* of the header, without the leading ';' */
+    bool is_star;        /* Contact: * */
+};
+int sip_addr_parse(struct slice value, struct sip_addr *ret);
+
+/* One Via (20.42; rport: RFC 3581; alias: RFC 5923). */
+enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_TRANSPORT_OTHER };
+struct sip_via {
+    struct slice transport_name; /* as written */
+    enum sip_transport transport;
+    struct slice host; /* without brackets */
+    bool host_is_ipv6;
+    uint16_t port; /* 0: none */
+    struct slice params;
+    struct slice branch, received, maddr; /* empty when absent */
+    bool has_rport;
+    uint16_t rport; /* 0: present without value */
+    bool has_alias;
+};
+int sip_via_parse(struct slice value, struct sip_via *ret);
+enum sip_transport sip_transport_parse(struct slice name); /* any case */
+const char *sip_transport_name(enum sip_transport t);      /* "UDP", "TCP", "TLS" */
+
+/* "70", "3600" and the like, up to 2^32-1 (larger saturates, 20.19); parameters behind ';' are allowed. */
+int sip_number_parse(struct slice value, uint32_t *ret);
+/* q=0.7 in thousandths (0..1000); 1000 when malformed or absent. */
+unsigned sip_qvalue(struct slice params);
