@@ -1,0 +1,31 @@
+/*
+ * directory/directory.h - users and what digest authentication needs of them. Kept by the pool's machine in
+ * SQLite, read from memory: lookups take no lock that a writer holds for long and never block on the disk.
+ *
+ * An HA1 of each algorithm is stored at passwd time (RFC 7616 section 4.13); passwords are not kept.
+ */
+#pragma once
+
+#include "ground/loop/helpers.h"
+#include "wire/sip/auth.h"
+
+enum { DIRECTORY_MAX_USERS = 1000000, DIRECTORY_MAX_NAME = 128 };
+
+struct directory;
+/* Opens STATE/users.db (created when missing) and reads it; blocks (at start only). */
+int directory_open(const char *state_folder, struct directory **ret);
+void directory_close(struct directory *d);
+
+struct directory_user {
+    char ha1[SIP_DIGEST_COUNT][SIP_HA1_MAX]; /* "" where there is none */
+};
+/* aor: user@domain, case of the domain ignored. From any thread. */
+bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret);
+size_t directory_count(struct directory *d);
+/* Blocking, on a helper thread; the change is on disk and seen by all threads when it returns. realm: the
+ * domain of the aor. -EEXIST, -ENOENT, -EINVAL (name), -ENOSPC, -EIO. */
+int directory_add(struct directory *d, struct slice aor, struct slice password);
+int directory_passwd(struct directory *d, struct slice aor, struct slice password);
+int directory_remove(struct directory *d, struct slice aor);
+int directory_list(struct directory *d, struct arena *a, struct slice **ret_aors,
+                   size_t *ret_n); /* sorted; any thread */

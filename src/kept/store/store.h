@@ -1,0 +1,48 @@
+/*
+ * store/store.h - what central management keeps: revisions, the draft, secrets, machines, transitions. An
+ * interface; SQLite is the default. Blocks: call on a helper thread (all calls of one store on the same
+ * single-threaded pool).
+ */
+#pragma once
+
+#include "kept/store/db.h"
+#include "kept/topology/revision.h"
+
+struct store;
+int store_open(const char *state_folder, struct store **ret); /* STATE/central.db */
+void store_close(struct store *s);
+const char *store_error(const struct store *s);
+
+/* --- revisions: append only --- */
+/* -EEXIST when that number is there, -ESTALE when it is not the newest plus one. */
+int store_revision_add(struct store *s, const struct revision *r);
+/* number 0: the newest. -ENOENT. The text as revision_write made it. */
+int store_revision_text(struct store *s, uint64_t number, struct buf *out);
+int store_revision_newest(struct store *s, uint64_t *ret_number); /* 0 when none */
+struct store_revision_info {
+    uint64_t number;
+    int64_t time_ms;
+    struct slice author, comment, hash;
+};
+int store_revision_list(struct store *s, struct arena *a, struct store_revision_info **ret, size_t *ret_n);
+
+/* --- the draft: apart from what is published; changes are refused when somebody changed it in between --- */
+/* version 0: there is no draft (the published one is the start). */
+int store_draft_get(struct store *s, struct buf *out_text, uint64_t *ret_version,
+                    uint64_t *ret_base_revision);
+/* -ESTALE when the draft is no longer at expected_version. */
+int store_draft_put(struct store *s, struct slice text, uint64_t expected_version, uint64_t base_revision,
+                    struct slice author, uint64_t *ret_version);
+int store_draft_drop(struct store *s);
+
+/* --- named blobs: secrets (0600 file, never logged), certificates of machines, plans and their progress ---
+ */
+/* kind: "secret", "machine", "transition", …; put replaces, value NONE removes. */
+int store_blob_put(struct store *s, const char *kind, struct slice name, struct slice value);
+int store_blob_get(struct store *s, const char *kind, struct slice name, struct buf *out); /* -ENOENT */
+int store_blob_list(struct store *s, const char *kind, struct arena *a, struct slice **ret_names,
+                    size_t *ret_n);
+/* Several puts as one. */
+int store_begin(struct store *s);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);

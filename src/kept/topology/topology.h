@@ -1,0 +1,231 @@
+/*
+ * topology/topology.h - the topology: the only configuration there is, as a typed, immutable model.
+ *
+ * One descriptor table (descriptor.h) describes every kind of object; parser, printer, defaults, schema,
+ * `set` paths and the reference all come from it. People read and write YAML; what is stored, hashed and
+ * signed is canonical JSON with all defaults left out. A topology is reference-counted and never changes
+ * after parsing: threads share it. Lists of objects are keyed by their identity property (fqdn, name or
+ * domain, compared without case; stored in lower case).
+ *
+ * A document:
+ *
+ *     schema: 1
+ *     deployment:
+ *       name: contoso
+ *       default_domain: contoso.example
+ *     central:
+ *       machine: cms.contoso.example
+ *       internal_address: 127.10.1.5
+ *     sites:
+ *     - name: hq
+ *       federation_route: edge-old.contoso.example
+ *     edge_pools:
+ *     - fqdn: edge-old.contoso.example
+ *       site: hq
+ *       federation: true
+ *       external_fqdn: sip.contoso.example
+ *       next_hop: fe.contoso.example
+ *       machines:
+ *       - fqdn: edge-old1.contoso.example
+ *         internal_address: 127.10.1.20
+ *         external_address: 127.10.2.20
+ *     front_end_pools:
+ *     - fqdn: fe.contoso.example
+ *       site: hq
+ *       media_edge: edge-old.contoso.example
+ *       machines:
+ *       - fqdn: fe1.contoso.example
+ *         internal_address: 127.10.1.10
+ *     partners:
+ *     - domain: fabrikam.example
+ *       policy: allowed
+ */
+#pragma once
+
+#include "ground/base/arena.h"
+#include "ground/net/addr.h"
+#include "wire/json/json.h"
+
+enum { TOPOLOGY_SCHEMA = 1 };
+
+enum topology_service { TOPOLOGY_ENABLED, TOPOLOGY_DRAINING, TOPOLOGY_DISABLED };
+enum topology_policy { TOPOLOGY_ALLOWED, TOPOLOGY_BLOCKED };
+enum topology_transport { TOPOLOGY_TLS, TOPOLOGY_TCP, TOPOLOGY_UDP };
+enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
+
+/* A list of names. */
+struct topology_names {
+    const struct slice *items;
+    size_t n;
+};
+
+struct topology_deployment {
+    struct slice name;
+    struct slice default_domain;
+    struct topology_names additional_domains;
+    struct topology_names dns_servers; /* "ADDR:PORT"; none: those of the machine */
+    bool dnssec;                       /* validate answers; rule (c) outside the domain needs it */
+    struct slice dnssec_anchor;        /* file of trust anchors */
+    bool partner_discovery;            /* admit domains that are in no list, when proven */
+    bool accept_server_auth_only;      /* partners' certificates without clientAuth (default true) */
+    bool discovered_srv_names;         /* identity rule (c) for discovered partners (default false) */
+    int64_t dialog_key_days;           /* how long an old Record-Route key stays valid (7) */
+    int64_t connections_per_partner;   /* 4 */
+    int64_t attempt_ms;                /* one target's time to answer before the next is tried (4000) */
+    int64_t attempts_max;              /* targets tried for one request (4) */
+    int64_t connect_ms;                /* TCP and TLS set-up of one target (3000) */
+    int64_t timer_c_s;                 /* 180 */
+    int64_t drain_linger_s;            /* reading on after close_notify (10) */
+    int64_t idle_close_s;              /* an idle connection of a draining service is closed after (3) */
+};
+struct topology_central {
+    struct slice machine;          /* FQDN: one of a pool's, or of its own */
+    struct slice internal_address; /* when it is of its own */
+    int64_t replica_port;
+};
+struct topology_site {
+    struct slice name;
+    struct slice federation_route; /* an Edge pool; empty: SIP federation off */
+};
+struct topology_machine {
+    struct slice fqdn;
+    struct slice internal_address; /* address literal */
+    struct slice external_address; /* Edge machines */
+};
+struct topology_edge_pool {
+    struct slice fqdn; /* of the internal interface */
+    struct slice site;
+    struct slice version; /* "entente", "2010", "2013", … */
+    bool managed;         /* its machines run entented (default true) */
+    bool federation;
+    int64_t federation_port; /* 5061 */
+    struct slice external_fqdn;
+    int64_t internal_port;        /* 5061 */
+    int64_t replica_port;         /* 4443 */
+    struct slice next_hop;        /* a Front End pool or a foreign pool */
+    struct topology_names adopts; /* Edge pools whose names this pool answers for */
+    enum topology_service access_edge;
+    struct topology_machine *machines;
+    size_t n_machines;
+};
+struct topology_front_end_pool {
+    struct slice fqdn;
+    struct slice site;
+    struct slice version;
+    bool managed;
+    struct slice media_edge;                 /* Edge pool of the media association */
+    int64_t sip_port;                        /* TLS, machines and clients (5061) */
+    int64_t client_tcp_port;                 /* 0: off */
+    int64_t client_udp_port;                 /* 0: off */
+    int64_t replica_port;                    /* 4443 */
+    struct topology_names digest_algorithms; /* SHA-256, MD5: in the order of the challenges */
+    enum topology_challenge challenge; /* connection: a TLS or TCP connection that registered needs no more */
+    int64_t min_expires, max_expires, default_expires; /* 60, 7200, 3600 */
+    int64_t max_contacts;                              /* of one user (10) */
+    struct topology_machine *machines;
+    size_t n_machines;
+};
+struct topology_foreign_pool {
+    struct slice fqdn;
+    struct slice site;
+    enum topology_transport transport;
+    int64_t port; /* 5061 tls, 5060 otherwise */
+    struct topology_machine *machines;
+    size_t n_machines;
+};
+struct topology_partner {
+    struct slice domain;
+    enum topology_policy policy;
+    struct slice edge_fqdn; /* pinned Access Edge, or empty: found by DNS */
+    struct slice provider;  /* hosting provider's name, or empty */
+    bool srv_names;         /* identity rule (c) (default true) */
+    struct slice comment;
+};
+struct topology_provider {
+    struct slice name;
+    struct slice edge_fqdn;
+    bool enabled;
+};
+
+struct topology {
+    struct arena arena; /* everything below */
+    _Atomic unsigned refs;
+    struct topology_deployment deployment;
+    struct topology_central central;
+    struct topology_site *sites;
+    size_t n_sites;
+    struct topology_edge_pool *edge_pools;
+    size_t n_edge_pools;
+    struct topology_front_end_pool *front_end_pools;
+    size_t n_front_end_pools;
+    struct topology_foreign_pool *foreign_pools;
+    size_t n_foreign_pools;
+    struct topology_partner *partners;
+    size_t n_partners;
+    struct topology_provider *providers;
+    size_t n_providers;
+};
+
+/* --- findings --- */
+enum finding_severity { FINDING_WARNING, FINDING_ERROR };
+struct finding {
+    const char *id; /* "route-without-federation" */
+    enum finding_severity severity;
+    struct slice path; /* "sites/hq/federation_route" */
+    struct slice text; /* one sentence */
+    struct slice remedy;
+    unsigned line; /* of the YAML document; 0 unknown */
+};
+enum { FINDINGS_MAX = 1000 };
+struct findings {
+    struct arena arena;
+    struct finding *items;
+    size_t n, errors, warnings;
+};
+void findings_fini(struct findings *f);
+__attribute__((format(printf, 6, 7))) void findings_add(struct findings *f, const char *id,
+                                                        enum finding_severity severity, struct slice path,
+                                                        const char *remedy, const char *fmt, ...);
+struct json_value *findings_to_json(const struct findings *f, struct arena *a);
+
+/* --- life --- */
+/* From YAML or JSON text, or from a tree. 0, or -EBADMSG with findings: syntax, unknown or misplaced
+ * properties (with the nearest known name), wrong types, values out of range, double identities. Findings do
+ * not include checks. */
+int topology_parse(struct slice text, struct topology **ret, struct findings *findings);
+int topology_from_json(const struct json_value *doc, struct topology **ret, struct findings *findings);
+struct topology *topology_ref(struct topology *t);
+void topology_unref(struct topology *t);                                        /* NULL is fine */
+struct json_value *topology_to_json(const struct topology *t, struct arena *a); /* defaults left out */
+void topology_write_canonical(const struct topology *t, struct buf *out);
+void topology_write_yaml(const struct topology *t, struct buf *out);
+
+/* --- looking --- */
+const struct topology_site *topology_site_find(const struct topology *t, struct slice name);
+const struct topology_edge_pool *topology_edge_pool_find(const struct topology *t, struct slice fqdn);
+const struct topology_front_end_pool *topology_front_end_pool_find(const struct topology *t,
+                                                                   struct slice fqdn);
+const struct topology_foreign_pool *topology_foreign_pool_find(const struct topology *t, struct slice fqdn);
+const struct topology_partner *topology_partner_find(const struct topology *t, struct slice domain);
+const struct topology_provider *topology_provider_find(const struct topology *t, struct slice name);
+bool topology_is_own_domain(const struct topology *t, struct slice domain);
+
+/* What a machine is. Exactly one of the pools is set, or none for central management on a machine of its own.
+ */
+struct topology_role {
+    const struct topology_machine *machine; /* NULL for central on its own */
+    const struct topology_edge_pool *edge;
+    const struct topology_front_end_pool *front_end;
+    const struct topology_foreign_pool *foreign;
+    bool central;
+    struct slice internal_address;
+    int64_t replica_port;
+    bool managed;
+};
+bool topology_role_find(const struct topology *t, struct slice machine_fqdn, struct topology_role *ret);
+/* Walks all managed machines (central's too): *cursor = 0 at first. */
+bool topology_managed_next(const struct topology *t, size_t *cursor, struct slice *ret_fqdn);
+/* The names that the internal certificate of a machine must carry: machine, pool, names adopted; for Front
+ * Ends also the SIP domains, which clients check. */
+void topology_certificate_names(const struct topology *t, struct slice machine_fqdn, struct arena *a,
+                                struct slice **ret_names, size_t *ret_n);
