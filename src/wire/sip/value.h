@@ -21,6 +21,7 @@ struct sip_addr {
     struct slice params; /* of the header, without the leading ';' */
     bool is_star;        /* Contact: * */
 };
+/* Without <> what follows the first ';' belongs to the header (20.10); a '?' there is malformed. */
 int sip_addr_parse(struct slice value, struct sip_addr *ret);
 
 /* One Via (20.42; rport: RFC 3581; alias: RFC 5923). */
@@ -32,14 +33,14 @@ struct sip_via {
     bool host_is_ipv6;
     uint16_t port; /* 0: none */
     struct slice params;
-    struct slice branch, received, maddr; /* empty when absent */
+    struct slice branch, received, maddr; /* empty when absent; addresses without brackets (RFC 5118 4.5) */
     bool has_rport;
     uint16_t rport; /* 0: present without value */
     bool has_alias;
 };
 int sip_via_parse(struct slice value, struct sip_via *ret);
 enum sip_transport sip_transport_parse(struct slice name); /* any case */
-const char *sip_transport_name(enum sip_transport t);      /* "UDP", "TCP", "TLS" */
+const char *sip_transport_name(enum sip_transport t);      /* "UDP", "TCP", "TLS"; "" for OTHER */
 
 /* "70", "3600" and the like, up to 2^32-1 (larger saturates, 20.19); parameters behind ';' are allowed. */
 int sip_number_parse(struct slice value, uint32_t *ret);

@@ -1,0 +1,292 @@
+#include "wire/sip/value.h"
+
+#include <errno.h>
+
+#include "ground/base/text.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Index behind the quoted string that begins at i, SIZE_MAX when it does not end. */
+static size_t quoted_end(struct slice s, size_t i)
+{
+    for (i++; i < s.n; i++) {
+        if (s.p[i] == '\\')
+            i++;
+        else if (s.p[i] == '"')
+            return i + 1;
+    }
+    return SIZE_MAX;
+}
+
+/* Index of the first c outside quoted strings; s.n when there is none. */
+static size_t find_unquoted(struct slice s, char c)
+{
+    for (size_t i = 0; i < s.n;) {
+        if (s.p[i] == c)
+            return i;
+        i = s.p[i] == '"' ? quoted_end(s, i) : i + 1;
+    }
+    return s.n;
+}
+
+/* --- parameters --- */
+
+bool sip_param_next(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
+{
+    while (rest->n > 0) {
+        size_t end = find_unquoted(*rest, ';');
+        struct slice item = slice_trim(slice_head(*rest, end)), name = item, value = SLICE_NONE;
+        *rest = slice_from(*rest, end + 1);
+        if (item.n == 0)
+            continue; /* ";;" is harmless */
+        if (slice_cut(item, '=', &name, &value)) {
+            name = slice_trim(name);
+            value = slice_trim(value);
+        }
+        if (value.n > 1 && value.p[0] == '"' && quoted_end(value, 0) == value.n)
+            value = slice_head(slice_from(value, 1), value.n - 2);
+        *ret_name = name;
+        *ret_value = value;
+        return true;
+    }
+    return false;
+}
+
+bool sip_param(struct slice params, struct slice name, struct slice *ret_value)
+{
+    struct slice n, v;
+    while (sip_param_next(&params, &n, &v)) {
+        if (slice_caseeq(n, name)) {
+            *ret_value = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * What follows an address or a sent-by: nothing, or ';' and parameters. Quotes must close. An '@' outside of
+ * them is no parameter but the tail of a URI that needed <> ("sip:a;b@c"): whom it names would be a guess.
+ */
+static int parse_tail(struct slice tail, struct slice *ret_params)
+{
+    tail = slice_trim(tail);
+    if (tail.n > 0 && tail.p[0] != ';')
+        return -EINVAL;
+    tail = slice_trim(slice_from(tail, 1));
+    for (size_t i = 0; i < tail.n;) {
+        if (tail.p[i] == '@')
+            return -EINVAL;
+        i = tail.p[i] == '"' ? quoted_end(tail, i) : i + 1;
+        if (i == SIZE_MAX)
+            return -EINVAL;
+    }
+    *ret_params = tail;
+    return 0;
+}
+
+/* --- addresses --- */
+
+/* display-name without quotes: tokens and spaces (25.1); bytes of UTF-8 pass, many peers send them. */
+static bool is_display(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool alnum = (text_lower((char)c) >= 'a' && text_lower((char)c) <= 'z') || (c >= '0' && c <= '9');
+        if (!alnum && c < 0x80 && !(c != 0 && strchr("-.!%*_+`'~ \t", c)))
+            return false;
+    }
+    return true;
+}
+
+/* The display name in front of '<'; `rest` begins at '<' afterwards. */
+static int parse_display(struct slice *rest, struct slice *ret)
+{
+    size_t end;
+    if (rest->n > 0 && rest->p[0] == '"') {
+        end = quoted_end(*rest, 0);
+        if (end == SIZE_MAX)
+            return -EINVAL;
+        *ret = slice_head(slice_from(*rest, 1), end - 2);
+        *rest = slice_trim(slice_from(*rest, end));
+        return rest->n > 0 && rest->p[0] == '<' ? 0 : -EINVAL;
+    }
+    end = slice_find(*rest, '<');
+    *ret = slice_trim(slice_head(*rest, end));
+    *rest = slice_from(*rest, end);
+    return is_display(*ret) ? 0 : -EINVAL;
+}
+
+static int parse_name_addr(struct slice s, struct sip_addr *addr)
+{
+    struct slice tail;
+    if (parse_display(&s, &addr->display) < 0)
+        return -EINVAL;
+    if (!slice_cut(slice_from(s, 1), '>', &addr->uri_text, &tail))
+        return -EINVAL;
+    addr->uri_text = slice_trim(addr->uri_text);
+    return parse_tail(tail, &addr->params);
+}
+
+static int parse_addr_spec(struct slice s, struct sip_addr *addr)
+{
+    size_t end = find_unquoted(s, ';');
+    addr->uri_text = slice_trim(slice_head(s, end));
+    if (slice_find(addr->uri_text, '?') != SIZE_MAX)
+        return -EINVAL;
+    return parse_tail(slice_from(s, end), &addr->params);
+}
+
+int sip_addr_parse(struct slice value, struct sip_addr *ret)
+{
+    struct slice s = slice_trim(value);
+    struct sip_addr addr = {.is_star = slice_eq(s, SLICE("*"))};
+    size_t open = slice_find(s, '<'), quote = slice_find(s, '"'), param = slice_find(s, ';');
+    int r = 0;
+    if (!addr.is_star) {
+        /* a '<' behind the first ';' stands in a parameter, unless the name in front of it is quoted */
+        bool is_name_addr = (s.n > 0 && quote == 0) || (open != SIZE_MAX && open < param);
+        r = is_name_addr ? parse_name_addr(s, &addr) : parse_addr_spec(s, &addr);
+        if (r == 0)
+            r = sip_uri_parse(addr.uri_text, &addr.uri);
+    }
+    if (r == 0)
+        *ret = addr;
+    return r;
+}
+
+/* --- Via --- */
+
+static const struct {
+    enum sip_transport transport;
+    const char *name;
+} transports[] = {
+    {SIP_UDP, "UDP"},
+    {SIP_TCP, "TCP"},
+    {SIP_TLS, "TLS"}
+};
+enum { N_TRANSPORTS = sizeof(transports) / sizeof(transports[0]) };
+
+enum sip_transport sip_transport_parse(struct slice name)
+{
+    for (size_t i = 0; i < N_TRANSPORTS; i++) {
+        if (slice_caseeq(name, slice_str(transports[i].name)))
+            return transports[i].transport;
+    }
+    return SIP_TRANSPORT_OTHER;
+}
+
+const char *sip_transport_name(enum sip_transport t)
+{
+    for (size_t i = 0; i < N_TRANSPORTS; i++) {
+        if (transports[i].transport == t)
+            return transports[i].name;
+    }
+    return "";
+}
+
+/* The token at the front of s; *s goes on behind it and the space that follows. */
+static struct slice take_word(struct slice *s)
+{
+    size_t i = 0;
+    struct slice word;
+    *s = slice_trim(*s);
+    while (i < s->n && !is_space(s->p[i]) && s->p[i] != '/')
+        i++;
+    word = slice_head(*s, i);
+    *s = slice_trim(slice_from(*s, i));
+    return word;
+}
+
+static struct slice without_brackets(struct slice s)
+{
+    return s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']' ? slice_head(slice_from(s, 1), s.n - 2) : s;
+}
+
+static int parse_via_rport(struct slice value, struct sip_via *via)
+{
+    uint64_t port = 0;
+    if (value.n > 0 && (slice_u64(value, UINT16_MAX, &port) < 0 || port == 0))
+        return -EINVAL;
+    via->has_rport = true;
+    via->rport = (uint16_t)port;
+    return 0;
+}
+
+static int parse_via_params(struct sip_via *via)
+{
+    struct slice name, value, rest = via->params;
+    while (sip_param_next(&rest, &name, &value)) {
+        if (slice_caseeq(name, SLICE("branch")))
+            via->branch = via->branch.n ? via->branch : value;
+        else if (slice_caseeq(name, SLICE("received")))
+            via->received = via->received.n ? via->received : without_brackets(value);
+        else if (slice_caseeq(name, SLICE("maddr")))
+            via->maddr = via->maddr.n ? via->maddr : without_brackets(value);
+        else if (slice_caseeq(name, SLICE("alias")))
+            via->has_alias = true;
+        else if (slice_caseeq(name, SLICE("rport")) && !via->has_rport && parse_via_rport(value, via) < 0)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+int sip_via_parse(struct slice value, struct sip_via *ret)
+{
+    struct sip_via via = {0};
+    struct slice protocol, version, rest;
+    size_t end;
+    if (!slice_cut(value, '/', &protocol, &rest) || !slice_cut(rest, '/', &version, &rest))
+        return -EINVAL;
+    if (!slice_caseeq(slice_trim(protocol), SLICE("SIP")) || !slice_eq(slice_trim(version), SLICE("2.0")))
+        return -EINVAL;
+    via.transport_name = take_word(&rest);
+    if (via.transport_name.n == 0)
+        return -EINVAL;
+    via.transport = sip_transport_parse(via.transport_name);
+    end = find_unquoted(rest, ';');
+    if (sip_hostport_parse(slice_head(rest, end), &via.host, &via.host_is_ipv6, &via.port) < 0 ||
+        parse_tail(slice_from(rest, end), &via.params) < 0 || parse_via_params(&via) < 0)
+        return -EINVAL;
+    *ret = via;
+    return 0;
+}
+
+/* --- numbers --- */
+
+int sip_number_parse(struct slice value, uint32_t *ret)
+{
+    struct slice s = slice_trim(value), digits, rest;
+    uint64_t v = UINT32_MAX;
+    size_t i = 0;
+    while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
+        i++;
+    digits = slice_head(s, i);
+    rest = slice_trim(slice_from(s, i));
+    /* behind it: parameters, or the comment of Retry-After (20.33) */
+    if (i == 0 || (rest.n > 0 && rest.p[0] != ';' && rest.p[0] != '('))
+        return -EINVAL;
+    if (slice_u64(digits, UINT32_MAX, &v) < 0)
+        v = UINT32_MAX;
+    *ret = (uint32_t)v;
+    return 0;
+}
+
+unsigned sip_qvalue(struct slice params)
+{
+    struct slice s;
+    unsigned q, unit = 100;
+    if (!sip_param(params, SLICE("q"), &s) || s.n == 0 || s.n > 5 || (s.p[0] != '0' && s.p[0] != '1') ||
+        (s.n > 1 && s.p[1] != '.'))
+        return 1000;
+    q = s.p[0] == '1' ? 1000 : 0;
+    for (size_t i = 2; i < s.n; i++, unit /= 10) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return 1000;
+        q += (unsigned)(s.p[i] - '0') * unit;
+    }
+    return q > 1000 ? 1000 : q;
+}
