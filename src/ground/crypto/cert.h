@@ -75,19 +75,26 @@ struct crypto_request_names {
     size_t n_dns;
     const struct slice *uri;
     size_t n_uri;
+    int64_t not_before_ms; /* of what is issued; 0: an hour ago. Never later than the end. */
+    unsigned eku;          /* CRYPTO_EKU_* bits of what is issued; 0: server and client */
 };
-/* A PKCS#10 request, PEM. */
+/* A PKCS#10 request, PEM. A common name longer than 64 bytes (X.520's bound) stays away: names are in the
+ * subjectAltName. -EINVAL for names that are empty, not printable ASCII or more than CRYPTO_MAX_NAMES. */
 int crypto_request_new(struct crypto_key *k, const struct crypto_request_names *names, struct buf *out);
-/* Issues for the request's key; names are the caller's decision, never the request's. EKU client and server.
+/* -EKEYREJECTED also for keys that are too weak (RSA below 2048 bits).
+ * Issues for the request's key; names are the caller's decision, never the request's. EKU client and server.
  * The request's self-signature is checked. The result carries the CA as chain. */
 int crypto_ca_sign(struct crypto_key *ca_key, const struct crypto_cert *ca, struct slice request_pem,
                    const struct crypto_request_names *names, int64_t not_after_ms, struct crypto_cert **ret);
 
-/* --- sealing: CMS EnvelopedData (RFC 5652) to the public key of a certificate, AES-256 --- */
+/* --- sealing: CMS AuthEnvelopedData (RFC 5083, AES-256-GCM) to the public key of a certificate: ECDH with
+ * SHA-256, or RSA-OAEP with SHA-256. Who sealed it is not proved: the channel must do that. Unseal: -EBADMSG
+ * not CMS, -EKEYREJECTED for another key or altered. --- */
 int crypto_seal(const struct crypto_cert *to, struct slice secret, struct buf *out); /* DER */
 int crypto_unseal(struct crypto_key *k, const struct crypto_cert *c, struct slice sealed, struct buf *out);
 
-/* --- PKCS#12 --- */
+/* --- PKCS#12: -EKEYREJECTED for a wrong passphrase; old Windows forms (RC2, 3DES) are read, never written.
+ * The chain is put in order; certificates that are not part of it are left out. --- */
 int crypto_p12_parse(struct slice der, struct slice passphrase, struct crypto_key **ret_key,
                      struct crypto_cert **ret_cert);
 int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,

@@ -29,19 +29,22 @@ struct tls_config {
                                      (server side) */
     bool refuse_client_auth_only; /* the same the other way round (client side) */
 };
+/* -ENOKEY, -EKEYREJECTED (key or certificate too weak for TLS) with crypto_error. */
 int tls_ctx_new(const struct tls_config *config, struct tls_ctx **ret);
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
 /* An SSL_CTX * for libraries that want one (http). */
 void *tls_ctx_native(struct tls_ctx *ctx);
+/* The peer's certificate of an SSL * that such a library made: a new reference, or NULL. */
+struct crypto_cert *tls_native_peer_cert(void *ssl);
 
 struct tls *tls_new(struct tls_ctx *ctx, struct slice server_name);
 void tls_free(struct tls *t);
 
 enum tls_result { TLS_OK, TLS_MORE, TLS_END, TLS_FAILED };
 /* Feeds bytes from the network; takes all of them. Handshake goes on, plaintext is appended to `plain`, what
- * must be sent is appended to `net`. TLS_OK: go on; TLS_END: the peer's close_notify came (what was before it
- * is in plain); TLS_FAILED: tls_error says what; `net` may hold an alert to send. */
+ * must be sent is appended to `net`. TLS_OK: go on (TLS_MORE never comes); TLS_END: the peer's close_notify
+ * came (what was before it is in plain); TLS_FAILED: tls_error says what; `net` may hold an alert to send. */
 enum tls_result tls_feed(struct tls *t, struct slice in, struct buf *plain, struct buf *net);
 /* Starts a client's handshake (appends the first flight). Harmless for servers. */
 enum tls_result tls_start(struct tls *t, struct buf *net);
@@ -50,9 +53,15 @@ bool tls_is_up(const struct tls *t);
 enum tls_result tls_write(struct tls *t, struct slice plain, struct buf *net);
 void tls_close_notify(struct tls *t, struct buf *net); /* once; more calls do nothing */
 
-/* After the handshake: the peer's certificate (leaf and chain as sent), or NULL. Valid while t lives. */
+/* After the handshake: the peer's certificate (leaf and chain as sent), or NULL. Valid while t lives. After a
+ * handshake that failed by its verification: the leaf that was refused. */
 const struct crypto_cert *tls_peer_cert(struct tls *t);
-enum { CRYPTO_VERIFY_OK = 0 };
+enum {
+    CRYPTO_VERIFY_OK = 0,
+    TLS_VERDICT_NO_CERTIFICATE = -1,
+    TLS_VERDICT_SERVER_AUTH_ONLY = 26, /* by refuse_server_auth_only; no other cause has this number */
+    TLS_VERDICT_CLIENT_AUTH_ONLY = 50,
+};
 /* 0, or an X509 verify error number (also -1: no certificate given). tls_verdict_text: its words. */
 int tls_peer_verdict(const struct tls *t);
 const char *tls_verdict_text(int verdict);

@@ -25,7 +25,7 @@ enum stream_end {
     STREAM_REFUSED,    /* could not connect */
     STREAM_TIMEOUT,    /* connect or handshake took too long */
     STREAM_TLS_FAILED, /* handshake or record layer; stream_error says what */
-    STREAM_LOST,       /* reset, truncated, unreachable */
+    STREAM_LOST,       /* reset, truncated (TLS: FIN without close_notify, unless we finished), unreachable */
     STREAM_SLOW_PEER,  /* did not read: output limit passed */
 };
 
@@ -34,7 +34,7 @@ struct stream_ops {
     /* How much of `in` was used; what is left comes again with more. The whole input buffer is limited by
      * max_input: `in` of that length with nothing consumed ends the stream (STREAM_LOST). */
     size_t (*data)(struct stream *s, void *arg, struct slice in);
-    void (*half_closed)(struct stream *s, void *arg); /* may be NULL */
+    void (*half_closed)(struct stream *s, void *arg); /* NULL: the stream finishes by itself then */
     void (*ended)(struct stream *s, void *arg, enum stream_end why);
 };
 

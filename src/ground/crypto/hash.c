@@ -1,0 +1,137 @@
+#include "ground/crypto/hash.h"
+
+#include "ground/base/mem.h"
+#include "ground/crypto/priv.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+enum { HMAC_BLOCK = 64 }; /* of SHA-256 */
+
+static const char *const hash_names[] = {
+    [CRYPTO_HASH_MD5] = "MD5",
+    [CRYPTO_HASH_SHA256] = "SHA2-256",
+    [CRYPTO_HASH_SHA512_256] = "SHA2-512/256",
+};
+enum { N_HASHES = sizeof(hash_names) / sizeof(hash_names[0]) };
+
+/* Fetched once: a fetch by name at each call costs more than the hashing of a header field. */
+static EVP_MD *hash_md[N_HASHES];
+static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
+
+static void hash_fetch(void)
+{
+    for (size_t i = 0; i < N_HASHES; i++)
+        if (!(hash_md[i] = EVP_MD_fetch(NULL, hash_names[i], NULL)))
+            crypto_abort(hash_names[i]);
+}
+
+static EVP_MD_CTX *hash_begin(enum crypto_hash h)
+{
+    pthread_once(&hash_once, hash_fetch);
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    if (!c || !EVP_DigestInit_ex2(c, hash_md[h], NULL))
+        crypto_abort(hash_names[h]);
+    return c;
+}
+
+static void hash_add(EVP_MD_CTX *c, const void *p, size_t n)
+{
+    if (n && !EVP_DigestUpdate(c, p, n))
+        crypto_abort("digest");
+}
+
+static size_t hash_end(EVP_MD_CTX *c, unsigned char *out)
+{
+    unsigned n;
+    if (!EVP_DigestFinal_ex(c, out, &n))
+        crypto_abort("digest");
+    EVP_MD_CTX_free(c);
+    return n;
+}
+
+size_t crypto_hash(enum crypto_hash h, const struct slice *parts, size_t n,
+                   unsigned char out[CRYPTO_MAX_HASH])
+{
+    EVP_MD_CTX *c = hash_begin(h);
+    for (size_t i = 0; i < n; i++)
+        hash_add(c, parts[i].p, parts[i].n);
+    return hash_end(c, out);
+}
+
+void crypto_sha256(struct slice in, unsigned char out[CRYPTO_SHA256])
+{
+    unsigned char all[CRYPTO_MAX_HASH];
+    crypto_hash(CRYPTO_HASH_SHA256, &in, 1, all);
+    memcpy(out, all, CRYPTO_SHA256);
+}
+
+/* RFC 2104 on the digest: EVP_MAC looks its digest up by name for each key. */
+void crypto_hmac_sha256(struct slice key, const struct slice *parts, size_t n,
+                        unsigned char out[CRYPTO_SHA256])
+{
+    unsigned char block[HMAC_BLOCK] = {0}, inner[CRYPTO_SHA256];
+    if (key.n > HMAC_BLOCK)
+        crypto_sha256(key, block);
+    else if (key.n)
+        memcpy(block, key.p, key.n);
+
+    for (size_t i = 0; i < HMAC_BLOCK; i++)
+        block[i] ^= 0x36;
+    EVP_MD_CTX *c = hash_begin(CRYPTO_HASH_SHA256);
+    hash_add(c, block, HMAC_BLOCK);
+    for (size_t i = 0; i < n; i++)
+        hash_add(c, parts[i].p, parts[i].n);
+    hash_end(c, inner);
+
+    for (size_t i = 0; i < HMAC_BLOCK; i++)
+        block[i] ^= 0x36 ^ 0x5c;
+    c = hash_begin(CRYPTO_HASH_SHA256);
+    hash_add(c, block, HMAC_BLOCK);
+    hash_add(c, inner, sizeof(inner));
+    hash_end(c, out);
+    mem_wipe(block, sizeof(block));
+    mem_wipe(inner, sizeof(inner));
+}
+
+/* RFC 5869 without salt: extract, then expand with the purpose as info. */
+void crypto_derive(struct slice secret, struct slice purpose, void *out, size_t n)
+{
+    static const char no_salt[CRYPTO_SHA256];
+    unsigned char prk[CRYPTO_SHA256], t[CRYPTO_SHA256];
+    assert(n <= 255 * CRYPTO_SHA256);
+    crypto_hmac_sha256(slice_mem(no_salt, sizeof(no_salt)), &secret, 1, prk);
+    size_t t_len = 0;
+    char *to = out;
+    for (unsigned char i = 1; n > 0; i++) {
+        struct slice parts[] = {slice_mem(t, t_len), purpose, slice_mem(&i, 1)};
+        crypto_hmac_sha256(slice_mem(prk, sizeof(prk)), parts, 3, t);
+        t_len = sizeof(t);
+        size_t take = n < t_len ? n : t_len;
+        memcpy(to, t, take);
+        to += take;
+        n -= take;
+    }
+    mem_wipe(prk, sizeof(prk));
+    mem_wipe(t, sizeof(t));
+}
+
+void crypto_random(void *out, size_t n)
+{
+    unsigned char *to = out;
+    while (n > 0) {
+        int take = n < 65536 ? (int)n : 65536;
+        if (RAND_bytes(to, take) != 1)
+            crypto_abort("random numbers");
+        to += take;
+        n -= (size_t)take;
+    }
+}
+
+bool crypto_equal(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || CRYPTO_memcmp(a.p, b.p, a.n) == 0);
+}
