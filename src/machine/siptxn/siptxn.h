@@ -37,6 +37,7 @@ enum {
     SIPTXN_DO_PASS = 4, /* client: give this response to the user; server: give this ACK to the user (2xx) */
     SIPTXN_DO_TIMEOUT = 8, /* client: timer B or F fired: as if 408; server: timer H fired: no ACK came */
     SIPTXN_DO_END = 16,    /* terminated: forget it */
+    SIPTXN_DO_TRYING = 32, /* server: send 100 Trying now and keep it as the last response */
 };
 
 struct siptxn {
@@ -50,7 +51,7 @@ struct siptxn {
     uint32_t resend_step; /* current interval */
     uint64_t timeout;     /* B, F or H */
     uint64_t linger;      /* D, I, J, K, L or M */
-    uint64_t trying;      /* server: when 100 is due; see siptxn_trying_due */
+    uint64_t trying;      /* server: when 100 is due (INVITE: 200 ms, 17.2.1; others: RFC 4320 4.1) */
 };
 
 /* Client: the request is sent by DO_SEND of the answer. Server: the request has been received (nothing to
@@ -65,9 +66,10 @@ unsigned siptxn_request(struct siptxn *t, uint64_t now);
 unsigned siptxn_ack(struct siptxn *t, uint64_t now);
 /* Server: the user sends this response (SEND), or may not any more (0: a final one was sent; 2xx of INVITE
  * may be repeated in ACCEPTED). RFC 4320: provisional responses of non-INVITE before `trying` is due answer
- * 0. */
+ * 0, and so does at all times one other than 100. */
 unsigned siptxn_send(struct siptxn *t, uint64_t now, unsigned status);
-/* The transport could not deliver. */
+/* The transport could not deliver. A client that was still sending ends (END alone: as if 503, 8.1.3.1); a
+ * server stays as it is (RFC 6026 section 8.8) and answers 0. */
 unsigned siptxn_transport_failed(struct siptxn *t, uint64_t now);
 /* A deadline has passed. */
 unsigned siptxn_timeout(struct siptxn *t, uint64_t now);

@@ -308,7 +308,7 @@ static unsigned next_char(struct slice s, size_t *i)
         (*i)++;
         return c;
     }
-    c = (unsigned char)(text_hexval(s.p[*i + 1]) << 4 | text_hexval(s.p[*i + 2]));
+    c = (unsigned char)(text_hexval(s.p[*i + 1]) * 16 + text_hexval(s.p[*i + 2]));
     *i += 3;
     return c != 0 && strchr(";/?:@&=+$,", c) ? c | 0x100U : c;
 }
