@@ -52,8 +52,10 @@ static PKCS12 *p12_decode(struct slice der)
     PKCS12 *p12 = PKCS12_init_ex(NID_pkcs7_data, p12_lib, NULL);
     if (!p12)
         crypto_abort("PKCS#12");
-    PKCS12 *got = d2i_PKCS12_bio(bio, &p12); /* frees p12 when it fails */
+    PKCS12 *got = d2i_PKCS12_bio(bio, &p12);
     BIO_free(bio);
+    if (!got)
+        PKCS12_free(p12); /* NULL where the decoder had begun */
     return got;
 }
 
