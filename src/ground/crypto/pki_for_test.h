@@ -64,3 +64,15 @@ static inline struct crypto_trust *pki_trust(const struct pki_id *ca)
     buf_fini(&pem);
     return t;
 }
+
+/* The leaf alone: what a peer sends that was set up without its chain. */
+static inline struct crypto_cert *pki_without_chain(const struct crypto_cert *c)
+{
+    struct crypto_cert *leaf = NULL;
+    struct buf pem = {0};
+    crypto_cert_write(c, &pem);
+    struct slice all = buf_slice(&pem), end = SLICE("-----END CERTIFICATE-----\n");
+    CHECK_INT(crypto_cert_parse(slice_head(all, slice_search(all, end) + end.n), &leaf), 0);
+    buf_fini(&pem);
+    return leaf;
+}
