@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -49,6 +50,8 @@ static void wake_fired(evutil_socket_t fd, short what, void *arg);
 
 struct loop *loop_new(unsigned index)
 {
+    static const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL); /* a peer that went away is an error of write, not our end */
     struct loop *l = MEM_NEW(struct loop);
     struct event_config *config = event_config_new();
     assert(config);

@@ -15,6 +15,7 @@
 struct loop;
 struct event_base;
 
+/* Makes the process ignore SIGPIPE, also for what other libraries write. */
 struct loop *loop_new(unsigned index); /* index: which worker this is; 0.. */
 void loop_free(struct loop *l);
 unsigned loop_index(const struct loop *l);

@@ -5,6 +5,7 @@
 #include "ground/loop/helpers.h"
 #include "ground/loop/workers.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -235,6 +236,17 @@ TEST(readiness_is_level_triggered)
     end();
 }
 
+TEST(a_broken_pipe_is_an_error)
+{
+    begin();
+    CHECK_INT(pipe(pair), 0);
+    close(pair[0]);
+    CHECK_INT(write(pair[1], "x", 1), -1);
+    CHECK_INT(errno, EPIPE);
+    close(pair[1]);
+    end();
+}
+
 /* --- mailboxes and workers --- */
 
 enum { LETTERS = 100000, SENDERS = 2 };
@@ -405,6 +417,6 @@ TEST(the_queue_of_helpers_is_bounded)
 }
 
 TEST_MAIN(timers_fire_in_order_of_time, timers_stop_and_move_inside_callbacks, thousands_of_timers,
-          deferred_runs_at_the_end_of_the_turn, readiness_is_level_triggered,
+          deferred_runs_at_the_end_of_the_turn, readiness_is_level_triggered, a_broken_pipe_is_an_error,
           letters_arrive_in_order_from_each_thread, what_is_left_in_the_box_is_delivered_at_the_end,
           one_helper_keeps_the_order, the_queue_of_helpers_is_bounded)

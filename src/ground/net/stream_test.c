@@ -558,7 +558,7 @@ TEST(linger_ends)
     end();
 }
 
-TEST(reset)
+static void reset_after_words(struct slice greeting)
 {
     begin();
     int fd = raw_socket();
@@ -567,10 +567,18 @@ TEST(reset)
     struct linger now = {.l_onoff = 1};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     close(fd);
+    server.greeting = greeting;
     loop_run(loop);
     CHECK_INT(server.why, STREAM_LOST);
     CHECK(strstr(server.error, "reset") != NULL);
+    CHECK_STR(buf_slice(&server.got), "last words");
     end();
+}
+
+TEST(reset)
+{
+    reset_after_words(SLICE_NONE);
+    reset_after_words(SLICE("hello")); /* writing fails first: what came is still read, be it an alert */
 }
 
 TEST(truncated_tls)
