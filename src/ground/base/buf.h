@@ -34,7 +34,7 @@ void buf_append_mem(struct buf *b, const void *p, size_t n);
 void buf_append_char(struct buf *b, char c);
 void buf_append_u64(struct buf *b, uint64_t v);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+__attribute__((format(printf, 2, 0))) void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 /* Drops n bytes at the front (all of them at the most). */
 void buf_consume(struct buf *b, size_t n);
 /* Empties; keeps the memory, but for more than keep_cap bytes of it. */

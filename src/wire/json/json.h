@@ -4,12 +4,17 @@
  *
  * A json_value is a node of a tree in an arena: free nothing, it lives as long as the arena. Objects keep the
  * order of their members; duplicate names are refused. Each node knows the line it came from (1.., 0: made by
- * program). Numbers: integers within +-2^53 are exact; others are doubles.
+ * program). Numbers: integers within +-2^53 are exact (JSON_INT, also when written 1.0 or 1e3); others are
+ * doubles. U+0000 in a string is refused by both parsers.
  */
 #pragma once
 
 #include "ground/base/arena.h"
 #include "ground/base/buf.h"
+
+/* jansson's library uses some of these names too (json_object, json_null, ...): ours must stay invisible to
+ * it, or its own calls would end up here. */
+#pragma GCC visibility push(hidden)
 
 enum { JSON_MAX_DEPTH = 64, JSON_MAX_NODES = 2000000, JSON_MAX_TEXT = 64 << 20 };
 enum json_kind { JSON_NULL, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
@@ -50,12 +55,13 @@ void json_write(const struct json_value *v, bool pretty, struct buf *out); /* pr
 void json_write_canonical(const struct json_value *v, struct buf *out);    /* RFC 8785 */
 void yaml_write(const struct json_value *v, struct buf *out); /* block style; strings quoted where needed */
 /* A string literal with quotes and escapes: for writers that go straight into a buffer. */
-void json_write_string(struct slice s, struct buf *out);
+void json_write_string(struct slice s, struct buf *out); /* bytes that are not UTF-8 become U+FFFD */
 
 /* Making. Strings are copied into the arena. */
 struct json_value *json_null(struct arena *a);
 struct json_value *json_bool(struct arena *a, bool b);
 struct json_value *json_int(struct arena *a, int64_t i);
+struct json_value *json_real(struct arena *a, double d); /* JSON_INT where d is such an integer */
 struct json_value *json_string(struct arena *a, struct slice s);
 struct json_value *json_array(struct arena *a);
 struct json_value *json_object(struct arena *a);
@@ -75,3 +81,5 @@ bool json_get_bool(const struct json_value *object, const char *name, bool other
 size_t json_count(const struct json_value *array_or_object);
 struct json_value *json_at(const struct json_value *array, size_t i);
 bool json_equal(const struct json_value *a, const struct json_value *b); /* order of members is ignored */
+
+#pragma GCC visibility pop

@@ -1,0 +1,36 @@
+/*
+ * log/metric.h - named counters and gauges of the process. Counting is one relaxed add on the calling
+ * thread's own cache line; reading sums over the threads.
+ *
+ * Names are "module.what" as in logs. metric_new is called at start or first use and answers the same id for
+ * the same name.
+ */
+#pragma once
+
+#include "ground/base/slice.h"
+
+enum { METRIC_MAX = 512, METRIC_NAME_MAX = 96 };
+
+/* METRIC_MAX when all are taken: counting there is harmless and lost. */
+unsigned metric_new(const char *name);
+void metric_add(unsigned id, int64_t n);
+static inline void metric_inc(unsigned id)
+{
+    metric_add(id, 1);
+}
+/* Walks all: false at the end. */
+bool metric_next(unsigned *cursor, const char **ret_name, int64_t *ret_value);
+int64_t metric_read(const char *name); /* 0 for an unknown one */
+
+/* A counter with its id found at first use: METRIC_COUNT("element.request-in"). */
+#define METRIC_COUNT(name) METRIC_ADD(name, 1)
+#define METRIC_ADD(name, n)                                                                                  \
+    do {                                                                                                     \
+        static unsigned metric_id_;                                                                          \
+        unsigned metric_i_ = __atomic_load_n(&metric_id_, __ATOMIC_RELAXED);                                 \
+        if (metric_i_ == 0) {                                                                                \
+            metric_i_ = metric_new(name) + 1;                                                                \
+            __atomic_store_n(&metric_id_, metric_i_, __ATOMIC_RELAXED);                                      \
+        }                                                                                                    \
+        metric_add(metric_i_ - 1, n);                                                                        \
+    } while (0)
