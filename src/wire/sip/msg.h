@@ -162,6 +162,7 @@ struct sip_values {
     enum sip_header_id id;
     const struct sip_header *row; /* the row of the value last returned */
     struct slice rest;            /* what follows it in that row */
+    size_t count;                 /* values returned; the walk ends at SIP_MAX_VALUES */
 };
 struct sip_values sip_values(const struct sip_msg *m, enum sip_header_id id);
 bool sip_values_next(struct sip_values *v, struct slice *ret_value);

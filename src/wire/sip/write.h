@@ -21,7 +21,9 @@ struct sip_edit {
 struct sip_edits {
     struct slice uri; /* new Request-URI; p NULL: as it was */
     bool replace_body;
-    struct slice body; /* with replace_body; Content-Length follows by itself */
+    /* with replace_body; Content-Length follows by itself, and is added where the message had none (a
+     * datagram that goes on over a stream: replace_body with its own body) */
+    struct slice body;
     struct sip_edit items[SIP_MAX_EDITS];
     size_t n;
     bool overflow; /* more than SIP_MAX_EDITS were asked for: the message must not be sent (500) */
@@ -40,7 +42,8 @@ void sip_edit_end(struct sip_edits *e, const char *name, struct slice value);
 void sip_edit_set(struct sip_edits *e, const struct sip_header *row, struct slice value);
 void sip_edit_remove(struct sip_edits *e, const struct sip_header *row);
 void sip_edit_remove_all(struct sip_edits *e, const struct sip_msg *m, enum sip_header_id id);
-/* Drops the first value of a header: the row, or what stands before its first comma. */
+/* Drops the first value of a header: the row, or what stands before its first comma. Called again, it drops
+ * the next one. */
 void sip_edit_pop_value(struct sip_edits *e, const struct sip_msg *m, enum sip_header_id id);
 /* Replaces the first value of a header by `value`, keeping what follows the comma in that row. */
 void sip_edit_set_first(struct sip_edits *e, struct arena *a, const struct sip_msg *m, enum sip_header_id id,
@@ -64,5 +67,6 @@ void sip_response_write(const struct sip_msg *request, const struct sip_response
 /* The ACK for a non-2xx final response (17.1.1.3): `request` is the INVITE as it was sent (its top Via ours).
  */
 void sip_ack_write(const struct sip_msg *request, const struct sip_msg *response, struct buf *out);
-/* The CANCEL for an INVITE as it was sent (9.1). */
+/* The CANCEL for an INVITE as it was sent (9.1). reason_header: the value of a Reason row (RFC 3326), or
+ * empty. */
 void sip_cancel_write(const struct sip_msg *request, struct slice reason_header, struct buf *out);

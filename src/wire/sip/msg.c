@@ -1,0 +1,408 @@
+#include "wire/sip/msg.h"
+
+#include <endian.h>
+#include <errno.h>
+
+#include "wire/sip/value.h"
+
+enum { FIRST_ROWS = 24, MAX_FORWARDS_LIMIT = 255 };
+
+struct parse {
+    const char *p, *end;
+    struct arena *arena;
+    struct sip_msg *msg;
+    size_t cap; /* rows there is room for */
+    enum sip_flaw flaw;
+};
+
+/* Rows of which two would let two readers see different messages. */
+#define ONCE(id) (1ull << SIP_H_##id)
+static const uint64_t once_only = ONCE(FROM) | ONCE(TO) | ONCE(CALL_ID) | ONCE(CSEQ) | ONCE(MAX_FORWARDS) |
+                                  ONCE(MAX_BREADTH) | ONCE(CONTENT_TYPE) | ONCE(EXPIRES) | ONCE(EVENT) |
+                                  ONCE(REFER_TO) | ONCE(REFERRED_BY);
+_Static_assert(SIP_H_COUNT <= 64, "once_only has a bit for each header");
+
+/* The first flaw is the one that is told. */
+static void note(struct parse *c, enum sip_flaw flaw)
+{
+    if (c->flaw == SIP_FLAW_NONE)
+        c->flaw = flaw;
+}
+
+static bool is_control(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static struct slice span(const char *from, const char *to)
+{
+    return (struct slice){from, (size_t)(to - from)};
+}
+
+static struct slice trim(struct slice s)
+{
+    while (s.n && is_blank(s.p[0]))
+        s.p++, s.n--;
+    while (s.n && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+/* The next control character other than tab, or end: eight bytes at a time. */
+static const char *find_control(const char *p, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    while (end - p >= 8) {
+        uint64_t x;
+        memcpy(&x, p, sizeof(x));
+        x = le64toh(x);
+        uint64_t del = x ^ (0x7f * ones);
+        /* in either term the lowest bit set is exact: borrows only run upwards */
+        uint64_t hit = (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & highs;
+        if (hit == 0) {
+            p += 8;
+            continue;
+        }
+        p += __builtin_ctzll(hit) / 8;
+        if (*p != '\t')
+            return p;
+        p++;
+    }
+    while (p < end && !is_control(*p))
+        p++;
+    return p;
+}
+
+/* One line without its CRLF; false when the text ends before. *flaw: what stands in it that may not. */
+static bool take_line(struct parse *c, struct slice *ret, enum sip_flaw *flaw)
+{
+    for (const char *q = c->p;; q++) {
+        q = find_control(q, c->end);
+        if (q == c->end)
+            return false;
+        if (*q == '\r' && c->end - q >= 2 && q[1] == '\n') {
+            *ret = span(c->p, q);
+            c->p = q + 2;
+            return true;
+        }
+        *flaw = *q == '\n' ? SIP_FLAW_HEADER : SIP_FLAW_CONTROL;
+    }
+}
+
+/* RFC 3261 7.3.1: a line break with the white space around it is one space. */
+static struct slice unfold(struct slice s, struct arena *a)
+{
+    char *to = arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '\r') {
+            to[n++] = s.p[i];
+            continue;
+        }
+        while (n && is_blank(to[n - 1]))
+            n--;
+        to[n++] = ' ';
+        for (i++; i + 1 < s.n && is_blank(s.p[i + 1]); i++)
+            ;
+    }
+    return trim(slice_mem(to, n));
+}
+
+/* --- start line (7.1, 7.2) ---------------------------------------------------------------------------------
+ */
+
+/* NONE for SIP/2.0, VERSION for another one, else START_LINE. */
+static enum sip_flaw version_check(struct slice s)
+{
+    if (slice_caseeq(s, SLICE("SIP/2.0")))
+        return SIP_FLAW_NONE;
+    struct slice major, minor;
+    uint64_t v;
+    if (!slice_casestarts(s, SLICE("SIP/")) || !slice_cut(slice_from(s, 4), '.', &major, &minor) ||
+        slice_u64(major, UINT32_MAX, &v) != 0 || slice_u64(minor, UINT32_MAX, &v) != 0)
+        return SIP_FLAW_START_LINE;
+    return SIP_FLAW_VERSION;
+}
+
+static enum sip_flaw request_line(struct sip_msg *m)
+{
+    struct slice rest, version;
+    if (!slice_cut(m->start_line, ' ', &m->method_name, &rest) || !slice_cut(rest, ' ', &m->uri, &version) ||
+        m->uri.n == 0 || slice_find(m->uri, '\t') != SIZE_MAX || !sip_is_token(m->method_name))
+        return SIP_FLAW_START_LINE;
+    m->is_request = true;
+    m->method = sip_method_parse(m->method_name);
+    return version_check(version);
+}
+
+/* The space before an empty reason phrase may be missing: harmless, and seen. */
+static enum sip_flaw status_line(struct sip_msg *m)
+{
+    struct slice version, rest;
+    if (!slice_cut(m->start_line, ' ', &version, &rest) || rest.n < 3 || (rest.n > 3 && rest.p[3] != ' '))
+        return SIP_FLAW_START_LINE;
+    uint64_t status;
+    if (slice_u64(slice_head(rest, 3), 699, &status) != 0 || status < 100)
+        return SIP_FLAW_START_LINE;
+    m->status = (unsigned)status;
+    m->reason = slice_from(rest, 4);
+    return version_check(version);
+}
+
+static bool parse_start_line(struct parse *c)
+{
+    enum sip_flaw flaw = SIP_FLAW_NONE;
+    struct sip_msg *m = c->msg;
+    if (!take_line(c, &m->start_line, &flaw) || flaw) {
+        note(c, SIP_FLAW_START_LINE);
+        return false;
+    }
+    flaw = slice_casestarts(m->start_line, SLICE("SIP/")) ? status_line(m) : request_line(m);
+    if (flaw)
+        note(c, flaw);
+    else if (m->start_line.n > SIP_MAX_START_LINE)
+        note(c, SIP_FLAW_TOO_LARGE);
+    return flaw != SIP_FLAW_START_LINE;
+}
+
+/* --- header rows (7.3) -------------------------------------------------------------------------------------
+ */
+
+static struct sip_header *row_room(struct parse *c)
+{
+    struct sip_msg *m = c->msg;
+    if (m->n_headers == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : FIRST_ROWS;
+        struct sip_header *rows = arena_alloc(c->arena, cap * sizeof(*rows));
+        if (m->n_headers)
+            memcpy(rows, m->headers, m->n_headers * sizeof(*rows));
+        m->headers = rows;
+        c->cap = cap;
+    }
+    return &m->headers[m->n_headers];
+}
+
+/* A row that cannot be read is left out, so that nothing of it is ever written again. */
+static void add_row(struct parse *c, struct slice content, struct slice line, bool folded)
+{
+    const char *colon = memchr(content.p, ':', content.n);
+    if (!colon) {
+        note(c, SIP_FLAW_HEADER);
+        return;
+    }
+    struct slice name = span(content.p, colon);
+    while (name.n && is_blank(name.p[name.n - 1])) /* 25.1: HCOLON = *( SP / HTAB ) ":" SWS */
+        name.n--;
+    enum sip_header_id id = sip_header_id_parse(name);
+    if (id == SIP_H_OTHER && !sip_is_token(name)) {
+        note(c, SIP_FLAW_HEADER);
+        return;
+    }
+    struct sip_msg *m = c->msg;
+    struct sip_header *h = row_room(c);
+    h->id = id;
+    h->name = name;
+    h->value = span(colon + 1, content.p + content.n);
+    h->value = folded ? unfold(h->value, c->arena) : trim(h->value);
+    h->line = line;
+    m->n_headers++;
+    if (id == SIP_H_OTHER)
+        return;
+    if (m->first[id] == 0)
+        m->first[id] = (uint16_t)m->n_headers;
+    else if (once_only & (1ull << id))
+        note(c, SIP_FLAW_REPEATED);
+}
+
+/* Up to and with the empty line; false when it is not reached. */
+static bool parse_rows(struct parse *c)
+{
+    for (;;) {
+        const char *start = c->p;
+        if (c->end - start >= 2 && start[0] == '\r' && start[1] == '\n') {
+            c->p += 2;
+            return true;
+        }
+        if (c->msg->n_headers == SIP_MAX_HEADERS) {
+            note(c, SIP_FLAW_TOO_MANY_HEADERS);
+            return false;
+        }
+        enum sip_flaw flaw = SIP_FLAW_NONE;
+        struct slice part;
+        bool folded = false;
+        if (!take_line(c, &part, &flaw))
+            break;
+        for (; c->p < c->end && is_blank(*c->p); folded = true)
+            if (!take_line(c, &part, &flaw))
+                goto cut_off;
+        if (flaw || is_blank(*start)) /* the first line cannot continue the start line */
+            note(c, flaw ? flaw : SIP_FLAW_HEADER);
+        else
+            add_row(c, span(start, c->p - 2), span(start, c->p), folded);
+    }
+cut_off:
+    note(c, SIP_FLAW_HEADER);
+    return false;
+}
+
+/* --- the values that every element needs -------------------------------------------------------------------
+ */
+
+/* 20.16: number LWS method. */
+static int cseq_parse(struct slice value, uint32_t *ret_number, struct slice *ret_method)
+{
+    size_t n = 0;
+    while (n < value.n && is_digit(value.p[n]))
+        n++;
+    uint64_t number;
+    struct slice method = trim(slice_from(value, n));
+    if (slice_u64(slice_head(value, n), UINT32_MAX, &number) != 0 || n == value.n || !is_blank(value.p[n]) ||
+        !sip_is_token(method))
+        return -EINVAL;
+    *ret_number = (uint32_t)number;
+    *ret_method = method;
+    return 0;
+}
+
+static void check_cseq(struct parse *c)
+{
+    struct sip_msg *m = c->msg;
+    const struct sip_header *h = sip_msg_header(m, SIP_H_CSEQ);
+    if (!h) {
+        note(c, SIP_FLAW_MISSING);
+        return;
+    }
+    if (cseq_parse(h->value, &m->cseq, &m->cseq_method_name) != 0) {
+        note(c, SIP_FLAW_CSEQ);
+        return;
+    }
+    bool same = slice_eq(m->cseq_method_name, m->method_name);
+    m->cseq_method = m->is_request && same ? m->method : sip_method_parse(m->cseq_method_name);
+    if (m->is_request && !same)
+        note(c, SIP_FLAW_CSEQ);
+}
+
+/* 25.1: callid = word [ "@" word ]; all that matters is that it is one word for every reader. */
+static bool call_id_valid(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (is_blank(s.p[i]) || s.p[i] == ',' || s.p[i] == ';')
+            return false;
+    return s.n > 0;
+}
+
+static void check_call_id(struct parse *c)
+{
+    c->msg->call_id = sip_msg_value(c->msg, SIP_H_CALL_ID);
+    if (!call_id_valid(c->msg->call_id))
+        note(c, c->msg->call_id.n ? SIP_FLAW_HEADER : SIP_FLAW_MISSING);
+}
+
+/* From or To and its tag; a tag is a token (25.1). */
+static enum sip_flaw address_check(const struct sip_msg *m, enum sip_header_id id, struct slice *ret_tag)
+{
+    const struct sip_header *h = sip_msg_header(m, id);
+    struct sip_addr addr;
+    struct slice tag;
+    if (!h)
+        return SIP_FLAW_MISSING;
+    if (sip_addr_parse(h->value, &addr) != 0 || addr.is_star)
+        return SIP_FLAW_ADDRESS;
+    if (!sip_param(addr.params, SLICE("tag"), &tag))
+        return SIP_FLAW_NONE;
+    if (!sip_is_token(tag))
+        return SIP_FLAW_ADDRESS;
+    *ret_tag = tag;
+    return SIP_FLAW_NONE;
+}
+
+static enum sip_flaw via_check(const struct sip_msg *m, struct slice *ret_branch)
+{
+    struct slice rest = sip_msg_value(m, SIP_H_VIA), value;
+    struct sip_via via;
+    if (!sip_msg_header(m, SIP_H_VIA))
+        return SIP_FLAW_MISSING;
+    if (!sip_list_next(&rest, &value) || sip_via_parse(value, &via) != 0)
+        return SIP_FLAW_VIA;
+    *ret_branch = via.branch;
+    return SIP_FLAW_NONE;
+}
+
+/* 20.22: 0 to 255. A request without it is let through: RFC 2543 did not have it in all of them. */
+static void check_max_forwards(struct parse *c)
+{
+    const struct sip_header *h = sip_msg_header(c->msg, SIP_H_MAX_FORWARDS);
+    uint64_t v;
+    if (h && slice_u64(h->value, MAX_FORWARDS_LIMIT, &v) != 0)
+        note(c, SIP_FLAW_MAX_FORWARDS);
+}
+
+/* 18.3, 20.14: rows that repeat the same number are harmless. */
+static void find_body(struct parse *c)
+{
+    struct sip_msg *m = c->msg;
+    struct slice rest = span(c->p, c->end);
+    const struct sip_header *h = sip_msg_header(m, SIP_H_CONTENT_LENGTH);
+    bool valid = true;
+    uint64_t length = rest.n, other;
+    if (h)
+        valid = slice_u64(h->value, rest.n, &length) == 0;
+    for (const struct sip_header *n = h ? sip_msg_next(m, h) : NULL; n && valid; n = sip_msg_next(m, n))
+        valid = slice_u64(n->value, rest.n, &other) == 0 && other == length;
+    if (!valid)
+        note(c, SIP_FLAW_LENGTH);
+    else
+        m->body = slice_head(rest, (size_t)length);
+    m->text = span(m->text.p, valid ? m->body.p + m->body.n : c->end);
+}
+
+static void check_values(struct parse *c)
+{
+    struct sip_msg *m = c->msg;
+    enum sip_flaw via = via_check(m, &m->branch);
+    enum sip_flaw from = address_check(m, SIP_H_FROM, &m->from_tag);
+    enum sip_flaw to = address_check(m, SIP_H_TO, &m->to_tag);
+    note(c, via);
+    note(c, from);
+    note(c, to);
+    check_call_id(c);
+    check_cseq(c);
+    check_max_forwards(c);
+}
+
+int sip_msg_parse(struct slice text, struct arena *a, struct sip_msg *ret, enum sip_flaw *flaw)
+{
+    size_t n = text.n <= SIP_MAX_MESSAGE ? text.n : SIP_MAX_MESSAGE;
+    struct parse c = {text.p, text.p + n, a, ret, 0, SIP_FLAW_NONE};
+    *ret = (struct sip_msg){.text = slice_head(text, n), .method = SIP_METHOD_OTHER};
+    ret->cseq_method = SIP_METHOD_OTHER;
+    if (n < text.n)
+        note(&c, SIP_FLAW_TOO_LARGE);
+    if (n > 0 ? parse_start_line(&c) : (note(&c, SIP_FLAW_START_LINE), false)) {
+        if (parse_rows(&c))
+            find_body(&c);
+        check_values(&c);
+    }
+    *flaw = c.flaw;
+    return c.flaw ? -EBADMSG : 0;
+}
+
+bool sip_msg_answerable(const struct sip_msg *m)
+{
+    uint32_t number;
+    struct slice unused;
+    return m->is_request && m->method != SIP_ACK && via_check(m, &unused) == SIP_FLAW_NONE &&
+           address_check(m, SIP_H_FROM, &unused) == SIP_FLAW_NONE &&
+           address_check(m, SIP_H_TO, &unused) == SIP_FLAW_NONE && call_id_valid(m->call_id) &&
+           cseq_parse(sip_msg_value(m, SIP_H_CSEQ), &number, &unused) == 0;
+}
