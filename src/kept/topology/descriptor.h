@@ -4,14 +4,16 @@
  */
 #pragma once
 
+#include "ground/base/buf.h"
 #include "kept/topology/topology.h"
 
 enum property_type {
-    PROPERTY_FQDN,    /* a host name: letters, digits, hyphens and dots; never an address */
-    PROPERTY_DOMAIN,  /* a SIP domain; same syntax */
-    PROPERTY_NAME,    /* a short text: letters, digits, . _ - */
-    PROPERTY_TEXT,    /* any one line of up to 256 bytes */
-    PROPERTY_ADDRESS, /* an IPv4 or IPv6 literal */
+    PROPERTY_FQDN,     /* a host name: letters, digits, hyphens and dots; never an address */
+    PROPERTY_DOMAIN,   /* a SIP domain; same syntax */
+    PROPERTY_NAME,     /* a short text: letters, digits, . _ - */
+    PROPERTY_TEXT,     /* any one line of up to 256 bytes */
+    PROPERTY_ADDRESS,  /* an IPv4 or IPv6 literal */
+    PROPERTY_ENDPOINT, /* the same, with ":PORT" behind it or not */
     PROPERTY_BOOL,
     PROPERTY_INT,
     PROPERTY_ENUM,    /* `values`: names in the order of the C enum, separated by '|' */
@@ -35,10 +37,13 @@ struct property {
     enum property_type item; /* of PROPERTY_NAMES */
     const struct kind *kind; /* of OBJECTS and OBJECT */
     size_t count_offset;     /* of OBJECTS: where n_… is */
-    const char *values;      /* of ENUM */
+    const char *values;      /* of ENUM, and of NAMES with item ENUM */
     int64_t min, max;        /* of INT */
-    const char *otherwise;   /* default, as text; NULL: none ("", 0, false, empty list) */
-    bool required, identity;
+    const char *otherwise;   /* default, as text (lists: by '|'); NULL: none ("", 0, false, empty list) */
+    /* of INT: the default when it depends on the object's other properties, and the same in words */
+    int64_t (*derived)(const void *object);
+    const char *derived_text;
+    bool required, identity; /* an identity is always required */
     unsigned refers;
     const char *unit; /* "seconds", or NULL */
     const char *help; /* one sentence */
@@ -52,5 +57,10 @@ struct kind {
     size_t n_properties;
 };
 extern const struct kind topology_root; /* properties: deployment, central, sites, edge_pools, … */
+
+/* Documents made from the table: the reference manual (Markdown) and a JSON Schema (draft 2020-12). */
+void topology_reference_write(struct buf *out);
+void topology_schema_write(struct buf *out);
+
 const struct property *kind_property(const struct kind *k, struct slice name);
 const struct property *kind_identity(const struct kind *k); /* NULL for single objects */

@@ -150,6 +150,7 @@ struct topology_provider {
 struct topology {
     struct arena arena; /* everything below */
     _Atomic unsigned refs;
+    int64_t schema; /* TOPOLOGY_SCHEMA */
     struct topology_deployment deployment;
     struct topology_central central;
     struct topology_site *sites;
