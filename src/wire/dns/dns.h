@@ -65,10 +65,11 @@ struct dns_message {
     struct dns_record *additional;
     size_t n_additional;
 };
-/* 0 or -EBADMSG. Unknown types are kept raw. */
+/* 0 or -EBADMSG (also for a question). Unknown types are kept raw; records of a class other than IN (OPT and
+ * TSIG among them) are left out. Data points into the packet, names lie in the arena. */
 int dns_parse(struct slice packet, struct arena *a, struct dns_message *ret);
-/* The records of this type for name, CNAMEs followed (a loop or too long a chain: none); their number, and
- * the smallest TTL on the way. */
+/* The records of this type for name, CNAMEs followed (a loop or too long a chain: none); their number (cap at
+ * the most), and the smallest TTL on the way (written when there are any). */
 size_t dns_answers(const struct dns_message *m, struct slice name, uint16_t type,
                    const struct dns_record **ret, size_t cap, uint32_t *ret_ttl);
 
@@ -85,17 +86,19 @@ struct dns_change {
     struct slice name;
     uint16_t type;
     uint32_t ttl;
-    struct slice data; /* address text for A/AAAA; "priority weight port target" for SRV */
+    struct slice
+        data; /* address text for A/AAAA; "priority weight port target" for SRV; name for CNAME, NS */
 };
 struct dns_tsig_key {
     struct slice name;   /* of the key */
     struct slice secret; /* raw bytes; HMAC-SHA-256 */
 };
 /* key NULL: unsigned. now: seconds since 1970 for TSIG (fudge 300). -EINVAL for data that does not fit its
- * type. */
+ * type, for a name outside the zone, for more than DNS_MAX_RECORDS changes. */
 int dns_update_write(uint16_t id, struct slice zone, const struct dns_change *changes, size_t n,
                      const struct dns_tsig_key *key, uint64_t now, struct buf *out);
-/* Checks the answer to an update signed with key: its MAC over the request's MAC. 0, -EKEYREJECTED, -EBADMSG.
- */
+/* Checks the answer to an update signed with key: its MAC over the request's MAC. 0 (then read its rcode),
+ * -EKEYREJECTED (unsigned, wrong MAC, time or key, or the server says so of ours), -EBADMSG (malformed, or
+ * not the answer to this request). */
 int dns_update_verify(struct slice answer, struct slice request, const struct dns_tsig_key *key,
                       uint64_t now);
