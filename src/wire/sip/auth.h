@@ -19,7 +19,11 @@ enum { SIP_HA1_MAX = 64 + 1 };
 const char *sip_digest_name(enum sip_digest d);
 int sip_digest_parse(struct slice name, enum sip_digest *ret); /* any case; -EINVAL */
 
-/* An Authorization or Proxy-Authorization value. */
+/*
+ * An Authorization or Proxy-Authorization value. What was quoted comes without quotes, its escapes kept:
+ * sip_unquote (sip/value.h) before comparing username or realm with anything. The arithmetic below does so
+ * itself.
+ */
 struct sip_credentials {
     struct slice username, realm, nonce, uri, response, cnonce, opaque, nc, qop;
     enum sip_digest digest;
@@ -27,7 +31,8 @@ struct sip_credentials {
     bool has_qop;
     uint32_t nonce_count;
 };
-/* 0; -EINVAL malformed or not Digest; -ENOTSUP an algorithm or qop not known. */
+/* 0; -EINVAL malformed, a parameter twice, or not Digest; -ENOTSUP an algorithm or qop not known, or a hashed
+ * or encoded user name (RFC 7616 3.4.4). `response` is hex of the algorithm's length. */
 int sip_credentials_parse(struct slice value, struct sip_credentials *ret);
 
 /* H(username:realm:password) in hex, NUL-terminated. */
@@ -36,13 +41,18 @@ void sip_digest_ha1(enum sip_digest d, struct slice username, struct slice realm
 /* The answer expected for these credentials, in hex, NUL-terminated (qop none, auth, auth-int; -sess). */
 void sip_digest_response(const struct sip_credentials *c, struct slice ha1, struct slice method,
                          struct slice body, char out[SIP_HA1_MAX]);
+/* Is `response` that answer? In constant time. */
+bool sip_credentials_match(const struct sip_credentials *c, struct slice ha1, struct slice method,
+                           struct slice body);
 /* A challenge value: Digest realm="…", nonce="…", algorithm=…, qop="auth", stale=true where told. */
 void sip_challenge_write(enum sip_digest d, struct slice realm, struct slice nonce, bool stale,
                          struct buf *out);
-/* A challenge as a client reads it. */
+/* A challenge as a client reads it; quoted values as above. */
 struct sip_challenge {
-    struct slice realm, nonce, opaque, qop;
+    struct slice realm, nonce, opaque;
+    struct slice qop; /* the list as sent, empty when absent */
     enum sip_digest digest;
     bool sess, stale;
 };
+/* 0; -EINVAL; -ENOTSUP an algorithm not known, or a qop without auth and auth-int. */
 int sip_challenge_parse(struct slice value, struct sip_challenge *ret);

@@ -67,6 +67,21 @@ bool sip_param(struct slice params, struct slice name, struct slice *ret_value)
     return false;
 }
 
+struct slice sip_unquote(struct slice inside, struct arena *a)
+{
+    size_t n = 0;
+    char *out;
+    if (slice_find(inside, '\\') == SIZE_MAX)
+        return inside;
+    out = arena_alloc(a, inside.n);
+    for (size_t i = 0; i < inside.n; i++) {
+        if (inside.p[i] == '\\' && i + 1 < inside.n)
+            i++;
+        out[n++] = inside.p[i];
+    }
+    return slice_mem(out, n);
+}
+
 /*
  * What follows an address or a sent-by: nothing, or ';' and parameters. Quotes must close. An '@' outside of
  * them is no parameter but the tail of a URI that needed <> ("sip:a;b@c"): whom it names would be a guess.

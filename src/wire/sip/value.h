@@ -11,6 +11,8 @@
 /* ;name=value;flag — names in any case; a quoted value comes without its quotes, escapes kept. */
 bool sip_param(struct slice params, struct slice name, struct slice *ret_value);
 bool sip_param_next(struct slice *rest, struct slice *ret_name, struct slice *ret_value);
+/* The inside of a quoted string with its escapes resolved: \" gives ". The same slice when there are none. */
+struct slice sip_unquote(struct slice inside, struct arena *a);
 
 /* name-addr or addr-spec with header parameters: From, To, Contact, Route, Record-Route, P-Asserted-Identity,
  * … */

@@ -25,6 +25,15 @@ TEST(params)
     CHECK(!sip_param(SLICE("x=tag"), SLICE("tag"), &v));
 }
 
+TEST(unquote)
+{
+    struct arena a = {0};
+    CHECK_STR(sip_unquote(SLICE("plain"), &a), "plain");
+    CHECK_STR(sip_unquote(SLICE("a \\\"b\\\\\\c"), &a), "a \"b\\c");
+    CHECK_STR(sip_unquote(SLICE("end\\"), &a), "end\\");
+    arena_fini(&a);
+}
+
 TEST(addresses)
 {
     static const struct {
@@ -233,4 +242,4 @@ TEST(qvalue)
         CHECK_INT(sip_qvalue(slice_str(rows[i].params)), rows[i].q);
 }
 
-TEST_MAIN(params, addresses, bad_addresses, via, bad_via, transport_names, numbers, qvalue)
+TEST_MAIN(params, unquote, addresses, bad_addresses, via, bad_via, transport_names, numbers, qvalue)
