@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 static struct pki_id ca;
@@ -184,6 +185,14 @@ TEST(request_signature_is_checked)
     *p = *p == 'A' ? 'B' : 'A';
     CHECK_INT(crypto_ca_sign(ca.key, ca.cert, buf_slice(&request), &names, pki_now() + PKI_HOUR, &c),
               -EKEYREJECTED);
+    crypto_key_unref(k);
+    /* nor is a weak key certified */
+    k = crypto_key_wrap(EVP_RSA_gen(1024));
+    buf_clear(&request, SIZE_MAX);
+    CHECK_INT(crypto_request_new(k, &names, &request), 0);
+    CHECK_INT(crypto_ca_sign(ca.key, ca.cert, buf_slice(&request), &names, pki_now() + PKI_HOUR, &c),
+              -EKEYREJECTED);
+    CHECK(slice_starts(slice_str(crypto_error()), SLICE("the request's key is neither")));
     crypto_key_unref(k);
     buf_fini(&request);
 }

@@ -102,7 +102,7 @@ void crypto_derive(struct slice secret, struct slice purpose, void *out, size_t 
 {
     static const char no_salt[CRYPTO_SHA256];
     unsigned char prk[CRYPTO_SHA256], t[CRYPTO_SHA256];
-    assert(n <= 255 * CRYPTO_SHA256);
+    assert(n <= (size_t)255 * CRYPTO_SHA256);
     crypto_hmac_sha256(slice_mem(no_salt, sizeof(no_salt)), &secret, 1, prk);
     size_t t_len = 0;
     char *to = out;

@@ -49,7 +49,7 @@ int crypto_seal(const struct crypto_cert *to, struct slice secret, struct buf *o
 
 int crypto_unseal(struct crypto_key *k, const struct crypto_cert *c, struct slice sealed, struct buf *out)
 {
-    if (sealed.n > 2 * SEAL_MAX)
+    if (sealed.n > 2 * (size_t)SEAL_MAX)
         return crypto_fail_words(-EBADMSG, "sealed text is too large");
     BIO *in = crypto_bio(sealed);
     CMS_ContentInfo *cms = d2i_CMS_bio(in, NULL);

@@ -29,6 +29,23 @@ static int verify_usage(X509 *leaf, unsigned policy)
     return X509_V_OK;
 }
 
+/* What the peer sent stays with the connection: where it is a certificate of our own store, one copy for all.
+ */
+static void verify_share(X509_STORE_CTX *verify)
+{
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(verify), *used = X509_STORE_CTX_get0_chain(verify);
+    for (int i = 1; i < sk_X509_num(sent); i++) {
+        for (int j = 1; j < sk_X509_num(used); j++) {
+            X509 *theirs = sk_X509_value(sent, i), *ours = sk_X509_value(used, j);
+            if (theirs != ours && X509_cmp(theirs, ours) == 0 && X509_up_ref(ours)) {
+                sk_X509_set(sent, i, ours);
+                X509_free(theirs);
+                break;
+            }
+        }
+    }
+}
+
 static int tls_verify(X509_STORE_CTX *verify, void *arg)
 {
     unsigned policy = (unsigned)(uintptr_t)arg;
@@ -46,6 +63,7 @@ static int tls_verify(X509_STORE_CTX *verify, void *arg)
     struct tls *t = ssl ? tls_of(ssl) : NULL;
     if (verdict != X509_V_OK && t && !(policy & VERIFY_OPTIONAL))
         tls_note_refused(t, verify);
+    verify_share(verify);
     X509_STORE_CTX_set0_verified_chain(verify, NULL); /* would be kept as long as the connection */
     return verdict == X509_V_OK || (policy & VERIFY_OPTIONAL);
 }

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include <openssl/rsa.h>
-
 /* Two machines and what is under way between them. */
 struct pair {
     struct tls *client, *server;
@@ -342,10 +340,20 @@ TEST(contexts)
     CHECK_INT(tls_ctx_new(&c, &ctx), -ENOKEY);
     c.key = NULL;
     CHECK_INT(tls_ctx_new(&c, &ctx), -ENOKEY);
-    struct pki_id weak = {.key = crypto_key_wrap(EVP_RSA_gen(1024))};
-    CHECK_INT(crypto_ca_sign(ca.key, ca.cert, SLICE(""), &(struct crypto_request_names){0}, 0, &weak.cert),
-              -EINVAL);
-    pki_fini(&weak);
+}
+
+TEST(chains_share_our_roots)
+{
+    struct pair p = pair_of(server_config(), client_config()), q = pair_of(server_config(), client_config());
+    const struct crypto_cert *a = tls_peer_cert(p.server), *b = tls_peer_cert(q.server);
+    CHECK_INT(sk_X509_num(a->chain), 1);
+    CHECK(a->leaf != b->leaf);
+    CHECK(sk_X509_value(a->chain, 0) == sk_X509_value(b->chain, 0));
+    struct crypto_cert *native = tls_native_peer_cert(p.server->ssl);
+    CHECK(native && native->leaf == a->leaf);
+    crypto_cert_unref(native);
+    pair_fini(&p);
+    pair_fini(&q);
 }
 
 TEST(server_name)
@@ -546,5 +554,5 @@ TEST(teardown)
 }
 
 TEST_MAIN(mutual, mutual_1_2, too_old, no_client_certificate, client_certificates, strange_roots,
-          server_certificates, contexts, server_name, closing, a_megabyte, byte_by_byte, not_tls,
-          altered_on_the_way, shared_by_threads, teardown)
+          server_certificates, contexts, chains_share_our_roots, server_name, closing, a_megabyte,
+          byte_by_byte, not_tls, altered_on_the_way, shared_by_threads, teardown)
