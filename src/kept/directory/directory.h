@@ -6,13 +6,15 @@
  */
 #pragma once
 
+#include "ground/base/arena.h"
 #include "ground/loop/helpers.h"
 #include "wire/sip/auth.h"
 
-enum { DIRECTORY_MAX_USERS = 1000000, DIRECTORY_MAX_NAME = 128 };
+enum { DIRECTORY_MAX_USERS = 1000000, DIRECTORY_MAX_NAME = 128, DIRECTORY_MAX_PASSWORD = 256 };
 
 struct directory;
-/* Opens STATE/users.db (created when missing) and reads it; blocks (at start only). */
+/* Opens STATE/users.db (created when missing) and reads it; blocks (at start only). Errors of db_open; a
+ * damaged file (-EBADMSG) is never served from. */
 int directory_open(const char *state_folder, struct directory **ret);
 void directory_close(struct directory *d);
 
@@ -23,7 +25,11 @@ struct directory_user {
 bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret);
 size_t directory_count(struct directory *d);
 /* Blocking, on a helper thread; the change is on disk and seen by all threads when it returns. realm: the
- * domain of the aor. -EEXIST, -ENOENT, -EINVAL (name), -ENOSPC, -EIO. */
+ * domain of the aor. -EEXIST, -ENOENT, -EINVAL (name, password), -ENOSPC, -EIO, -EBADMSG: then nothing
+ * changed.
+ *
+ * A name is user@domain: letters, digits and -_.!~*'()&=+$,;?/ (case counts), then a DNS name (case ignored).
+ * A password has 1 to DIRECTORY_MAX_PASSWORD bytes and no control characters. */
 int directory_add(struct directory *d, struct slice aor, struct slice password);
 int directory_passwd(struct directory *d, struct slice aor, struct slice password);
 int directory_remove(struct directory *d, struct slice aor);
