@@ -13,7 +13,14 @@
 #include "ground/net/addr.h"
 #include "wire/sip/value.h"
 
-enum { LOCATION_MAX_CONTACTS = 32, LOCATION_MAX_URI = 512 };
+enum {
+    LOCATION_MAX_CONTACTS = 32, /* of one aor */
+    LOCATION_MAX_CHANGES = 64,  /* of one request */
+    LOCATION_MAX_URI = 512,
+    LOCATION_MAX_TEXT = 4096,    /* aor, instance, path, Call-ID */
+    LOCATION_MAX_QUEUED = 20000, /* requests that wait for the disk */
+    LOCATION_SWEEP = 1000,       /* bindings that one sweep drops */
+};
 
 /* The connection (or UDP source) of a client; what it means is element's: worker, slot, generation. */
 struct location_flow {
@@ -36,8 +43,12 @@ struct location_binding {
 };
 
 struct location;
-/* wall clock in ms, for tests. Opens STATE/location.db. */
+/* Opens STATE/location.db and reads what has not expired (loop_wall's clock); blocks. Rows of connections
+ * come back with flow_lost, all with generation 0. Errors of db_open: -EBADMSG is a damaged file, which holds
+ * nothing that clients do not send again. `writer` may have several threads and other users. */
 int location_open(const char *state_folder, struct helpers *writer, struct location **ret);
+/* Waits for what is queued; before helpers_free or after it. Outcomes still come to their loops afterwards.
+ */
 void location_close(struct location *l);
 
 /* All bindings of an aor that have not expired, best q first, newest first among equals; copied into the
@@ -45,7 +56,7 @@ void location_close(struct location *l);
 size_t location_find(struct location *l, struct slice aor, int64_t now_ms, struct arena *a,
                      struct location_binding **ret);
 /* The binding, of any aor, with exactly this contact URI (for requests within dialogs). False when there is
- * none. */
+ * none. Where several users have it: one without flow_lost, then the one who has had it longest. */
 bool location_find_contact(struct location *l, struct slice contact_uri, int64_t now_ms, struct arena *a,
                            struct location_binding *ret);
 
@@ -58,25 +69,28 @@ enum location_outcome {
     LOCATION_OK,
     LOCATION_STALE,    /* RFC 3261 10.3 step 7: same Call-ID, CSeq not higher: nothing was changed */
     LOCATION_TOO_MANY, /* more contacts than max_contacts */
-    LOCATION_FAILED,   /* disk */
+    LOCATION_FAILED,   /* disk (logged as location.disk-failed), LOCATION_MAX_QUEUED, or longer than
+                          LOCATION_MAX_…   has it: nothing was changed */
 };
 struct location_request {
     struct slice aor;
-    bool remove_all; /* Contact: * with Expires: 0; call_id and cseq below then count */
-    struct slice call_id;
+    bool remove_all;      /* Contact: * with Expires: 0 */
+    struct slice call_id; /* of the REGISTER; new bindings get these, whatever theirs say */
     uint32_t cseq;
     const struct location_change *changes;
     size_t n;
-    size_t max_contacts;
+    size_t max_contacts; /* LOCATION_MAX_CONTACTS at the most */
 };
 /* All or nothing. Everything is copied. `done` runs on loop `back`, also for outcomes known at once (then on
  * a later turn). A contact is the same when its URI is equal (19.1.4), or its instance is the same: then it
- * replaces the older one. */
+ * replaces the older one. Requests take effect in the order of the calls. What is expired already counts as
+ * gone. A flow that goes while the request waits is noticed; one that was gone before the call is not. */
 typedef void location_done(void *arg, enum location_outcome outcome);
 void location_update(struct location *l, struct loop *back, const struct location_request *rq,
                      location_done *done, void *arg);
 /* A connection went away: its bindings stay, with flow_lost. Any thread. */
 void location_flow_gone(struct location *l, struct location_flow flow);
 size_t location_count(struct location *l);
-/* Drops what has expired; call now and then from one loop (bounded work a call). */
+/* Has the writer drop up to LOCATION_SWEEP bindings that have expired; costs nothing when there are none.
+ * Call now and then. */
 void location_sweep(struct location *l, int64_t now_ms);

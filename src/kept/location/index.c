@@ -1,0 +1,341 @@
+#include "kept/location/priv.h"
+
+#include "ground/base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static struct shard *shard_of(struct shard *shards, uint64_t hash)
+{
+    return &shards[hash >> LOCATION_SHARD_SHIFT];
+}
+
+void index_init(struct location *l)
+{
+    struct shard *const all[] = {l->records, l->contacts, l->flows};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < LOCATION_SHARDS; k++)
+            pthread_mutex_init(&all[i][k].lock, NULL);
+    atomic_store(&l->next_expiry, INT64_MAX);
+}
+
+void index_fini(struct location *l)
+{
+    struct shard *const all[] = {l->records, l->contacts, l->flows};
+    while (l->heap_n) {
+        struct record *r = l->heap[1]->record;
+        struct plan p = {.aor = slice_mem(r->aor, r->aor_n), .hash = r->entry.hash, .record = r};
+        index_publish(l, &p);
+    }
+    mem_free(l->heap);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < LOCATION_SHARDS; k++) {
+            map_fini(&all[i][k].map);
+            pthread_mutex_destroy(&all[i][k].lock);
+        }
+}
+
+/* --- flows ------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t flow_hash(struct location_flow f)
+{
+    _Static_assert(sizeof(f) == 16, "no padding in what is hashed");
+    return slice_hash(slice_mem(&f, sizeof(f)));
+}
+
+static struct flow *find_flow(const struct shard *s, struct location_flow id, uint64_t hash)
+{
+    for (struct map_entry *e = map_first(&s->map, hash); e; e = map_next(e)) {
+        struct flow *f = MAP_OBJECT(e, struct flow, entry);
+        if (memcmp(&f->id, &id, sizeof(id)) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static void join_flow(struct location *l, struct binding *b)
+{
+    uint64_t hash = flow_hash(b->v.flow);
+    struct shard *s = shard_of(l->flows, hash);
+    pthread_mutex_lock(&s->lock);
+    struct flow *f = find_flow(s, b->v.flow, hash);
+    if (!f) {
+        f = MEM_NEW(struct flow);
+        f->id = b->v.flow;
+        list_init(&f->bindings);
+        map_insert(&s->map, &f->entry, hash);
+    }
+    b->flow = f;
+    list_push_back(&f->bindings, &b->by_flow);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void leave_flow(struct location *l, struct binding *b)
+{
+    struct shard *s = shard_of(l->flows, flow_hash(b->v.flow));
+    struct flow *f = b->flow;
+    pthread_mutex_lock(&s->lock);
+    list_unlink(&b->by_flow);
+    bool last = list_empty(&f->bindings);
+    if (last)
+        map_remove(&s->map, &f->entry);
+    pthread_mutex_unlock(&s->lock);
+    if (last)
+        mem_free(f);
+}
+
+void location_flow_gone(struct location *l, struct location_flow flow)
+{
+    uint64_t hash = flow_hash(flow);
+    struct shard *s = shard_of(l->flows, hash);
+    pthread_mutex_lock(&s->lock);
+    struct flow *f = find_flow(s, flow, hash);
+    if (f)
+        LIST_FOR(it, &f->bindings)
+    atomic_store(&LIST_ENTRY(it, struct binding, by_flow)->lost, true);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* --- bindings ---------------------------------------------------------------------------------------------
+ */
+
+static struct slice keep(char **at, struct slice s)
+{
+    struct slice r = {*at, s.n};
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return r;
+}
+
+struct binding *binding_new(struct location *l, const struct location_binding *v, struct slice uri)
+{
+    size_t n = uri.n + v->instance.n + v->path.n + v->call_id.n;
+    struct binding *b = mem_zalloc(sizeof(*b) + n);
+    char *at = b->text;
+    b->v = *v;
+    b->v.uri = keep(&at, uri);
+    b->v.instance = keep(&at, v->instance);
+    b->v.path = keep(&at, v->path);
+    b->v.call_id = keep(&at, v->call_id);
+    atomic_init(&b->lost, v->flow_lost);
+    if (v->flow.generation != 0)
+        join_flow(l, b);
+    return b;
+}
+
+void binding_free(struct location *l, struct binding *b)
+{
+    if (!b)
+        return;
+    if (b->flow)
+        leave_flow(l, b);
+    mem_free(b);
+}
+
+static void copy_binding(const struct binding *b, struct arena *a, struct location_binding *ret)
+{
+    *ret = b->v;
+    ret->uri = arena_copy(a, b->v.uri);
+    ret->instance = arena_copy(a, b->v.instance);
+    ret->path = arena_copy(a, b->v.path);
+    ret->call_id = arena_copy(a, b->v.call_id);
+    ret->flow_lost = atomic_load(&b->lost);
+}
+
+/* --- what expires first: a binary heap --------------------------------------------------------------------
+ */
+
+static void heap_set(struct location *l, size_t slot, struct binding *b)
+{
+    l->heap[slot] = b;
+    b->heap_slot = slot;
+}
+
+static void heap_settle(struct location *l, size_t slot, struct binding *b)
+{
+    for (; slot > 1 && l->heap[slot / 2]->v.expires_ms > b->v.expires_ms; slot /= 2)
+        heap_set(l, slot, l->heap[slot / 2]);
+    for (size_t child; (child = slot * 2) <= l->heap_n; slot = child) {
+        if (child < l->heap_n && l->heap[child + 1]->v.expires_ms < l->heap[child]->v.expires_ms)
+            child++;
+        if (l->heap[child]->v.expires_ms >= b->v.expires_ms)
+            break;
+        heap_set(l, slot, l->heap[child]);
+    }
+    heap_set(l, slot, b);
+}
+
+static void heap_add(struct location *l, struct binding *b)
+{
+    if (l->heap_n + 2 > l->heap_cap) {
+        l->heap_cap = l->heap_cap ? l->heap_cap * 2 : 64;
+        l->heap = mem_realloc(l->heap, l->heap_cap * sizeof(struct binding *));
+    }
+    heap_settle(l, ++l->heap_n, b);
+}
+
+static void heap_remove(struct location *l, struct binding *b)
+{
+    struct binding *last = l->heap[l->heap_n--];
+    if (last != b)
+        heap_settle(l, b->heap_slot, last);
+    b->heap_slot = 0;
+}
+
+struct binding *index_first_expiry(struct location *l)
+{
+    return l->heap_n ? l->heap[1] : NULL;
+}
+
+/* --- records ----------------------------------------------------------------------------------------------
+ */
+
+struct record *index_find(struct location *l, struct slice aor, uint64_t hash)
+{
+    const struct shard *s = shard_of(l->records, hash);
+    for (struct map_entry *e = map_first(&s->map, hash); e; e = map_next(e)) {
+        struct record *r = MAP_OBJECT(e, struct record, entry);
+        if (slice_eq(slice_mem(r->aor, r->aor_n), aor))
+            return r;
+    }
+    return NULL;
+}
+
+static int better(const void *a, const void *b)
+{
+    const struct binding *x = *(struct binding *const *)a, *y = *(struct binding *const *)b;
+    if (x->v.q != y->v.q)
+        return x->v.q > y->v.q ? -1 : 1;
+    return x->id > y->id ? -1 : 1;
+}
+
+static struct record *record_new(struct plan *p)
+{
+    struct record *r = mem_zalloc(sizeof(*r) + p->aor.n);
+    r->aor_n = p->aor.n;
+    memcpy(r->aor, p->aor.p, p->aor.n);
+    return r;
+}
+
+static void add_binding(struct location *l, struct record *r, struct binding *b)
+{
+    uint64_t hash = slice_hash(b->v.uri);
+    struct shard *s = shard_of(l->contacts, hash);
+    b->asked = NULL;
+    b->record = r;
+    heap_add(l, b);
+    pthread_mutex_lock(&s->lock);
+    map_insert(&s->map, &b->by_contact, hash);
+    pthread_mutex_unlock(&s->lock);
+    atomic_fetch_add(&l->count, 1);
+}
+
+static void drop_binding(struct location *l, struct binding *b)
+{
+    struct shard *s = shard_of(l->contacts, b->by_contact.hash);
+    heap_remove(l, b);
+    pthread_mutex_lock(&s->lock);
+    map_remove(&s->map, &b->by_contact);
+    pthread_mutex_unlock(&s->lock);
+    atomic_fetch_sub(&l->count, 1);
+    binding_free(l, b);
+}
+
+/* Puts the new list in place of the old one and gives that back. */
+static struct binding **swap_items(struct location *l, struct plan *p, struct binding **items, size_t *ret_n)
+{
+    struct shard *s = shard_of(l->records, p->hash);
+    struct record *r = p->record;
+    pthread_mutex_lock(&s->lock);
+    struct binding **old = r->items;
+    *ret_n = r->n;
+    if (r->n == 0)
+        map_insert(&s->map, &r->entry, p->hash);
+    r->items = items;
+    r->n = p->n;
+    if (r->n == 0)
+        map_remove(&s->map, &r->entry);
+    pthread_mutex_unlock(&s->lock);
+    return old;
+}
+
+void index_publish(struct location *l, struct plan *p)
+{
+    if (!p->record && p->n == 0)
+        return;
+    if (!p->record)
+        p->record = record_new(p);
+    struct binding **items = mem_alloc((p->n + 1) * sizeof(*items));
+    memcpy(items, p->next, p->n * sizeof(*items));
+    qsort(items, p->n, sizeof(*items), better);
+    for (size_t i = 0; i < p->n; i++)
+        if (!items[i]->record)
+            add_binding(l, p->record, items[i]);
+    size_t old_n;
+    struct binding **old = swap_items(l, p, items, &old_n);
+    for (size_t i = 0; i < old_n; i++)
+        if (!plan_has(p, old[i]))
+            drop_binding(l, old[i]);
+    mem_free(old);
+    if (p->n == 0) {
+        mem_free(p->record);
+        mem_free(items);
+        p->record = NULL;
+    }
+    struct binding *first = index_first_expiry(l);
+    atomic_store(&l->next_expiry, first ? first->v.expires_ms : INT64_MAX);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------
+ */
+
+size_t location_find(struct location *l, struct slice aor, int64_t now_ms, struct arena *a,
+                     struct location_binding **ret)
+{
+    uint64_t hash = slice_hash(aor);
+    struct shard *s = shard_of(l->records, hash);
+    size_t n = 0;
+    *ret = NULL;
+    pthread_mutex_lock(&s->lock);
+    struct record *r = index_find(l, aor, hash);
+    if (r)
+        *ret = ARENA_ARRAY(a, struct location_binding, r->n);
+    for (size_t i = 0; r && i < r->n; i++)
+        if (r->items[i]->v.expires_ms > now_ms)
+            copy_binding(r->items[i], a, &(*ret)[n++]);
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+/* Of several users who claim one contact: one that can be reached now, then the one who has had it longest,
+ * so that nobody takes over a contact in use. */
+static bool preferred(const struct binding *b, const struct binding *than)
+{
+    bool lost = atomic_load(&b->lost), than_lost = atomic_load(&than->lost);
+    return lost != than_lost ? than_lost : b->since < than->since;
+}
+
+bool location_find_contact(struct location *l, struct slice contact_uri, int64_t now_ms, struct arena *a,
+                           struct location_binding *ret)
+{
+    uint64_t hash = slice_hash(contact_uri);
+    struct shard *s = shard_of(l->contacts, hash);
+    struct binding *best = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (struct map_entry *e = map_first(&s->map, hash); e; e = map_next(e)) {
+        struct binding *b = MAP_OBJECT(e, struct binding, by_contact);
+        if (b->v.expires_ms > now_ms && slice_eq(b->v.uri, contact_uri) && (!best || preferred(b, best)))
+            best = b;
+    }
+    if (best)
+        copy_binding(best, a, ret);
+    pthread_mutex_unlock(&s->lock);
+    return best != NULL;
+}
+
+size_t location_count(struct location *l)
+{
+    return atomic_load(&l->count);
+}
