@@ -1,0 +1,57 @@
+/*
+ * replica/replica.h - a machine's verified copy of the newest revision, and the endpoint to which central
+ * management pushes (HTTPS, mutual TLS with internal certificates, default port 4443).
+ *
+ * A push is verified (client certificate: central's machine of the current revision, from the internal CA;
+ * signature; hash; number not lower than ours), the material unsealed, both stored (files replaced
+ * atomically: write, fsync, rename), handed to `apply`, and acknowledged with number, hash and material
+ * serial only when it runs. Whatever fails, the last good one stays, and the answer says why with a stable
+ * id: replica.older, replica.bad-signature, replica.bad-hash, replica.not-central, replica.unseal,
+ * replica.refused (apply failed, with its sentence), replica.disk.
+ *
+ * The machine renews its internal certificate itself: a new key is made when half of its life has passed (or
+ * a name is missing), the request goes out in the next acknowledgement, the certificate comes back in the
+ * following push, and both are stored before they are used.
+ */
+#pragma once
+
+#include "ground/http/http.h"
+#include "ground/loop/helpers.h"
+#include "kept/topology/material.h"
+#include "kept/topology/revision.h"
+
+struct replica;
+/* What a machine knows apart from revisions: STATE/machine.json, internal.key, internal.crt. */
+struct replica_identity {
+    struct arena arena;
+    struct slice fqdn;
+    struct slice central_fqdn;
+    struct slice internal_ca_pem;
+    struct slice signer_pem; /* certificate of central's signing key */
+    struct crypto_key *key;
+    const struct crypto_cert *cert;
+    struct crypto_trust *trust;
+};
+/* -ENOENT: not joined. */
+int replica_identity_load(const char *state_folder, struct replica_identity **ret);
+void replica_identity_free(struct replica_identity *id);
+/* Unpacks a bundle into an empty or fresh state folder. error: 256 bytes. */
+int replica_join(const char *state_folder, struct slice bundle, char *error);
+
+/* Makes the revision the running one; calls done(done_arg, 0 or negative errno, sentence) on the replica's
+ * loop, once. All arguments stay valid until then; refs may be taken. identity changes when the internal
+ * certificate was renewed. */
+typedef void replica_applied(void *done_arg, int error, const char *text);
+struct replica_ops {
+    void (*apply)(void *arg, struct topology *t, const struct revision *r, struct material *m,
+                  const struct replica_identity *id, replica_applied *done, void *done_arg);
+    /* Adds what this machine can say of itself to the answer of a push or a GET /v1/state: load, services,
+     * version. */
+    void (*describe)(void *arg, struct arena *a, struct json_value *object);
+};
+/* Loads and applies what is on disk, then listens. `ready` once the first apply is through (with its result).
+ */
+int replica_new(struct loop *l, struct helpers *h, const char *state_folder, const struct replica_ops *ops,
+                void *arg, replica_applied *ready, struct replica **ret, char *error);
+void replica_free(struct replica *r);
+uint64_t replica_revision(const struct replica *r);
