@@ -134,11 +134,18 @@ static enum sip_flaw version_check(struct slice s)
     return SIP_FLAW_VERSION;
 }
 
+static bool is_letter(char c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/* Of the Request-URI only the first letter of its scheme is looked at: "<sip:…>" is no URI. */
 static enum sip_flaw request_line(struct sip_msg *m)
 {
     struct slice rest, version;
     if (!slice_cut(m->start_line, ' ', &m->method_name, &rest) || !slice_cut(rest, ' ', &m->uri, &version) ||
-        m->uri.n == 0 || slice_find(m->uri, '\t') != SIZE_MAX || !sip_is_token(m->method_name))
+        m->uri.n == 0 || !is_letter(m->uri.p[0]) || slice_find(m->uri, '\t') != SIZE_MAX ||
+        !sip_is_token(m->method_name))
         return SIP_FLAW_START_LINE;
     m->is_request = true;
     m->method = sip_method_parse(m->method_name);

@@ -8,8 +8,8 @@ enum { NAME_SLOTS = 256, NAME_LONGEST = 30 };
 #define METHOD_ROW(name) [SIP_##name] = SLICE_INIT(#name),
 static const struct slice methods[SIP_METHOD_OTHER] = {SIP_METHODS(METHOD_ROW)};
 
-#define HEADER_ROW(id, name, compact) [SIP_H_##id] = name,
-#define COMPACT_ROW(id, name, compact) [SIP_H_##id] = compact,
+#define HEADER_ROW(id, name, compact) [SIP_H_##id] = (name),
+#define COMPACT_ROW(id, name, compact) [SIP_H_##id] = (compact),
 static const char *const header_names[SIP_H_COUNT] = {SIP_HEADERS(HEADER_ROW)};
 static const char *const compact_names[SIP_H_COUNT] = {SIP_HEADERS(COMPACT_ROW)};
 
@@ -108,8 +108,9 @@ static const bool token_chars[256] = {
 };
 
 /*
- * Long and compact names in one open hash table over length, first, middle and last character: one probe and
- * one comparison for nearly every row. Filled before main, only read afterwards.
+ * Long and compact names in one open hash table over length, first, middle and last character. The factors
+ * were searched so that no two names meet: one probe and one comparison a row. Filled before main, only read
+ * afterwards.
  */
 static struct name_slot {
     char name[NAME_LONGEST]; /* lower case */
@@ -122,7 +123,7 @@ static unsigned name_hash(const char *p, size_t n)
     unsigned first = (unsigned char)p[0] | 0x20u;
     unsigned middle = (unsigned char)p[n / 2] | 0x20u;
     unsigned last = (unsigned char)p[n - 1] | 0x20u;
-    return ((unsigned)n * 11u + first * 5u + middle * 37u + last * 67u) % NAME_SLOTS;
+    return ((unsigned)n * 33u + first * 137u + middle * 9u + last * 114u) % NAME_SLOTS;
 }
 
 static void name_add(const char *name, enum sip_header_id id)
@@ -155,18 +156,34 @@ __attribute__((constructor)) static void names_init(void)
  * Known names are letters and '-' alone. Setting bit 5 maps only their upper case onto them, and CR onto '-',
  * which no name can contain: comparing with the bit set is exact.
  */
+static bool same8(const char *lower, const char *p)
+{
+    uint64_t a, b;
+    memcpy(&a, lower, sizeof(a));
+    memcpy(&b, p, sizeof(b));
+    return a == (b | 0x2020202020202020u);
+}
+
+static bool same4(const char *lower, const char *p)
+{
+    uint32_t a, b;
+    memcpy(&a, lower, sizeof(a));
+    memcpy(&b, p, sizeof(b));
+    return a == (b | 0x20202020u);
+}
+
+/* In steps of a word; the last one overlaps. */
 static bool name_same(const char *lower, const char *p, size_t n)
 {
-    const uint64_t bits = 0x2020202020202020u;
-    uint64_t a, b;
-    size_t i = 0;
-    for (; n - i >= sizeof(a); i += sizeof(a)) {
-        memcpy(&a, lower + i, sizeof(a));
-        memcpy(&b, p + i, sizeof(b));
-        if (a != (b | bits))
-            return false;
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8)
+            if (!same8(lower + i, p + i))
+                return false;
+        return same8(lower + n - 8, p + n - 8);
     }
-    for (; i < n; i++)
+    if (n >= 4)
+        return same4(lower, p) && same4(lower + n - 4, p + n - 4);
+    for (size_t i = 0; i < n; i++)
         if (lower[i] != (char)(p[i] | 0x20))
             return false;
     return true;

@@ -1,6 +1,11 @@
 #include "wire/sip/write.h"
 
+#include <dirent.h>
+
 #include "ground/base/test.h"
+#include "wire/sip/frame.h"
+
+#define VECTORS "tests/vectors/sip"
 
 /* The INVITE of RFC 3665 3.2 at the second proxy, in other words; two Route values in one row, one folded. */
 static const char invite[] = "INVITE sip:bob@biloxi.example SIP/2.0\r\n"
@@ -276,5 +281,42 @@ TEST(ack_and_cancel)
     teardown(&f);
 }
 
+/* Each message of the vectors is written as it was; all of them are one stream of as many frames. */
+TEST(vectors_written_and_framed)
+{
+    DIR *d = opendir(VECTORS);
+    CHECK(d);
+    struct buf stream = {0};
+    int written = 0, framed = 0;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[512], text[4096];
+        if (!slice_ends(slice_str(e->d_name), SLICE(".sip")))
+            continue;
+        snprintf(path, sizeof(path), VECTORS "/%s", e->d_name);
+        FILE *file = fopen(path, "rb");
+        text[fread(text, 1, sizeof(text) - 1, file)] = 0;
+        fclose(file);
+        struct fixture f;
+        setup(&f, text);
+        check_replaced(&f, "", "");
+        teardown(&f);
+        buf_append(&stream, slice_str(text));
+        written++;
+    }
+    if (d)
+        closedir(d);
+    struct sip_framer framer = {0};
+    size_t len;
+    enum sip_flaw flaw;
+    while (sip_frame_next(&framer, buf_slice(&stream), &len, &flaw) == SIP_FRAME_MESSAGE) {
+        buf_consume(&stream, len);
+        framed++;
+    }
+    CHECK(written >= 29);
+    CHECK_INT(framed, written);
+    CHECK_INT(buf_len(&stream), 0);
+    buf_fini(&stream);
+}
+
 TEST_MAIN(no_edits, single_edits, many_edits_at_once, first_values, too_many_edits, length_is_added,
-          responses, response_within_a_dialog, ack_and_cancel)
+          responses, response_within_a_dialog, ack_and_cancel, vectors_written_and_framed)
