@@ -17,6 +17,7 @@ static size_t trail_n;
 
 static void begin(void)
 {
+    alarm(120); /* a turn that never comes ends the program */
     loop = loop_new(0);
     trail_n = 0;
     memset(trail, 0, sizeof(trail));
