@@ -131,13 +131,15 @@ static void batch_finish(struct location *l, struct batch *b, bool stored)
     map_fini(&b->by_aor);
 }
 
+/* r: what rows_write answered. */
 static void note_disk(struct location *l, int r)
 {
     if (r < 0 && !l->disk_failing)
         log_event(LOG_ERROR, "location.disk-failed", NULL, "registrations are refused: %s", db_error(l->db));
-    if (r == 0 && l->disk_failing)
+    if (r > 0 && l->disk_failing)
         log_info("location.disk-recovered", "registrations are stored again");
-    l->disk_failing = r < 0;
+    if (r != 0)
+        l->disk_failing = r < 0;
 }
 
 static void run_batch(struct location *l, struct list *requests, bool sweep, int64_t sweep_now)
@@ -157,7 +159,7 @@ static void run_batch(struct location *l, struct list *requests, bool sweep, int
         plan_sweep(l, &b, sweep_now);
     int r = rows_write(l, &b.plans);
     note_disk(l, r);
-    batch_finish(l, &b, r == 0);
+    batch_finish(l, &b, r >= 0);
     LIST_FOR(it, requests)
     {
         struct request *rq = LIST_ENTRY(it, struct request, link);

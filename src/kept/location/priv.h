@@ -134,7 +134,7 @@ struct binding *index_first_expiry(struct location *l);
 
 /* --- rows.c --- */
 int rows_open(struct location *l, const char *state_folder, int64_t now_ms);
-/* All plans in one transaction. */
+/* All plans in one transaction. 1: written, 0: there was nothing to write. */
 int rows_write(struct location *l, const struct list *plans);
 
 /* --- rules.c --- */

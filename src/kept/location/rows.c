@@ -144,5 +144,7 @@ int rows_write(struct location *l, const struct list *plans)
             return r;
         }
     }
-    return begun ? db_commit(l->db) : 0;
+    if (begun)
+        r = db_commit(l->db);
+    return r < 0 ? r : begun;
 }

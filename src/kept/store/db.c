@@ -58,17 +58,25 @@ static int system_error(int e)
     return e == ENOSPC || e == EDQUOT || e == EFBIG ? -ENOSPC : -EIO;
 }
 
+static int error_of(struct db *d, int code)
+{
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (errors[i].code == (code & 0xff))
+            return errors[i].error;
+    return system_error(sqlite3_system_errno(d->handle));
+}
+
 /* Keeps the words and answers the errno; 0 for the codes that are no failure. */
 static int failed(struct db *d, int code)
 {
     int primary = code & 0xff;
     if (primary == SQLITE_OK || primary == SQLITE_ROW || primary == SQLITE_DONE)
         return 0;
+    int r = error_of(d, code);
     snprintf(d->error, sizeof(d->error), "%s", sqlite3_errmsg(d->handle));
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-        if (errors[i].code == primary)
-            return errors[i].error;
-    return system_error(sqlite3_system_errno(d->handle));
+    if (r != -EEXIST && !d->failure)
+        d->failure = r;
+    return r;
 }
 
 static int exec(struct db *d, const char *sql)
@@ -262,10 +270,7 @@ static int step_rows(struct db *d, sqlite3_stmt *s, db_row *row, void *arg)
         if (r != 0)
             return r;
     }
-    int r = failed(d, code);
-    if (r < 0 && r != -EEXIST && !d->failure)
-        d->failure = r;
-    return r;
+    return failed(d, code);
 }
 
 int db_run(struct db *d, const char *sql, const struct db_value *args, size_t n, db_row *row, void *arg)

@@ -139,6 +139,10 @@ TEST(transactions)
     CHECK_INT(put(d, "a", SLICE("1")), -EEXIST); /* an outcome, not a failure */
     CHECK_INT(db_commit(d), 0);
     CHECK_INT(db_commit(d), -EINVAL); /* there is none */
+    CHECK_INT(db_begin(d), 0);
+    CHECK_INT(put(d, "b", SLICE("1")), 0);
+    CHECK_INT(db_run(d, "INSERT INTO nothing VALUES (1)", NULL, 0, NULL, NULL), -EINVAL);
+    CHECK_INT(db_commit(d), -EINVAL); /* not without that one */
     db_close(d);
     CHECK_INT(db_open(path, DB_SYNC_FULL, schema, &d), 0);
     CHECK_INT(count(d), 1);
