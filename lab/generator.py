@@ -1,7 +1,8 @@
 """The traffic: users of several organisations, messages and calls at a constant rate, long calls that are held.
 
 It knows SIP, DNS and public certificates, and nothing of what is under test. Nothing is tried twice. As a program
-(`python3 -m lab.generator`) it reads commands as JSON lines and answers with JSON lines; lab/drive.py is the other end.
+(`python3 -m lab.generator`) it reads commands as JSON lines and answers with JSON lines; lab/drive.py is the other
+end.
 
     {"cmd": "register", "id": 1, "config": {"dns": "127.1.2.10:5300", "organisations": [
         {"domain": "contoso.example", "ca": "FILE", "users": [["u1", "password"]], "local_address": "127.1.2.30",
@@ -10,8 +11,8 @@ It knows SIP, DNS and public certificates, and nothing of what is under test. No
     {"cmd": "hold", "calls": 50, "every": 5.0}     {"cmd": "mark", "name": "route moved"}
     {"cmd": "end-long-calls"}   {"cmd": "stop"}   {"cmd": "report"}   {"cmd": "quit"}
 
-Without "front_end" it is found by SRV. Rates are per second and per direction. Each command is answered by {"done": CMD, "id": …}
-when it is complete, or by {"failed": …, "why": …}.
+Without "front_end" it is found by SRV. Rates are per second and per direction. Each command is answered by
+{"done": CMD, "id": …} when it is complete, or by {"failed": …, "why": …}.
 """
 
 import asyncio
@@ -311,10 +312,11 @@ class Generator:
 
     async def stop(self):
         """No new traffic; complete when all that is under way has ended. Long calls stay."""
+        if self.schedules:
+            self.ledger.end()
         for schedule in self.schedules:
             schedule.cancel()
         self.schedules = []
-        self.ledger.end()
         waiting = [t for t in self.tasks if t not in self.long_calls]
         if waiting:
             await asyncio.wait(waiting, timeout=FINISH_S)

@@ -1,8 +1,8 @@
 """Counts what was sent and what arrived, and says of each lost thing where it stopped.
 
 A message is delivered when the right user got the right body and the sender got its 200. It is counted once; what
-arrives again is a duplicate, and what arrives at somebody else, or was never sent, is strange. A call is good when each of its
-steps did what it should at both ends.
+arrives again is a duplicate, and what arrives at somebody else, or was never sent, is strange. A call is good when
+each of its steps did what it should at both ends.
 """
 
 import time

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 from pathlib import Path
 
 TRIES = 200
@@ -21,6 +22,7 @@ class Net:
         self.locks.mkdir(mode=0o700, exist_ok=True)
         self.lock = None
         self.roles = {}
+        self.guard = threading.Lock()
         tries = [prefix] if prefix else (f"127.{random.randint(1, 250)}.{random.randint(1, 250)}"
                                          for _ in range(TRIES))
         for candidate in tries:
@@ -44,12 +46,13 @@ class Net:
         return True
 
     def address(self, role):
-        if role not in self.roles:
-            host = self.FIRST_HOST + len(self.roles)
-            if host > self.LAST_HOST:
-                raise OSError("the prefix has no addresses left")
-            self.roles[role] = f"{self.prefix}.{host}"
-        return self.roles[role]
+        with self.guard:
+            if role not in self.roles:
+                host = self.FIRST_HOST + len(self.roles)
+                if host > self.LAST_HOST:
+                    raise OSError("the prefix has no addresses left")
+                self.roles[role] = f"{self.prefix}.{host}"
+            return self.roles[role]
 
     def close(self):
         if self.lock:

@@ -62,7 +62,8 @@ class Authority:
 
     def _config(self, sans, usage):
         lines = ["[lab]", f"database={self.folder / 'index.txt'}", f"new_certs_dir={self.folder}",
-                 f"serial={self.folder / 'serial'}", f"certificate={self.cert}", f"private_key={self.key}", "default_md=sha256", "policy=any",
+                 f"serial={self.folder / 'serial'}", f"certificate={self.cert}", f"private_key={self.key}",
+                 "default_md=sha256", "policy=any",
                  "unique_subject=no", "x509_extensions=leaf", "[any]", "commonName=supplied", "[leaf]",
                  "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature",
                  "subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]

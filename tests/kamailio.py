@@ -35,7 +35,7 @@ request_route {{
 
 
 class Kamailio:
-    """with Kamailio(folder, address, password="secret", certificate=pair) as k: listens on UDP and TCP 5060, TLS 5061."""
+    """with Kamailio(folder, address, password="secret", certificate=pair): listens on UDP and TCP 5060, TLS 5061."""
 
     def __init__(self, folder, address, password="secret", certificate=None, algorithm="SHA-256", route=REGISTRAR):
         self.folder, self.address, self.certificate, self.algorithm = Path(folder), address, certificate, algorithm
@@ -50,11 +50,13 @@ class Kamailio:
                  f'mpath="{MODULES}"']
         if tls:
             lines += ["enable_tls=yes", f"listen=tls:{self.address}:5061"]
-        names = ["tm", "sl", "rr", "pv", "maxfwd", "usrloc", "registrar", "textops", "siputils", "auth", "xlog", "ctl"]
+        names = ["tm", "sl", "rr", "pv", "maxfwd", "usrloc", "registrar", "textops", "siputils", "auth", "xlog",
+                 "ctl"]
         lines += [f'loadmodule "{name}.so"' for name in names + (["tls"] if tls else [])]
         lines += [f'modparam("ctl", "binrpc", "unix:{self.folder}/ctl.sock")',
                   f'modparam("auth", "algorithm", "{self.algorithm}")', 'modparam("auth", "qop", "auth")',
-                  'modparam("usrloc", "db_mode", 0)', 'modparam("usrloc", "use_domain", 1)', 'modparam("rr", "enable_full_lr", 1)']
+                  'modparam("usrloc", "db_mode", 0)', 'modparam("usrloc", "use_domain", 1)',
+                  'modparam("rr", "enable_full_lr", 1)']
         if tls:
             lines += ['modparam("tls", "tls_method", "TLSv1.2+")',
                       f'modparam("tls", "certificate", "{self.certificate.cert}")',
