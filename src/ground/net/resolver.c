@@ -1,0 +1,275 @@
+#include "ground/net/resolver.h"
+
+#include "ground/base/mem.h"
+#include "ground/base/text.h"
+#include "ground/log/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unbound-event.h>
+#include <unbound.h>
+
+enum { RESOLVER_MAX_NAME = 253, CLASS_IN = 1, SEC_BOGUS = 1, SEC_SECURE = 2, DNS_HEADER = 12 };
+
+/*
+ * libunbound answers inside ub_resolve_event when it has the answer, and shows the packet in a buffer that
+ * its next answer overwrites. So nothing is asked from inside a callback: such queries wait in `queued` for
+ * the end of the turn. A resolver that is freed inside a callback goes at the end of the turn as well.
+ */
+struct resolver {
+    struct loop *loop;
+    struct ub_ctx *ctx;
+    struct list queries; /* asked */
+    struct list queued;
+    struct deferred begin, destroy;
+    unsigned in_callback;
+};
+
+struct resolver_query {
+    struct list link; /* queries or queued; none while its callback runs */
+    struct resolver *resolver;
+    int async_id;
+    bool outstanding; /* libunbound will answer it */
+    bool finished;
+    bool *answered_inside; /* set while ub_resolve_event runs */
+    struct timer deadline;
+    resolver_done *done;
+    void *arg;
+    uint16_t type;
+    char name[RESOLVER_MAX_NAME + 2];
+};
+
+/* --- context --- */
+
+/*
+ * Retries: two datagrams a try, the first 100 ms apart, then ever longer. So a forwarder that looks something
+ * up for 2.5 s is still heard, the next forwarder is asked after 0.2 to 0.8 s, and a single dead one is given
+ * up after 3 s. (One try would give up after 0.2 s, on a slow forwarder or two lost datagrams as well.)
+ */
+static const struct {
+    const char *name, *value;
+} OPTIONS[] = {
+    {"do-not-query-localhost:",    "no" }, /* a forwarder on this machine is as good as any */
+    {"outbound-msg-retry:",        "4"  },
+    {"unknown-server-time-limit:", "100"},
+    {"infra-host-ttl:",            "10" }, /* a forwarder that was dead is tried again soon */
+    {"cache-min-ttl:",             "0"  },
+    {"prefetch:",                  "no" },
+    {"serve-expired:",             "no" },
+    {"use-caps-for-id:",           "no" },
+    {"outgoing-range:",            "128"}, /* sockets, each opened only while a question is out */
+    {"outgoing-num-tcp:",          "10" },
+};
+/* libunbound answers for these by itself (RFC 6761, RFC 8375): but networks use them, and forwarders know. */
+static const char *const NOT_LOCAL[] = {"test.", "home.arpa."};
+
+static void check_option(int r, const char *what)
+{
+    if (r)
+        log_warn("resolver.option-refused", "libunbound refused %s: %s", what, ub_strerror(r));
+}
+
+static void set_option(struct ub_ctx *ctx, const char *name, const char *value)
+{
+    check_option(ub_ctx_set_option(ctx, name, value), name);
+}
+
+static void set_servers(struct ub_ctx *ctx, const struct resolver_config *config)
+{
+    for (size_t i = 0; i < config->n_servers && i < RESOLVER_MAX_SERVERS; i++) {
+        char host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 8];
+        snprintf(text, sizeof(text), SLICE_FMT "@%u",
+                 SLICE_ARG(net_addr_host_text(&config->servers[i], host)),
+                 (unsigned)net_addr_port(&config->servers[i]));
+        check_option(ub_ctx_set_fwd(ctx, text), text);
+    }
+    if (!config->n_servers) {
+        check_option(ub_ctx_resolvconf(ctx, NULL), "/etc/resolv.conf");
+        check_option(ub_ctx_hosts(ctx, NULL), "/etc/hosts");
+    }
+}
+
+static struct ub_ctx *make_context(struct loop *l, const struct resolver_config *config)
+{
+    struct ub_ctx *ctx = ub_ctx_create_event(loop_base(l));
+    if (!ctx)
+        abort();                /* out of memory: see mem.h */
+    ub_ctx_debugout(ctx, NULL); /* it would write to standard error, not as a line of ours */
+    for (size_t i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
+        set_option(ctx, OPTIONS[i].name, OPTIONS[i].value);
+    char negative[16];
+    snprintf(negative, sizeof(negative), "%d", RESOLVER_MAX_NEGATIVE_S);
+    set_option(ctx, "cache-max-negative-ttl:", negative);
+    set_option(ctx, "module-config:", config->validate ? "validator iterator" : "iterator");
+    if (config->validate && config->trust_anchor)
+        check_option(ub_ctx_add_ta_file(ctx, config->trust_anchor), config->trust_anchor);
+    set_servers(ctx, config);
+    for (size_t i = 0; i < sizeof(NOT_LOCAL) / sizeof(NOT_LOCAL[0]);
+         i++) /* last: it ends the configuration */
+        check_option(ub_ctx_zone_add(ctx, NOT_LOCAL[i], "transparent"), NOT_LOCAL[i]);
+    return ctx;
+}
+
+/* --- queries --- */
+
+static void tell(struct resolver_query *q, enum resolver_status status, struct slice packet, bool secure)
+{
+    struct resolver *r = q->resolver;
+    list_unlink(&q->link);
+    timer_stop(&q->deadline);
+    q->finished = true; /* cancelling it from inside the callback does nothing */
+    r->in_callback++;
+    q->done(q->arg, status, packet, secure);
+    r->in_callback--;
+    mem_free(q);
+}
+
+static void answered(void *arg, int rcode, void *packet, int len, int sec, char *why_bogus, int ratelimited)
+{
+    (void)why_bogus;
+    (void)ratelimited;
+    struct resolver_query *q = arg;
+    q->outstanding = false;
+    if (q->answered_inside)
+        *q->answered_inside = true;
+    /* rcode is not 0: there is no packet. It is 0: what the header says counts (a failure from the cache). */
+    unsigned code = rcode || len < DNS_HEADER ? 2 : ((const unsigned char *)packet)[3] & 15;
+    bool good = (code == 0 || code == 3) && sec != SEC_BOGUS; /* NOERROR, NXDOMAIN */
+    if (good)
+        tell(q, RESOLVER_ANSWER, slice_mem(packet, (size_t)len), sec == SEC_SECURE);
+    else
+        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+}
+
+static void forget(struct resolver_query *q)
+{
+    if (q->outstanding)
+        ub_cancel(q->resolver->ctx, q->async_id);
+    q->outstanding = false;
+}
+
+static void too_late(void *arg)
+{
+    struct resolver_query *q = arg;
+    forget(q);
+    tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+}
+
+/* True: the query has been answered, and is gone. */
+static bool ask(struct resolver_query *q)
+{
+    struct resolver *r = q->resolver;
+    bool inside = false;
+    q->answered_inside = &inside;
+    list_push_back(&r->queries, &q->link);
+    int id = 0;
+    int e = ub_resolve_event(r->ctx, q->name, q->type, CLASS_IN, q, answered, &id);
+    if (inside)
+        return true;
+    q->answered_inside = NULL;
+    if (e) {
+        log_debug("resolver.refused", "%s: %s", q->name, ub_strerror(e));
+        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+        return true;
+    }
+    q->async_id = id; /* not written by libunbound itself: q may be gone when it returns */
+    q->outstanding = true;
+    return false;
+}
+
+static void begin_queued(void *arg)
+{
+    struct resolver *r = arg;
+    /* a callback may queue more, which this loop then takes too, or free the resolver, which empties the list
+     * at once and the rest at the end of the turn */
+    for (struct list *it; (it = list_first(&r->queued)) != NULL;) {
+        struct resolver_query *q = LIST_ENTRY(it, struct resolver_query, link);
+        list_unlink(it);
+        ask(q);
+    }
+}
+
+static bool name_valid(struct slice name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = text_lower(name.p[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.')
+            return false;
+    }
+    return name.n <= RESOLVER_MAX_NAME;
+}
+
+struct resolver_query *resolver_ask(struct resolver *r, struct slice name, uint16_t type, resolver_done *done,
+                                    void *arg)
+{
+    struct resolver_query *q = MEM_NEW(struct resolver_query);
+    q->resolver = r;
+    q->type = type;
+    q->done = done;
+    q->arg = arg;
+    timer_init(&q->deadline, r->loop, too_late, q);
+    if (!name_valid(name)) {
+        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+        return NULL;
+    }
+    if (name.n)
+        memcpy(q->name, name.p, name.n);
+    q->name[name.n] = '.'; /* absolute; the root is "." */
+    timer_start(&q->deadline, loop_now(r->loop) + RESOLVER_TIMEOUT_MS);
+    if (r->in_callback) {
+        list_push_back(&r->queued, &q->link);
+        deferred_add(r->loop, &r->begin);
+        return q;
+    }
+    return ask(q) ? NULL : q;
+}
+
+void resolver_cancel(struct resolver_query *q)
+{
+    if (!q || q->finished)
+        return;
+    forget(q);
+    timer_stop(&q->deadline);
+    list_unlink(&q->link);
+    mem_free(q);
+}
+
+/* --- resolver --- */
+
+static void destroy(void *arg)
+{
+    struct resolver *r = arg;
+    ub_ctx_delete(r->ctx);
+    mem_free(r);
+}
+
+struct resolver *resolver_new(struct loop *l, const struct resolver_config *config)
+{
+    struct resolver *r = MEM_NEW(struct resolver);
+    r->loop = l;
+    r->ctx = make_context(l, config);
+    list_init(&r->queries);
+    list_init(&r->queued);
+    deferred_init(&r->begin, begin_queued, r);
+    deferred_init(&r->destroy, destroy, r);
+    return r;
+}
+
+static void cancel_all(struct list *queries)
+{
+    for (struct list *it; (it = list_first(queries)) != NULL;)
+        resolver_cancel(LIST_ENTRY(it, struct resolver_query, link));
+}
+
+void resolver_free(struct resolver *r)
+{
+    if (!r)
+        return;
+    cancel_all(&r->queries);
+    cancel_all(&r->queued);
+    deferred_cancel(&r->begin);
+    if (r->in_callback)
+        deferred_add(r->loop, &r->destroy);
+    else
+        destroy(r);
+}
