@@ -162,6 +162,18 @@ TEST(limits)
               LOCATION_TOO_MANY);
     CHECK_INT(UPDATE("a@b", "c", 3, contact("sip:4.example", 1000, 0), gone("sip:1.example")), LOCATION_OK);
     check_contacts("a@b", "sip:4.example sip:3.example sip:2.example");
+    /* a limit that was lowered: what is there may be refreshed */
+    struct location_change refresh = contact("sip:3.example", 1000, 0);
+    struct location_request lowered = {.aor = SLICE("a@b"),
+                                       .call_id = SLICE("other"),
+                                       .cseq = 1,
+                                       .changes = &refresh,
+                                       .n = 1,
+                                       .max_contacts = 1};
+    CHECK_INT(fixture_update(&f, &lowered), LOCATION_OK);
+    refresh = contact("sip:9.example", 1000, 0);
+    CHECK_INT(fixture_update(&f, &lowered), LOCATION_TOO_MANY);
+    check_contacts("a@b", "sip:3.example sip:4.example sip:2.example");
     CHECK_INT(UPDATE("a@b", "c", 4, contact(longer, 1000, 0)), LOCATION_FAILED);
     CHECK_INT(UPDATE("", "c", 4, contact("sip:1.example", 1000, 0)), LOCATION_FAILED);
     struct location_change many[LOCATION_MAX_CHANGES + 1];
@@ -169,7 +181,7 @@ TEST(limits)
         many[i] = gone("sip:2.example");
     CHECK_INT(update("a@b", "c", 5, LOCATION_MAX_CHANGES + 1, many), LOCATION_FAILED);
     CHECK_INT(update("a@b", "c", 5, LOCATION_MAX_CHANGES, many), LOCATION_OK);
-    check_contacts("a@b", "sip:4.example sip:3.example");
+    check_contacts("a@b", "sip:3.example sip:4.example");
     fixture_fini(&f);
 }
 
@@ -190,11 +202,16 @@ TEST(flows)
     CHECK(b.flow_lost);
     CHECK_INT(UPDATE("a@b", "c", 2, contact("sip:1.example", 1000, 9)), LOCATION_OK);
     check_contacts("a@b", "sip:1.example sip:2.example");
-    /* a restart: what lived on a connection waits for its client */
+    /* a restart: what lived on a connection waits for its client; UDP, and what had none, works on */
+    struct location_change udp = contact("sip:5.example", 800, 5), none = contact("sip:6.example", 700, 0);
+    udp.binding.transport = SIP_UDP;
+    none.binding.transport = SIP_TCP;
+    CHECK_INT(UPDATE("d@b", "c", 1, udp, none), LOCATION_OK);
     fixture_close(&f);
     fixture_open(&f);
     check_contacts("a@b", "sip:1.example! sip:2.example!");
     check_contacts("c@b", "sip:3.example! sip:4.example");
+    check_contacts("d@b", "sip:5.example sip:6.example");
     fixture_fini(&f);
 }
 
@@ -236,25 +253,30 @@ TEST(contact_of_several_users)
 
 TEST(expiry_and_sweep)
 {
-    enum { USERS = 40 };
+    enum { USERS = 40, SOON = HOUR / 2 };
     struct location_binding b;
-    int64_t now = loop_wall();
+    int64_t now = loop_wall(); /* the others of this test expire after an hour */
     fixture_init(&f);
     for (int i = 0; i < USERS; i++) {
         char aor[32], uri[32];
         snprintf(aor, sizeof(aor), "u%d@b", i);
         snprintf(uri, sizeof(uri), "sip:u%d.example", i);
         struct location_change c = contact(uri, 1000, 0);
-        c.binding.expires_ms = now + HOUR + i * 7 % USERS;
+        c.binding.expires_ms = now + SOON + i * 7 % USERS;
         CHECK_INT(UPDATE(aor, "c", 1, c), LOCATION_OK);
     }
     struct location_binding *found;
-    CHECK_INT(location_find(f.l, SLICE("u0@b"), now + HOUR, &f.arena, &found), 0); /* i * 7 % USERS is 0 */
-    CHECK(!location_find_contact(f.l, SLICE("sip:u0.example"), now + HOUR, &f.arena, &b));
+    CHECK_INT(location_find(f.l, SLICE("u0@b"), now + SOON, &f.arena, &found), 0); /* i * 7 % USERS is 0 */
+    CHECK(!location_find_contact(f.l, SLICE("sip:u0.example"), now + SOON, &f.arena, &b));
     location_sweep(f.l, now);
     CHECK_INT(location_count(f.l), USERS);
-    location_sweep(f.l, now + HOUR + USERS / 2 - 1);                                  /* half of them */
-    CHECK_INT(UPDATE("x@b", "c", 1, contact("sip:x.example", 1000, 0)), LOCATION_OK); /* in or behind it */
+    for (int i = 0; i < USERS / 2; i++) { /* half of them, one by one */
+        location_sweep(f.l, now + SOON + i);
+        for (uint32_t k = 1; k <= 2; k++) /* in its batch or behind it */
+            CHECK_INT(UPDATE("x@b", "c", 2 * (uint32_t)i + k, contact("sip:x.example", 1000, 0)),
+                      LOCATION_OK);
+        CHECK_INT(location_count(f.l), USERS - i);
+    }
     CHECK_INT(UPDATE("y@b", "c", 1, contact("sip:y.example", 1000, 0)), LOCATION_OK);
     CHECK_INT(location_count(f.l), USERS / 2 + 2);
     fixture_close(&f);
