@@ -23,6 +23,7 @@ from .machine import CommandFailed, DaemonFailed, program
 USERS, MESSAGES, CALLS, LONG_CALLS = 40, 50, 5, 50
 INSIDE_MESSAGES, INSIDE_CALLS = 5, 1
 CALL_SECONDS, INFO_EVERY_S = 1.0, 5.0
+EXPIRES_S = 60              # short, so that registrations are refreshed under way
 SAMPLE = 150               # deliveries of each direction that show that traffic flows
 SAMPLE_S = 60.0
 REGISTER_S, HOLD_S, MOVE_S, FINISH_S = 60.0, 60.0, 150.0, 140.0
@@ -99,7 +100,15 @@ class Run:
             if lost_anything(self.report) or self.failure:
                 traces = lab.collect_traces(self.report["losses"])
                 self.screen.step(f"traces of what was lost: {traces}")
+        self.check_ends(lab)
         return self
+
+    def check_ends(self, lab):
+        """A daemon that crashed, or did not end when told, is a failure whatever the counters say."""
+        bad = [f"{org} {name}: {code}" for org, codes in lab.exit_codes.items() for name, code in codes.items()
+               if code != 0]
+        if bad:
+            self.failure = self.failure or "daemons did not end well: " + ", ".join(bad)
 
     def close_port(self, address):
         """The fault: 5061 of the new Edge is taken by a socket that does not listen, so it refuses everybody."""
@@ -110,7 +119,7 @@ class Run:
         screen = self.screen
         count = self.users * len(lab.organisations)
         with screen.stage(f"register {count} users over TLS with digest"):
-            g.do("register", REGISTER_S, config=lab.generator_config())
+            g.do("register", REGISTER_S, config=lab.generator_config(EXPIRES_S))
         with screen.stage(f"set up {LONG_CALLS} long calls"):
             g.do("hold", HOLD_S, calls=LONG_CALLS, every=INFO_EVERY_S)
         with screen.stage(f"traffic: {MESSAGES} MESSAGE/s and {CALLS} calls/s in each direction"):
@@ -270,6 +279,8 @@ def one(screen, options, classic):
     screen.say("  " + table(run.report).replace("\n", "\n  "))
     if run.lost:
         show_losses(screen, run)
+    if run.failure:
+        screen.say("  " + screen.paint(run.failure, "31"))
     return run
 
 

@@ -59,7 +59,7 @@ class Generator:
         self.call_seconds = 1.0
         self.numbers = itertools.count(1)
         self.late_s = 0.0
-        self.reconnects = 0
+        self.reconnects = self.register_failures = 0
 
     def event(self, name, /, **fields):
         self.emit(self.ledger.event(name, **fields))
@@ -95,6 +95,7 @@ class Generator:
 
     def on_note(self, agent, event, text):
         self.reconnects += event == "reconnected"
+        self.register_failures += event == "register-failed"
         self.event(event, user=agent.aor, text=text)
 
     # --- traffic ---
@@ -324,6 +325,7 @@ class Generator:
 
     def report(self):
         return {**self.ledger.report(), "users": len(self.agents), "reconnects": self.reconnects,
+                "register_failures": self.register_failures,
                 "generator_late_ms": round(self.late_s * 1000)}
 
     async def quit(self):

@@ -51,6 +51,7 @@ class Lab:
         self.each(lambda org: org.create())
         roots = [org.authority.cert for org in self]
         self.each(lambda org: org.configure([o.domain for o in self if o is not org], roots))
+        self.each(lambda org: org.join())
         self.each(lambda org: org.add_users())
 
     def each(self, action):
@@ -61,11 +62,8 @@ class Lab:
 
     def stop(self, failed=False):
         try:
-            for org in self:
-                if failed:
-                    org.kill()
-                else:
-                    self.exit_codes[org.name] = org.stop()
+            if not failed:
+                self.each(lambda org: self.exit_codes.update({org.name: org.stop()}))
         finally:
             for org in self:
                 org.kill()

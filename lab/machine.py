@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 60.0
 COMMAND_S = 60.0
-DRAIN_S = 60.0
-POLL_S = 0.02
+DRAIN_S = 30.0
+POLL_S, STATUS_POLL_S = 0.02, 0.1
 
 
 def program(name):
@@ -70,12 +70,19 @@ class Machine:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def terminate(self, seconds=DRAIN_S):
-        """SIGTERM: drains and ends; the exit code. Killed, and None, when it takes longer."""
-        if not self.process:
-            return None
+    def tell_to_end(self):
+        """SIGTERM, without waiting."""
         if self.running:
             self.process.terminate()
+
+    def terminate(self, seconds=DRAIN_S):
+        """SIGTERM: drains and ends; the exit code. Killed, and None, when it takes longer."""
+        self.tell_to_end()
+        return self.wait_end(seconds)
+
+    def wait_end(self, seconds=DRAIN_S):
+        if not self.process:
+            return None
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -138,6 +145,17 @@ class Machine:
 
     def json(self, *arguments, seconds=COMMAND_S):
         return json.loads(self.entente(*arguments, "--json", seconds=seconds))
+
+    def revision(self):
+        return self.json("status")["revision"]
+
+    def wait_revision(self, number, seconds=READY_S):
+        """Until the daemon runs this revision or a newer one."""
+        deadline = time.monotonic() + seconds
+        while (now := self.revision()) < number:
+            if time.monotonic() > deadline:
+                raise DaemonFailed(f"{self.fqdn} is at revision {now}, not {number}: {self.tail()}")
+            time.sleep(STATUS_POLL_S)
 
     def counters(self):
         return self.json("status")["counters"]

@@ -150,8 +150,7 @@ class Organisation:
 
     # --- life ---
     def create(self):
-        """Central management with its first topology; every machine joined and started. Only central is waited
-        for."""
+        """Central management with its first topology, running."""
         self.logs.mkdir(parents=True, exist_ok=True)
         document = self.folder / "topology.yaml"
         document.write_text(yaml(self.topology))
@@ -159,16 +158,9 @@ class Organisation:
         entente("init", "--machine", self.central.fqdn, "--address", address, "--name", self.name,
                 "--domain", self.domain, "--topology", document, state=self.central.folder)
         self.central.start()
-        for machine in self.machines.values():
-            if machine is self.central:
-                continue
-            bundle = self.folder / f"{machine.name}.bundle"
-            self.central.entente("machine", "bundle", machine.fqdn, "-o", bundle)
-            entente("machine", "join", bundle, state=machine.folder)
-            machine.start(wait=False)
 
     def configure(self, partners, trusted):
-        """Certificates, trust, DNS updates, partners; published, and waited for until every machine has it."""
+        """Certificates, trust, DNS updates, partners; published. The machines do not run yet."""
         for pool, pair in self.certificates.items():
             self.central.entente("cert", "import", pool, pair.cert, pair.key)
         for root in trusted:
@@ -176,10 +168,24 @@ class Organisation:
         self.central.entente("dns", "server", self.dns.server, self.domain, "--key-file", self.dns.key_file)
         for partner in partners:
             self.central.entente("partner", "allow", partner)
-        if partners or self.edge_pools:
-            self.publish("the lab begins")
+        if partners:
+            self.central.entente("publish", "-m", "the lab begins", "--yes")
+
+    def join(self, wait=True):
+        """Every other machine gets its bundle and starts; complete when all run the newest revision."""
         for machine in self.machines.values():
-            machine.wait_ready()
+            if machine is not self.central:
+                self.join_machine(machine)
+                machine.start(wait=False)
+        if wait:
+            for machine in self.machines.values():
+                machine.wait_ready()
+                machine.wait_revision(self.central.revision())
+
+    def join_machine(self, machine):
+        bundle = self.folder / f"{machine.name}.bundle"
+        self.central.entente("machine", "bundle", machine.fqdn, "-o", bundle)
+        entente("machine", "join", bundle, state=machine.folder)
 
     def publish(self, comment="lab", seconds=PUBLISH_S):
         """Publishes the draft and waits until all machines have acknowledged it."""
@@ -201,9 +207,8 @@ class Organisation:
     def stop(self):
         """SIGTERM to all at once; {short name: exit code}, None for what had to be killed."""
         for machine in self.machines.values():
-            if machine.running:
-                machine.process.terminate()
-        return {name: machine.terminate() for name, machine in self.machines.items()}
+            machine.tell_to_end()
+        return {name: machine.wait_end() for name, machine in self.machines.items()}
 
     def kill(self):
         for machine in self.machines.values():

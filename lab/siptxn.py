@@ -7,7 +7,7 @@ that says why there was none. The caller never waits longer than TIMEOUT_S for a
 import asyncio
 import socket
 
-from .sipmsg import Framer, Message, SipError, Via, new_branch
+from .sipmsg import Framer, Message, SipError, Via, new_branch, new_tag
 
 T1_S, T2_S, T4_S = 0.5, 4.0, 5.0
 TIMEOUT_S = 64 * T1_S
@@ -378,7 +378,7 @@ class Endpoint:
 
     def received_cancel(self, message, flow, invite):
         answer = ServerTransaction(self, flow, message, None)
-        answer.respond(answer.response(200 if invite else 481))
+        answer.respond(answer.response(200 if invite else 481, new_tag()))
         if invite and invite.final_status is None and invite.on_cancel:
             invite.on_cancel()
 
