@@ -9,9 +9,16 @@
 #include "ground/crypto/cert.h"
 #include "wire/json/json.h"
 
-enum { MATERIAL_MAX_KEYS = 8, MATERIAL_MAX_CERTS = 64, MATERIAL_KEY = 32 };
+enum {
+    MATERIAL_MAX_KEYS = 8,
+    MATERIAL_MAX_CERTS = 64,
+    MATERIAL_KEY = 32,
+    MATERIAL_MAX_TEXT = 4 << 20,       /* of the JSON form */
+    MATERIAL_SIGN_AFTER_MS = 60 * 1000 /* a new key reaches every machine before anybody signs with it */
+};
 
-/* A key of the Record-Route tokens. The newest signs; all that have not expired verify. */
+/* A key of the Record-Route tokens. The newest signs once it is MATERIAL_SIGN_AFTER_MS old; all that have not
+ * expired verify. */
 struct material_key {
     uint32_t id;
     unsigned char key[MATERIAL_KEY];
@@ -22,10 +29,12 @@ struct material_cert {
     struct slice pool; /* Edge pool whose external names it carries */
     struct slice cert_pem, key_pem;
 };
+struct material_secret;
 struct material {
     _Atomic unsigned refs;
     struct arena arena;
-    uint64_t serial; /* grows with every change, so that a machine knows what is newer */
+    struct material_secret *secrets; /* memory of the keys' texts, wiped on free */
+    uint64_t serial;                 /* grows with every change, so that a machine knows what is newer */
     struct material_key keys[MATERIAL_MAX_KEYS];
     size_t n_keys; /* newest first */
     struct material_cert certs[MATERIAL_MAX_CERTS];
@@ -38,4 +47,21 @@ void material_unref(struct material *m);                      /* wipes */
 int material_parse(struct slice json, struct material **ret); /* -EBADMSG */
 void material_write(const struct material *m, struct buf *out);
 const struct material_cert *material_cert_find(const struct material *m, struct slice pool);
+/* NULL: unknown or expired. */
 const struct material_key *material_key_find(const struct material *m, uint32_t id, int64_t now_ms);
+/* The key to sign with: the newest one that is at least MATERIAL_SIGN_AFTER_MS old, so that every machine
+ * knows it by then; while there is none such, the oldest that has not expired. NULL: there is no key. */
+const struct material_key *material_signing_key(const struct material *m, int64_t now_ms);
+
+/* --- making (a material is never changed once others hold a reference) --- */
+struct material *material_copy(const struct material *m); /* one reference, same serial */
+/* Sets or replaces the certificate of a pool. -ENOSPC beyond MATERIAL_MAX_CERTS. */
+int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
+/* A new key in front; the one before it expires period_ms (and the margin above) later; expired ones go. */
+void material_key_add(struct material *m, int64_t now_ms, int64_t period_ms);
+/* Is it time for a new key: none, or the newest is older than the period? */
+bool material_key_due(const struct material *m, int64_t now_ms, int64_t period_ms);
+/* What one machine needs: all keys, the roots, and the certificates of these pools. Same serial. */
+struct material *material_for_pools(const struct material *m, const struct slice *pools, size_t n);
+/* Overwrites all strings of a tree that held secrets. */
+void material_wipe_json(struct json_value *v);

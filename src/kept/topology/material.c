@@ -1,0 +1,294 @@
+#include "kept/topology/material.h"
+
+#include "ground/base/mem.h"
+#include "ground/base/text.h"
+#include "ground/crypto/hash.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+enum { SERIAL_BITS = 53 };
+
+struct material_secret {
+    struct material_secret *next;
+    size_t n;
+    char text[];
+};
+
+static struct slice secret_copy(struct material *m, struct slice s)
+{
+    struct material_secret *secret = mem_alloc(sizeof(*secret) + s.n + 1);
+    secret->n = s.n;
+    if (s.n)
+        memcpy(secret->text, s.p, s.n);
+    secret->text[s.n] = 0;
+    secret->next = m->secrets;
+    m->secrets = secret;
+    return slice_mem(secret->text, s.n);
+}
+
+struct material *material_new(void)
+{
+    struct material *m = MEM_NEW(struct material);
+    atomic_init(&m->refs, 1);
+    return m;
+}
+
+struct material *material_ref(struct material *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+void material_unref(struct material *m)
+{
+    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    while (m->secrets) {
+        struct material_secret *secret = m->secrets;
+        m->secrets = secret->next;
+        mem_wipe(secret->text, secret->n);
+        mem_free(secret);
+    }
+    arena_fini(&m->arena);
+    mem_wipe(m, sizeof(*m));
+    mem_free(m);
+}
+
+void material_wipe_json(struct json_value *v)
+{
+    if (!v)
+        return;
+    if (v->kind == JSON_STRING && v->string.n)
+        explicit_bzero((char *)(uintptr_t)v->string.p, v->string.n);
+    for (size_t i = 0; v->kind == JSON_ARRAY && i < v->array.n; i++)
+        material_wipe_json(v->array.items[i]);
+    for (size_t i = 0; v->kind == JSON_OBJECT && i < v->object.n; i++)
+        material_wipe_json(v->object.members[i].value);
+}
+
+/* --- reading --- */
+static bool count_fits(int64_t v, int64_t max)
+{
+    return v >= 0 && v <= max;
+}
+
+static int parse_key(const struct json_value *v, struct material_key *k)
+{
+    int64_t id = json_get_int(v, "id", -1);
+    *k = (struct material_key){
+        .id = (uint32_t)id,
+        .made_ms = json_get_int(v, "made_ms", -1),
+        .expires_ms = json_get_int(v, "expires_ms", -1),
+    };
+    ssize_t n = text_unbase64(json_get_string(v, "key"), k->key, sizeof(k->key));
+    bool good = n == MATERIAL_KEY && count_fits(id, UINT32_MAX) && k->made_ms >= 0 && k->expires_ms >= 0;
+    return good ? 0 : -EBADMSG;
+}
+
+static int parse_keys(const struct json_value *list, struct material *m)
+{
+    if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_KEYS))
+        return -EBADMSG;
+    for (size_t i = 0; i < json_count(list); i++) {
+        struct material_key *k = &m->keys[m->n_keys];
+        if (parse_key(json_at(list, i), k) < 0)
+            return -EBADMSG;
+        for (size_t j = 0; j < m->n_keys; j++)
+            if (m->keys[j].id == k->id)
+                return -EBADMSG;
+        m->n_keys++;
+    }
+    return 0;
+}
+
+static int parse_certs(const struct json_value *list, struct material *m)
+{
+    if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_CERTS))
+        return -EBADMSG;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *v = json_at(list, i);
+        struct slice pool = json_get_string(v, "pool"), cert = json_get_string(v, "cert");
+        struct slice key = json_get_string(v, "key");
+        if (!pool.n || !cert.n || !key.n || material_cert_find(m, pool))
+            return -EBADMSG;
+        material_cert_set(m, pool, cert, key);
+    }
+    return 0;
+}
+
+static int from_json(const struct json_value *doc, struct material *m)
+{
+    int64_t serial = json_get_int(doc, "serial", -1);
+    if (!count_fits(serial, (1LL << SERIAL_BITS) - 1))
+        return -EBADMSG;
+    m->serial = (uint64_t)serial;
+    m->trust_pem = arena_copy(&m->arena, json_get_string(doc, "trust"));
+    int r = parse_keys(json_get(doc, "keys"), m);
+    return r < 0 ? r : parse_certs(json_get(doc, "certs"), m);
+}
+
+int material_parse(struct slice json, struct material **ret)
+{
+    struct arena a = {0};
+    struct json_value *doc = NULL;
+    struct json_error error;
+    if (json.n > MATERIAL_MAX_TEXT)
+        return -EBADMSG;
+    int r = json_parse(json, &a, &doc, &error);
+    if (r == 0) {
+        struct material *m = material_new();
+        r = from_json(doc, m);
+        if (r == 0)
+            *ret = m;
+        else
+            material_unref(m);
+        material_wipe_json(doc);
+    }
+    arena_fini(&a);
+    return r;
+}
+
+/* --- writing --- */
+static void write_key(const struct material_key *k, struct buf *out)
+{
+    buf_printf(out, "{\"id\":%u,\"key\":\"", k->id);
+    text_base64(out, k->key, sizeof(k->key));
+    buf_printf(out, "\",\"made_ms\":%lld,\"expires_ms\":%lld}", (long long)k->made_ms,
+               (long long)k->expires_ms);
+}
+
+static void write_cert(const struct material_cert *c, struct buf *out)
+{
+    const struct {
+        const char *name;
+        struct slice value;
+    } members[] = {
+        {"{\"pool\":", c->pool    },
+        {",\"cert\":", c->cert_pem},
+        {",\"key\":",  c->key_pem }
+    };
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        buf_append(out, slice_str(members[i].name));
+        json_write_string(members[i].value, out);
+    }
+    buf_append_char(out, '}');
+}
+
+void material_write(const struct material *m, struct buf *out)
+{
+    buf_printf(out, "{\"serial\":%llu,\"keys\":[", (unsigned long long)m->serial);
+    for (size_t i = 0; i < m->n_keys; i++) {
+        buf_append(out, i ? SLICE(",") : SLICE(""));
+        write_key(&m->keys[i], out);
+    }
+    buf_append(out, SLICE("],\"certs\":["));
+    for (size_t i = 0; i < m->n_certs; i++) {
+        buf_append(out, i ? SLICE(",") : SLICE(""));
+        write_cert(&m->certs[i], out);
+    }
+    buf_append(out, SLICE("],\"trust\":"));
+    json_write_string(m->trust_pem, out);
+    buf_append_char(out, '}');
+}
+
+/* --- looking --- */
+static bool key_expired(const struct material_key *k, int64_t now_ms)
+{
+    return k->expires_ms && k->expires_ms <= now_ms;
+}
+
+const struct material_cert *material_cert_find(const struct material *m, struct slice pool)
+{
+    for (size_t i = 0; i < m->n_certs; i++)
+        if (slice_caseeq(m->certs[i].pool, pool))
+            return &m->certs[i];
+    return NULL;
+}
+
+const struct material_key *material_key_find(const struct material *m, uint32_t id, int64_t now_ms)
+{
+    for (size_t i = 0; i < m->n_keys; i++)
+        if (m->keys[i].id == id)
+            return key_expired(&m->keys[i], now_ms) ? NULL : &m->keys[i];
+    return NULL;
+}
+
+const struct material_key *material_signing_key(const struct material *m, int64_t now_ms)
+{
+    const struct material_key *best = NULL;
+    for (size_t i = 0; i < m->n_keys; i++) {
+        const struct material_key *k = &m->keys[i];
+        if (key_expired(k, now_ms))
+            continue;
+        best = k;
+        if (k->made_ms + MATERIAL_SIGN_AFTER_MS <= now_ms)
+            break;
+    }
+    return best;
+}
+
+/* --- making --- */
+struct material *material_copy(const struct material *m)
+{
+    struct material *copy = material_new();
+    copy->serial = m->serial;
+    memcpy(copy->keys, m->keys, sizeof(m->keys));
+    copy->n_keys = m->n_keys;
+    copy->trust_pem = arena_copy(&copy->arena, m->trust_pem);
+    for (size_t i = 0; i < m->n_certs; i++)
+        material_cert_set(copy, m->certs[i].pool, m->certs[i].cert_pem, m->certs[i].key_pem);
+    return copy;
+}
+
+int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem)
+{
+    struct material_cert *c = (struct material_cert *)(uintptr_t)material_cert_find(m, pool);
+    if (!c && m->n_certs == MATERIAL_MAX_CERTS)
+        return -ENOSPC;
+    if (!c)
+        c = &m->certs[m->n_certs++];
+    *c = (struct material_cert){
+        .pool = arena_copy(&m->arena, pool),
+        .cert_pem = arena_copy(&m->arena, cert_pem),
+        .key_pem = secret_copy(m, key_pem),
+    };
+    return 0;
+}
+
+bool material_key_due(const struct material *m, int64_t now_ms, int64_t period_ms)
+{
+    return m->n_keys == 0 || m->keys[0].made_ms + period_ms <= now_ms;
+}
+
+void material_key_add(struct material *m, int64_t now_ms, int64_t period_ms)
+{
+    struct material_key fresh = {.id = m->n_keys ? m->keys[0].id + 1 : 1, .made_ms = now_ms};
+    size_t n = 0;
+    crypto_random(fresh.key, sizeof(fresh.key));
+    if (m->n_keys && !m->keys[0].expires_ms)
+        m->keys[0].expires_ms = now_ms + period_ms + MATERIAL_SIGN_AFTER_MS;
+    for (size_t i = 0; i < m->n_keys && n < MATERIAL_MAX_KEYS - 1; i++)
+        if (!key_expired(&m->keys[i], now_ms))
+            m->keys[n++] = m->keys[i];
+    memmove(&m->keys[1], &m->keys[0], n * sizeof(m->keys[0]));
+    m->keys[0] = fresh;
+    m->n_keys = n + 1;
+    explicit_bzero(&m->keys[m->n_keys], (MATERIAL_MAX_KEYS - m->n_keys) * sizeof(m->keys[0]));
+    explicit_bzero(&fresh, sizeof(fresh));
+}
+
+struct material *material_for_pools(const struct material *m, const struct slice *pools, size_t n)
+{
+    struct material *part = material_new();
+    part->serial = m->serial;
+    memcpy(part->keys, m->keys, sizeof(m->keys));
+    part->n_keys = m->n_keys;
+    part->trust_pem = arena_copy(&part->arena, m->trust_pem);
+    for (size_t i = 0; i < n; i++) {
+        const struct material_cert *c = material_cert_find(m, pools[i]);
+        if (c)
+            material_cert_set(part, c->pool, c->cert_pem, c->key_pem);
+    }
+    return part;
+}

@@ -1,0 +1,118 @@
+#include "kept/topology/material.h"
+
+#include "ground/base/test.h"
+
+static const int64_t DAY = 24LL * 3600 * 1000;
+
+static struct material *again(const struct material *m)
+{
+    struct buf text = {0};
+    struct material *copy = NULL;
+    material_write(m, &text);
+    CHECK_INT(material_parse(buf_slice(&text), &copy), 0);
+    buf_fini(&text);
+    return copy;
+}
+
+TEST(survives_a_round_trip)
+{
+    struct material *m = material_new();
+    m->serial = 7;
+    material_key_add(m, 1000, DAY);
+    material_key_add(m, 2000, DAY);
+    CHECK_INT(material_cert_set(m, SLICE("edge.contoso.example"), SLICE("CERT\n"), SLICE("KEY \"1\"\n")), 0);
+    m->trust_pem = SLICE("ROOT\n");
+    struct material *copy = again(m);
+    CHECK_INT(copy->serial, 7);
+    CHECK_INT(copy->n_keys, 2);
+    CHECK_INT(copy->keys[0].id, 2);
+    CHECK_INT(copy->keys[1].expires_ms, 2000 + DAY + MATERIAL_SIGN_AFTER_MS);
+    CHECK(memcmp(copy->keys[1].key, m->keys[1].key, MATERIAL_KEY) == 0);
+    const struct material_cert *c = material_cert_find(copy, SLICE("EDGE.contoso.example"));
+    CHECK(c != NULL);
+    if (c)
+        CHECK_STR(c->key_pem, "KEY \"1\"\n");
+    CHECK_STR(copy->trust_pem, "ROOT\n");
+    material_unref(copy);
+    material_unref(m);
+}
+
+TEST(signs_with_a_key_that_everybody_knows)
+{
+    struct material *m = material_new();
+    CHECK(material_signing_key(m, 0) == NULL);
+    material_key_add(m, 1000, DAY);
+    CHECK_INT(material_signing_key(m, 1001)->id, 1); /* the only one */
+    material_key_add(m, 1000 + DAY, DAY);
+    CHECK_INT(material_signing_key(m, 1000 + DAY + MATERIAL_SIGN_AFTER_MS - 1)->id, 1);
+    CHECK_INT(material_signing_key(m, 1000 + DAY + MATERIAL_SIGN_AFTER_MS)->id, 2);
+    CHECK(material_key_find(m, 1, 1000 + 2 * DAY) != NULL);
+    CHECK(material_key_find(m, 1, 1000 + 2 * DAY + MATERIAL_SIGN_AFTER_MS) == NULL);
+    CHECK(material_key_find(m, 3, 0) == NULL);
+    material_unref(m);
+}
+
+TEST(rotates_when_due_and_keeps_two)
+{
+    struct material *m = material_new();
+    CHECK(material_key_due(m, 0, DAY));
+    material_key_add(m, 0, DAY);
+    for (int64_t day = 1; day < 20; day++) {
+        CHECK(!material_key_due(m, day * DAY - 1, DAY));
+        CHECK(material_key_due(m, day * DAY, DAY));
+        material_key_add(m, day * DAY, DAY);
+        CHECK(m->n_keys == 2 || m->n_keys == 3); /* the margin keeps a third one for a minute */
+    }
+    CHECK_INT(m->keys[0].id, 20);
+    CHECK_INT(m->keys[0].expires_ms, 0);
+    material_unref(m);
+}
+
+TEST(gives_a_machine_its_pools_alone)
+{
+    struct material *m = material_new();
+    struct slice pools[] = {SLICE("a.example"), SLICE("none.example")};
+    m->serial = 3;
+    material_key_add(m, 1000, DAY);
+    material_cert_set(m, SLICE("a.example"), SLICE("A"), SLICE("KA"));
+    material_cert_set(m, SLICE("b.example"), SLICE("B"), SLICE("KB"));
+    material_cert_set(m, SLICE("a.example"), SLICE("A2"), SLICE("KA2"));
+    CHECK_INT(m->n_certs, 2);
+    struct material *part = material_for_pools(m, pools, 2);
+    CHECK_INT(part->n_certs, 1);
+    CHECK_STR(part->certs[0].key_pem, "KA2");
+    CHECK_INT(part->n_keys, 1);
+    CHECK_INT(part->serial, 3);
+    struct material *all = material_copy(m);
+    material_unref(m);
+    CHECK_INT(all->n_certs, 2);
+    CHECK_STR(all->certs[1].cert_pem, "B");
+    material_unref(all);
+    material_unref(part);
+}
+
+TEST(refuses_what_is_no_material)
+{
+    static const char *bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"serial\":-1}",
+        "{\"serial\":1,\"keys\":{}}",
+        "{\"serial\":1,\"keys\":[{\"id\":1,\"key\":\"AAAA\",\"made_ms\":1,\"expires_ms\":0}]}",
+        "{\"serial\":1,\"keys\":[{\"id\":-1,\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+        "\"made_ms\":1,\"expires_ms\":0}]}",
+        "{\"serial\":1,\"certs\":[{\"pool\":\"a\",\"cert\":\"b\"}]}",
+        "{\"serial\":1,\"certs\":[{\"pool\":\"a\",\"cert\":\"b\",\"key\":\"c\"},"
+        "{\"pool\":\"A\",\"cert\":\"b\",\"key\":\"c\"}]}",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct material *m = NULL;
+        if (material_parse(slice_str(bad[i]), &m) == 0)
+            TEST_DIAG("taken: %s", bad[i]);
+        material_unref(m);
+    }
+}
+
+TEST_MAIN(survives_a_round_trip, signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
+          gives_a_machine_its_pools_alone, refuses_what_is_no_material)

@@ -1,0 +1,63 @@
+/*
+ * topology/push.h - what central management and a machine's replica say to each other: JSON over HTTPS with
+ * mutual TLS (internal certificates), POST https://MACHINE:PORT/v1/push and GET /v1/state; and the bundle
+ * that is carried to a new machine once. Pure.
+ *
+ * An exchange carries a certificate, or a revision with its material, or nothing (a heartbeat). The answer of
+ * each is the machine's whole state. Status 200: taken (or nothing to take); 409 and 403: refused, with
+ * "error" in the same answer; 400: not understood.
+ *
+ *     request:  {"format":1,"revision":"{…}","material":"BASE64","material_serial":7,"certificate":"PEM"}
+ *     answer:   {"format":1,"fqdn":"…","revision":12,"hash":"…","material":7,"names_ok":true,
+ *                "certificate":"PEM","request":"PEM","time_ms":…,"error":{"id":"…","text":"…"},"state":{…}}
+ */
+#pragma once
+
+#include "ground/base/arena.h"
+#include "ground/base/buf.h"
+#include "wire/json/json.h"
+
+enum { PUSH_FORMAT = 1, PUSH_MAX_TEXT = 48 << 20, PUSH_MAX_ANSWER = 1 << 20 };
+#define PUSH_PATH "/v1/push"
+#define PUSH_STATE_PATH "/v1/state"
+
+/* Absent parts are empty. Slices live in the arena that they were parsed into. */
+struct push_request {
+    struct slice revision;    /* as revision_write makes it */
+    struct slice material;    /* sealed, DER */
+    uint64_t material_serial; /* of it */
+    struct slice certificate; /* PEM: the answer to the machine's request */
+};
+void push_request_write(const struct push_request *q, struct buf *out);
+int push_request_parse(struct slice text, struct arena *a, struct push_request *ret); /* -EBADMSG */
+
+struct push_answer {
+    struct slice fqdn;
+    uint64_t revision; /* the one that runs; 0: none */
+    struct slice hash;
+    uint64_t material;        /* serial of the one that runs */
+    bool names_ok;            /* the certificate carries all names that the revision wants */
+    struct slice certificate; /* PEM of the internal certificate in use: material is sealed to it */
+    struct slice request;     /* PEM of a certificate request, or empty */
+    int64_t time_ms;          /* the machine's wall clock */
+    struct slice error_id, error_text;
+    const struct json_value *state; /* what services say of themselves, or NULL */
+};
+void push_answer_write(const struct push_answer *w, struct arena *a, struct buf *out);
+int push_answer_parse(struct slice text, struct arena *a, struct push_answer *ret); /* -EBADMSG */
+
+/* What a machine needs in order to join. Secret: it holds the machine's first key. */
+struct bundle {
+    struct slice fqdn, central_fqdn;
+    struct slice address; /* where the replica listens when no revision can be read */
+    int64_t port;
+    struct slice ca_pem, signer_pem;
+    struct slice cert_pem, key_pem;
+    struct slice revision; /* text */
+    struct slice material; /* sealed, DER */
+};
+void bundle_write(const struct bundle *b, struct buf *out);
+int bundle_parse(struct slice text, struct arena *a, struct bundle *ret); /* -EBADMSG */
+/* The part of a bundle that stays as machine.json: no secrets, no certificate of its own. */
+void bundle_machine_write(const struct bundle *b, struct buf *out);
+int bundle_machine_parse(struct slice text, struct arena *a, struct bundle *ret); /* -EBADMSG */
