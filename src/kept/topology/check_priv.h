@@ -23,19 +23,19 @@ static inline bool check_names_have(const struct topology_names *names, struct s
     return false;
 }
 
-#define EACH_EDGE_POOL(t, p)                                                                                 \
-    for (const struct topology_edge_pool *p = (t)->edge_pools; p < (t)->edge_pools + (t)->n_edge_pools; p++)
-#define EACH_FRONT_END_POOL(t, p)                                                                            \
-    for (const struct topology_front_end_pool *p = (t)->front_end_pools;                                     \
-         p < (t)->front_end_pools + (t)->n_front_end_pools; p++)
-#define EACH_FOREIGN_POOL(t, p)                                                                              \
-    for (const struct topology_foreign_pool *p = (t)->foreign_pools;                                         \
-         p < (t)->foreign_pools + (t)->n_foreign_pools; p++)
-#define EACH_PARTNER(t, p)                                                                                   \
-    for (const struct topology_partner *p = (t)->partners; p < (t)->partners + (t)->n_partners; p++)
-#define EACH_SITE(t, s) for (const struct topology_site *s = (t)->sites; s < (t)->sites + (t)->n_sites; s++)
-#define EACH_MACHINE(p, m)                                                                                   \
-    for (const struct topology_machine *m = (p)->machines; m < (p)->machines + (p)->n_machines; m++)
+/* For each object of a list; the second argument is the name of what the loop declares. An array that is not
+ * there is not touched. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
+#define EACH(type, p, array, n)                                                                              \
+    for (size_t p##_i = 0; p##_i < (n); p##_i++)                                                             \
+        for (const struct topology_##type *p = &(array)[p##_i]; p; p = NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
+#define EACH_EDGE_POOL(t, p) EACH(edge_pool, p, (t)->edge_pools, (t)->n_edge_pools)
+#define EACH_FRONT_END_POOL(t, p) EACH(front_end_pool, p, (t)->front_end_pools, (t)->n_front_end_pools)
+#define EACH_FOREIGN_POOL(t, p) EACH(foreign_pool, p, (t)->foreign_pools, (t)->n_foreign_pools)
+#define EACH_PARTNER(t, p) EACH(partner, p, (t)->partners, (t)->n_partners)
+#define EACH_SITE(t, s) EACH(site, s, (t)->sites, (t)->n_sites)
+#define EACH_MACHINE(p, m) EACH(machine, m, (p)->machines, (p)->n_machines)
 
 /* The lists from which topology_checks is made. */
 #define CHECKS_OF_POOLS(X)                                                                                   \

@@ -255,7 +255,7 @@ enum { TRANSACTION_MS = 32000, TRANSACTION_MARGIN_MS = 4000 };
 
 void check_attempts_too_long(const struct topology *t, struct findings *f)
 {
-    long long all = (long long)(t->deployment.attempts_max * t->deployment.attempt_ms);
+    long long all = (long long)t->deployment.attempts_max * (long long)t->deployment.attempt_ms;
     if (all > TRANSACTION_MS - TRANSACTION_MARGIN_MS)
         ERROR_AT(
             f, "attempts-too-long", SLICE("deployment/attempts_max"), "lower attempts_max or attempt_ms",

@@ -5,12 +5,12 @@
         .name = #member, .type = PROPERTY_##kind_of, .offset = offsetof(struct object, member), __VA_ARGS__  \
     }
 #define LIST(object, member, of, ...)                                                                        \
-    ROW(object, member, OBJECTS, .kind = &of, .count_offset = offsetof(struct object, n_##member),           \
+    ROW(object, member, OBJECTS, .kind = &(of), .count_offset = offsetof(struct object, n_##member),         \
         __VA_ARGS__)
 #define KIND(title, object, rows, text)                                                                      \
     {                                                                                                        \
-        .name = title, .size = sizeof(struct object), .properties = rows,                                    \
-        .n_properties = sizeof(rows) / sizeof(rows[0]), .help = text                                         \
+        .name = (title), .size = sizeof(struct object), .properties = (rows),                                \
+        .n_properties = sizeof(rows) / sizeof((rows)[0]), .help = (text)                                     \
     }
 #define PORT .min = 1, .max = 65535
 

@@ -33,8 +33,8 @@ enum {
 struct property {
     const char *name;
     enum property_type type;
-    size_t offset;
     enum property_type item; /* of PROPERTY_NAMES */
+    size_t offset;
     const struct kind *kind; /* of OBJECTS and OBJECT */
     size_t count_offset;     /* of OBJECTS: where n_… is */
     const char *values;      /* of ENUM, and of NAMES with item ENUM */

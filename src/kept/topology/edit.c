@@ -24,8 +24,8 @@ struct walk {
     struct slice path;
 };
 
-__attribute__((format(printf, 4, 5))) static int refuse(const struct walk *w, int error, const char *id,
-                                                        const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void found(const struct walk *w, const char *id, const char *fmt,
+                                                        ...)
 {
     struct buf text = {0};
     va_list ap;
@@ -35,8 +35,8 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct walk *w, in
     if (w->f)
         findings_add(w->f, id, FINDING_ERROR, w->path, NULL, SLICE_FMT, SLICE_ARG(buf_slice(&text)));
     buf_fini(&text);
-    return error;
 }
+#define REFUSE(w, error, ...) (found(w, __VA_ARGS__), (error))
 
 /* Null in a document is as good as nothing. */
 static struct json_value *member(const struct json_value *object, struct slice name)
@@ -58,13 +58,11 @@ static void member_remove(struct json_value *object, const char *name)
 
 static void item_remove(struct json_value *array, const struct json_value *item)
 {
-    for (size_t i = 0; i < array->array.n; i++) {
+    size_t kept = 0;
+    for (size_t i = 0; i < array->array.n; i++)
         if (array->array.items[i] != item)
-            continue;
-        memmove(&array->array.items[i], &array->array.items[i + 1],
-                (--array->array.n - i) * sizeof(array->array.items[0]));
-        return;
-    }
+            array->array.items[kept++] = array->array.items[i];
+    array->array.n = kept;
 }
 
 static struct slice identity_of(const struct kind *k, const struct json_value *object)
@@ -101,7 +99,7 @@ static int no_object(const struct walk *w, const struct kind *k, const struct js
             best = known;
         }
     }
-    return refuse(w, -ENOENT, "no-such-object", "there is no %s '" SLICE_FMT "'%s" SLICE_FMT "%s", k->name,
+    return REFUSE(w, -ENOENT, "no-such-object", "there is no %s '" SLICE_FMT "'%s" SLICE_FMT "%s", k->name,
                   SLICE_ARG(id), best.n ? "; did you mean " : "", SLICE_ARG(best), best.n ? "?" : "");
 }
 
@@ -109,7 +107,7 @@ static int no_property(const struct walk *w, const struct kind *k, struct slice 
 {
     const char *near = kind_nearest(k, name);
     const struct kind *other = near ? NULL : kind_with(&topology_root, name);
-    return refuse(w, -EINVAL, "unknown-path", "%s has no property '" SLICE_FMT "'%s%s%s", k->name,
+    return REFUSE(w, -EINVAL, "unknown-path", "%s has no property '" SLICE_FMT "'%s%s%s", k->name,
                   SLICE_ARG(name),
                   near    ? "; did you mean "
                   : other ? "; it is a property of "
@@ -137,7 +135,7 @@ static int step_property(const struct walk *w, struct spot *s, struct slice name
         return no_property(w, s->kind, name);
     struct json_value *v = member(s->value, name);
     if (v && !well_shaped(p, v))
-        return refuse(w, -EINVAL, "wrong-type", "%s is not what it should be; correct the document first",
+        return REFUSE(w, -EINVAL, "wrong-type", "%s is not what it should be; correct the document first",
                       p->name);
     if (!v && p->type == PROPERTY_OBJECT && w->a && s->value)
         json_set(w->a, s->value, p->name, v = json_object(w->a));
@@ -151,23 +149,23 @@ static int step_property(const struct walk *w, struct spot *s, struct slice name
 
 static int step(const struct walk *w, struct spot *s, struct slice name)
 {
-    struct json_value *list = s->value, *found;
+    struct json_value *list = s->value, *at;
     if (s->is == SPOT_OBJECT)
         return step_property(w, s, name);
     if (s->is == SPOT_LIST) {
-        found = object_find(s->kind, list, name);
-        if (!found)
+        at = object_find(s->kind, list, name);
+        if (!at)
             return no_object(w, s->kind, list, name);
-        *s = (struct spot){SPOT_OBJECT, s->kind, s->property, list, found};
+        *s = (struct spot){SPOT_OBJECT, s->kind, s->property, list, at};
         return 0;
     }
     if (s->is != SPOT_VALUE || s->property->type != PROPERTY_NAMES)
-        return refuse(w, -EINVAL, "unknown-path", "%s has nothing below it", s->property->name);
-    found = name_find(list, name);
-    if (!found)
-        return refuse(w, -ENOENT, "no-such-object", "%s does not list '" SLICE_FMT "'", s->property->name,
+        return REFUSE(w, -EINVAL, "unknown-path", "%s has nothing below it", s->property->name);
+    at = name_find(list, name);
+    if (!at)
+        return REFUSE(w, -ENOENT, "no-such-object", "%s does not list '" SLICE_FMT "'", s->property->name,
                       SLICE_ARG(name));
-    *s = (struct spot){SPOT_ITEM, s->kind, s->property, list, found};
+    *s = (struct spot){SPOT_ITEM, s->kind, s->property, list, at};
     return 0;
 }
 
@@ -176,7 +174,7 @@ static int walk(const struct walk *w, struct json_value *doc, struct spot *ret)
     struct spot s = {SPOT_OBJECT, &topology_root, NULL, NULL, doc};
     struct slice head, rest = w->path;
     if (doc->kind != JSON_OBJECT)
-        return refuse(w, -EINVAL, "wrong-type", "the document is not an object");
+        return REFUSE(w, -EINVAL, "wrong-type", "the document is not an object");
     while (rest.n) {
         if (!slice_cut(rest, '/', &head, &rest)) {
             head = rest;
@@ -197,7 +195,7 @@ static int value_one(const struct walk *w, const struct property *p, enum proper
     struct value_fault fault;
     struct slice stored;
     if (value_parse_text(p, type, text, w->a, &stored, &fault) < 0)
-        return refuse(w, -EINVAL, fault.id, "%s wants %s; '" SLICE_FMT "' is not", p->name, fault.wanted,
+        return REFUSE(w, -EINVAL, fault.id, "%s wants %s; '" SLICE_FMT "' is not", p->name, fault.wanted,
                       SLICE_ARG(text));
     uint64_t u = 0;
     bool negative = slice_starts(stored, SLICE("-"));
@@ -222,7 +220,7 @@ static int value_names(const struct walk *w, const struct property *p, struct sl
         if (r < 0)
             return r;
         if (name_find(list, v->string))
-            return refuse(w, -EEXIST, "double-identity", "%s lists " SLICE_FMT " already", p->name,
+            return REFUSE(w, -EEXIST, "double-identity", "%s lists " SLICE_FMT " already", p->name,
                           SLICE_ARG(v->string));
         json_push(w->a, list, v);
     }
@@ -247,7 +245,7 @@ static bool unsets(struct slice value)
 static int unset(const struct walk *w, const struct spot *s)
 {
     if (s->property->identity || s->property->required)
-        return refuse(w, -EINVAL, "missing-property", "%s cannot go without its %s", s->kind->name,
+        return REFUSE(w, -EINVAL, "missing-property", "%s cannot go without its %s", s->kind->name,
                       s->property->name);
     member_remove(s->parent, s->property->name);
     return 0;
@@ -267,7 +265,7 @@ static int rename_check(const struct walk *w, struct json_value *doc, const stru
     struct json_value *other = object_find(s.kind, s.value, name->string);
     if (!other || other == object)
         return 0;
-    return refuse(w, -EEXIST, "double-identity", "there is a %s " SLICE_FMT " already", s.kind->name,
+    return REFUSE(w, -EEXIST, "double-identity", "there is a %s " SLICE_FMT " already", s.kind->name,
                   SLICE_ARG(name->string));
 }
 
@@ -281,7 +279,7 @@ int topology_edit_set(struct arena *a, struct json_value *doc, struct slice path
     if (r < 0)
         return r;
     if (s.is != SPOT_VALUE)
-        return refuse(&w, -EINVAL, "unknown-path", "only a property can be set; add and remove are for %s",
+        return REFUSE(&w, -EINVAL, "unknown-path", "only a property can be set; add and remove are for %s",
                       s.is == SPOT_ITEM ? "names of a list" : "objects");
     if (unsets(value))
         return unset(&w, &s);
@@ -300,7 +298,7 @@ static int object_make(const struct walk *w, const struct kind *k, const struct 
     for (size_t i = 0; i < n; i++) {
         struct slice name, text;
         if (!slice_cut(assignments[i], '=', &name, &text))
-            return refuse(w, -EINVAL, "malformed-value", "'" SLICE_FMT "' is not NAME=VALUE",
+            return REFUSE(w, -EINVAL, "malformed-value", "'" SLICE_FMT "' is not NAME=VALUE",
                           SLICE_ARG(assignments[i]));
         const struct property *p = kind_property(k, name);
         if (!p)
@@ -324,10 +322,10 @@ static int add_object(const struct walk *w, const struct spot *s, const struct s
         return r;
     struct slice id = identity_of(s->kind, o);
     if (!id.n)
-        return refuse(w, -EINVAL, "missing-property", "%s lacks its %s", s->kind->name,
+        return REFUSE(w, -EINVAL, "missing-property", "%s lacks its %s", s->kind->name,
                       kind_identity(s->kind)->name);
     if (object_find(s->kind, list, id))
-        return refuse(w, -EEXIST, "double-identity", "there is a %s " SLICE_FMT " already", s->kind->name,
+        return REFUSE(w, -EEXIST, "double-identity", "there is a %s " SLICE_FMT " already", s->kind->name,
                       SLICE_ARG(id));
     if (!list)
         json_set(w->a, s->parent, s->property->name, list = json_array(w->a));
@@ -362,7 +360,7 @@ int topology_edit_add(struct arena *a, struct json_value *doc, struct slice path
         return add_object(&w, &s, assignments, n);
     if (s.is == SPOT_VALUE && s.property->type == PROPERTY_NAMES)
         return add_names(&w, &s, assignments, n);
-    return refuse(&w, -EINVAL, "unknown-path", "one can only add to a list");
+    return REFUSE(&w, -EINVAL, "unknown-path", "one can only add to a list");
 }
 
 int topology_edit_remove(struct arena *a, struct json_value *doc, struct slice path, struct findings *f)
@@ -374,9 +372,9 @@ int topology_edit_remove(struct arena *a, struct json_value *doc, struct slice p
     if (r < 0)
         return r;
     if (!s.property)
-        return refuse(&w, -EINVAL, "unknown-path", "the whole document cannot be removed");
+        return REFUSE(&w, -EINVAL, "unknown-path", "the whole document cannot be removed");
     if (!s.value)
-        return refuse(&w, -ENOENT, "no-such-object", "%s is not set", s.property->name);
+        return REFUSE(&w, -ENOENT, "no-such-object", "%s is not set", s.property->name);
     if (s.is == SPOT_ITEM || (s.is == SPOT_OBJECT && s.property->type == PROPERTY_OBJECTS))
         item_remove(s.parent, s.value);
     else

@@ -11,7 +11,8 @@ void findings_fini(struct findings *f)
     *f = (struct findings){0};
 }
 
-static struct slice copy_format(struct arena *a, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static struct slice copy_format(struct arena *a, const char *fmt,
+                                                                      va_list ap)
 {
     struct buf b = {0};
     buf_vprintf(&b, fmt, ap);
@@ -21,8 +22,9 @@ static struct slice copy_format(struct arena *a, const char *fmt, va_list ap)
 }
 
 /* Beyond the limit findings are counted and not kept: the document is refused all the same. */
-static void add(struct findings *f, unsigned line, const char *id, enum finding_severity severity,
-                struct slice path, const char *remedy, const char *fmt, va_list ap)
+__attribute__((format(printf, 7, 0))) static void add(struct findings *f, unsigned line, const char *id,
+                                                      enum finding_severity severity, struct slice path,
+                                                      const char *remedy, const char *fmt, va_list ap)
 {
     *(severity == FINDING_ERROR ? &f->errors : &f->warnings) += 1;
     if (f->n == FINDINGS_MAX)

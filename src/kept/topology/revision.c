@@ -5,18 +5,16 @@
 #include "ground/crypto/hash.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { MAX_NUMBER_BITS = 53, MAX_SIGNATURE = 1024, N_MEMBERS = 7 };
 
 static void hash_write(struct slice content, char out[65])
 {
     unsigned char digest[CRYPTO_SHA256];
-    struct buf hex = {0};
     crypto_sha256(content, digest);
-    text_hex(&hex, digest, sizeof(digest));
-    buf_append_char(&hex, 0);
-    memcpy(out, buf_slice(&hex).p, 65);
-    buf_fini(&hex);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
 static void field(struct buf *out, struct slice s)
