@@ -20,7 +20,8 @@ enum db_sync {
 }; /* NORMAL: survives kill -9, may lose the last moment at power loss */
 /* Creates the file (0600) and runs `schema` (CREATE TABLE IF NOT EXISTS …). 0 or negative errno: -EIO,
  * -ENOSPC, -EBADMSG when the file is damaged (it is looked through); db_error(NULL) has the words of this
- * thread's last failure to open. The folder must exist. */
+ * thread's last failure to open. The folder must exist. After a crash
+ * opening needs some 100 KiB of room on the disk. */
 int db_open(const char *path, enum db_sync sync, const char *schema, struct db **ret);
 void db_close(struct db *d);
 const char *db_error(const struct db *d);
