@@ -262,6 +262,8 @@ def show_losses(screen, run):
                    f"{loss['status']}, {loss['where']}")
     if report["losses_total"] > LOSSES_SHOWN:
         screen.say(f"    and {report['losses_total'] - LOSSES_SHOWN} more")
+    for step, count in report["lost_after"].items():
+        screen.say(f"    {count:6} lost of what began after: {step}")
     if report["strange"]:
         screen.say(f"    {report['strange']} strange arrivals (wrong user, wrong body, or never sent)")
     if report["generator_late_ms"] > 1000:

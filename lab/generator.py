@@ -307,9 +307,7 @@ class Generator:
 
     # --- the end ---
     def mark(self, name):
-        totals = self.ledger.report()["totals"]
-        self.event("mark", name=name, sent=totals.get("messages", {}).get("sent", 0),
-                   lost=self.ledger.losses_total)
+        self.emit(self.ledger.mark(name))
 
     async def stop(self):
         """No new traffic; complete when all that is under way has ended. Long calls stay."""

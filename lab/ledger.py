@@ -66,6 +66,8 @@ class Ledger:
         self.messages, self.calls = {}, {}
         self.losses, self.losses_total, self.strange = [], 0, 0
         self.events = []
+        self.marks = []  # (time, name), as given
+        self.lost_after = {}  # name of the mark that was the last when the lost thing began -> how many
         self.started_at = None
 
     def direction(self, sender, receiver):
@@ -79,6 +81,10 @@ class Ledger:
         self.events.append(entry)
         return entry
 
+    def mark(self, name):
+        self.marks.append((time.time(), name))
+        return self.event("mark", name=name, lost=self.losses_total)
+
     def begin(self):
         self.started_at = time.time()
         for direction in self.directions.values():
@@ -91,6 +97,8 @@ class Ledger:
 
     def loss(self, kind, record, where, status):
         self.losses_total += 1
+        step = next((name for at, name in reversed(self.marks) if at <= record.at), "start")
+        self.lost_after[step] = self.lost_after.get(step, 0) + 1
         if len(self.losses) < LOSSES_KEPT:
             sender = getattr(record, "sender", None) or record.caller
             receiver = getattr(record, "receiver", None) or record.callee
@@ -170,6 +178,7 @@ class Ledger:
         gaps = [d["longest_gap_ms"] for d in directions.values()]
         return {"directions": directions, "totals": totals, "strange": self.strange,
                 "longest_gap_ms": max(gaps, default=0), "losses_total": self.losses_total, "losses": self.losses,
+                "lost_after": self.lost_after,
                 "events": self.events}
 
 

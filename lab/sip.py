@@ -67,14 +67,15 @@ async def find_front_end(domain, dns, ca, local_address=None):
 
 class UserAgent(Endpoint):
     def __init__(self, aor, password=None, front_end=None, *, expires=600, algorithms=None, on_message=None,
-                 on_call=None, on_note=None):
-        """on_message(ua, request) -> status or None (200); on_call(call): a coroutine function that answers."""
+                 on_call=None, on_note=None, on_other=None):
+        """on_message(ua, request) -> status or None (200); on_call(call): a coroutine function that answers;
+        on_other(ua, request) -> status: any other method outside a dialog (without it: 405)."""
         super().__init__()
         self.aor, self.front_end, self.expires, self.algorithms = aor, front_end, expires, algorithms
         self.user, self.domain = aor.split("@")
         self.uri = f"sip:{aor}"
         self.credentials = {kind: Credentials(self.user, password) for kind in ("REGISTER", "others")}
-        self.on_message, self.on_call, self.on_note = on_message, on_call, on_note
+        self.on_message, self.on_call, self.on_note, self.on_other = on_message, on_call, on_note, on_other
         self.flow = None
         self.listening = None
         self.calls = {}
@@ -257,7 +258,17 @@ class UserAgent(Endpoint):
         return await self.send(request)
 
     async def options(self, to):
-        return await self.send(self.new_request("OPTIONS", f"sip:{to}"))
+        return await self.other("OPTIONS", to)
+
+    async def other(self, method, to, headers=(), body=b""):
+        """Any request outside a dialog: SUBSCRIBE, NOTIFY, REFER, PUBLISH, … headers: (name, value) pairs."""
+        request = self.new_request(method, f"sip:{to}")
+        if method in ("SUBSCRIBE", "NOTIFY", "REFER"):
+            request.add("Contact", self.contact())
+        for name, value in headers:
+            request.add(name, value)
+        request.body = body
+        return await self.send(request)
 
     def start_call(self, to, call_id=None, flow=None):
         """A Call that has sent its INVITE: see Call.ringing, Call.answered, Call.cancel()."""
@@ -289,6 +300,10 @@ class UserAgent(Endpoint):
         elif request.method == "OPTIONS":
             response = transaction.response(200, new_tag())
             response.add("Allow", ALLOW)
+            transaction.respond(response)
+        elif self.on_other:
+            response = transaction.response(self.on_other(self, request), new_tag())
+            response.add("Contact", self.contact(transaction.flow))
             transaction.respond(response)
         else:
             response = transaction.response(405, new_tag())

@@ -1,4 +1,4 @@
-"""Kamailio as a peer that is not ours: here as registrar and proxy of any domain, over UDP, TCP and TLS.
+"""Kamailio as a peer that is not ours: registrar and proxy of any domain, or the Edge of a partner.
 
 One TCP process only: with two or more its TLS crashes (Debian 12's 5.6.3).
 """
@@ -34,12 +34,42 @@ request_route {{
 """
 
 
+# What comes in by TLS goes to the user agent inside; what the user agent sends goes to the other organisation's Edge.
+PARTNER = """
+request_route {{
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route()) {{
+            if ($du == $null && $rd != "{inside}") {{ $du = "sip:{edge}:5061;transport=tls"; }}
+            t_relay(); exit;
+        }}
+        if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+        sl_send_reply("404", "Not here"); exit;
+    }}
+    record_route();
+    if ($rd == "{domain}") {{ $du = "sip:{inside}:{inside_port};transport=tcp"; }}
+    else {{ $du = "sip:{edge}:5061;transport=tls"; }}
+    t_relay();
+}}
+"""
+
+
+def partner_route(domain, edge, inside):
+    """For Kamailio(route=…): Edge of `domain`; edge: address of the Edge of the others; inside: (address, port) of the
+    user agent behind it."""
+    return PARTNER.format(domain=domain, edge=edge, inside=inside[0], inside_port=inside[1])
+
+
 class Kamailio:
     """with Kamailio(folder, address, password="secret", certificate=pair): listens on UDP and TCP 5060, TLS 5061."""
 
-    def __init__(self, folder, address, password="secret", certificate=None, algorithm="SHA-256", route=REGISTRAR):
+    def __init__(self, folder, address, password="secret", certificate=None, algorithm="SHA-256", route=None,
+                 trusted=None, server_name=None):
+        """trusted: file of roots; then TLS is mutual in both directions. server_name: sent, and checked, when it
+        connects."""
         self.folder, self.address, self.certificate, self.algorithm = Path(folder), address, certificate, algorithm
-        self.route = route.format(password=password)
+        self.route = route or REGISTRAR.format(password=password)
+        self.trusted, self.server_name = trusted, server_name
         self.process = None
 
     def config(self):
@@ -58,15 +88,23 @@ class Kamailio:
                   'modparam("usrloc", "db_mode", 0)', 'modparam("usrloc", "use_domain", 1)',
                   'modparam("rr", "enable_full_lr", 1)']
         if tls:
-            lines += ['modparam("tls", "tls_method", "TLSv1.2+")',
-                      f'modparam("tls", "certificate", "{self.certificate.cert}")',
-                      f'modparam("tls", "private_key", "{self.certificate.key}")']
+            lines.append(f'modparam("tls", "config", "{self.folder}/tls.cfg")')
+            lines.append('modparam("tls", "con_ct_wq_max", 1048576)')
         return "\n".join(lines) + "\n" + self.route
+
+    def tls_config(self):
+        common = f"method = TLSv1.2+\ncertificate = {self.certificate.cert}\nprivate_key = {self.certificate.key}\n"
+        if self.trusted:
+            common += f"verify_certificate = yes\nrequire_certificate = yes\nca_list = {self.trusted}\n"
+        name = f"server_name = {self.server_name}\nserver_id = {self.server_name}\n" if self.server_name else ""
+        return f"[server:default]\n{common}[client:default]\n{common}{name}"
 
     def __enter__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "kamailio.cfg"
         config.write_text(self.config())
+        if self.certificate:
+            (self.folder / "tls.cfg").write_text(self.tls_config())
         log = self.folder / "kamailio.log"
         with open(log, "ab") as out:
             self.process = subprocess.Popen(

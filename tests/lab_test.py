@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-from kamailio import Kamailio
+from kamailio import Kamailio, partner_route
 from tap import check, check_equal, run, wait_until
 
 from lab import dnsclient, pki
@@ -271,6 +271,45 @@ def test_generator():
     check(totals["calls"]["good"] == totals["calls"]["made"] > 10, totals)
     check_equal(len(report["directions"]), 4, "directions")
     check(all(d["longest_gap_ms"] > 0 for d in report["directions"].values()), "gaps")
+
+
+async def test_partner_edge():
+    "Kamailio as a partner's Edge: mutual TLS in both directions, calls from both ends; no certificate, no service"
+    ca, name, outside = authority(), "sip.contoso.example", NET.address("our edge")
+    pair = ca.issue(name, [name])
+    got = []
+
+    async def answer(call):
+        call.ring()
+        await call.accept()
+    inside = UserAgent("b@fabrikam.example", on_message=lambda ua, r: got.append(r.body), on_call=answer)
+    where = await inside.listen("TCP", "127.0.0.1")
+    ours = UserAgent("a@contoso.example", None, FrontEnd("TLS", NET.address("kamailio"), 5061, "sip.fabrikam.example",
+                                                         ca.cert, certificate=pair),
+                     on_message=lambda ua, r: got.append(r.body), on_call=answer)
+    await ours.listen("TLS", outside, 5061, server_tls(pair, ca.cert))
+    with Kamailio(FOLDER / "partner", NET.address("kamailio"), route=partner_route("fabrikam.example", outside, where),
+                  certificate=ca.issue("sip.fabrikam.example", ["sip.fabrikam.example"]), trusted=ca.cert,
+                  server_name=name):
+        await ours.attach()
+        inside.front_end = FrontEnd("TCP", NET.address("kamailio"), 5060)
+        await inside.attach()
+        check_equal([(await ours.message(inside.aor, b"in")).status, got], [200, [b"in"]], "in")
+        check_equal([(await inside.message(ours.aor, b"out")).status, got[-1]], [200, b"out"], "out")
+        for caller, callee in ((ours, inside), (inside, ours)):
+            call = await caller.invite(callee.aor)
+            check_equal([(await call.info(b"x")).status, (await call.bye()).status], [200, 200], "call")
+        nobody = UserAgent("c@contoso.example", None, FrontEnd("TLS", NET.address("kamailio"), 5061,
+                                                               "sip.fabrikam.example", ca.cert))
+        try:
+            await nobody.attach()
+            response = await nobody.message(inside.aor, b"no")
+            check_equal(response.status, 503, "without a certificate")
+        except OSError:
+            pass
+    check_equal(got, [b"in", b"out"], "messages")
+    for agent in (ours, inside, nobody):
+        await agent.stop()
 
 
 # --- Knot ---
