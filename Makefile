@@ -73,6 +73,7 @@ $(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
 -include $(ALL_C:%.c=$(O)/%.d)
 
 # --- tests ----------------------------------------------------------------------------------------------------
+unit: export TSAN_OPTIONS := suppressions=tools/tsan.supp
 unit: $(UNIT)
 	@prove -j2 -Q --exec '' $(UNIT)
 

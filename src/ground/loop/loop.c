@@ -312,10 +312,8 @@ void loop_stop(struct loop *l)
     wake_up(l);
 }
 
-void loop_free(struct loop *l)
+void loop_drain(struct loop *l)
 {
-    if (!l)
-        return;
     struct loop *outer = current;
     current = l;
     do {
@@ -323,6 +321,13 @@ void loop_free(struct loop *l)
         run_deferred(l);
     } while (atomic_load(&l->box));
     current = outer;
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    loop_drain(l);
     while (l->heap_n)
         timer_stop(l->heap[l->heap_n]);
     event_free(l->wake);

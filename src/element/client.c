@@ -1,0 +1,363 @@
+/* The client side of one attempt at one target: its transaction, and the way its bytes take. */
+#include "element/shard.h"
+
+#include <stdio.h>
+
+/* ---------------------------------------------------------------- finding */
+/* A CANCEL has the branch of its INVITE (9.1); every other method is found by the branch alone. */
+static struct client *client_find(struct shard *s, struct slice branch, enum sip_method method)
+{
+    for (struct map_entry *e = map_first(&s->clients, slice_hash(branch)); e; e = map_next(e)) {
+        struct client *c = MAP_OBJECT(e, struct client, by_branch);
+        if (slice_eq(slice_str(c->inflight.branch), branch) &&
+            (c->method == SIP_CANCEL) == (method == SIP_CANCEL))
+            return c;
+    }
+    return NULL;
+}
+
+struct inflight *client_inflight(struct shard *s, struct slice branch)
+{
+    struct client *c = client_find(s, branch, SIP_METHOD_OTHER);
+    return c ? &c->inflight : NULL;
+}
+
+/* ---------------------------------------------------------------- life */
+static void client_free(struct client *c)
+{
+    if (c->br && c->br->client == c)
+        c->br->client = NULL;
+    timer_stop(&c->timer);
+    list_unlink(&c->inflight.link);
+    map_remove(&c->s->clients, &c->by_branch);
+    element_config_unref(c->config);
+    buf_fini(&c->sent);
+    buf_fini(&c->ack);
+    mem_free(c);
+}
+
+void client_free_all(struct shard *s)
+{
+    for (size_t i = 0; i < s->clients.n_slots; i++)
+        while (s->clients.slots[i])
+            client_free(MAP_OBJECT(s->clients.slots[i], struct client, by_branch));
+}
+
+void client_detach(struct client *c)
+{
+    if (!c)
+        return;
+    if (c->br && c->br->client == c)
+        c->br->client = NULL;
+    c->br = NULL;
+    /* A non-INVITE that nobody waits for, and whose transport repeats nothing, has nothing left to do. */
+    if (c->method != SIP_INVITE && c->txn.reliable)
+        client_free(c);
+}
+
+static void client_send(struct client *c, struct slice bytes, bool watch)
+{
+    client_transmit(c->s, c->side, &c->to, c->flow, c->to.identity, bytes, watch ? c->inflight.branch : "",
+                    watch ? &c->inflight : NULL);
+}
+
+static void client_act(struct client *c, unsigned act, const struct sip_msg *m);
+
+static void client_tick(struct client *c)
+{
+    if (c->txn.state == SIPTXN_TERMINATED) {
+        client_free(c);
+        return;
+    }
+    uint64_t at = siptxn_deadline(&c->txn);
+    if (at == UINT64_MAX)
+        timer_stop(&c->timer);
+    else if (!timer_running(&c->timer) || c->timer.at != at)
+        timer_start(&c->timer, at);
+}
+
+static void client_timer(void *arg)
+{
+    struct client *c = arg;
+    client_act(c, siptxn_timeout(&c->txn, loop_now(c->s->loop)), NULL);
+}
+
+static struct client *client_make(struct shard *s, struct element_config *config, enum sip_method method,
+                                  enum side side, const struct target_address *to, struct flow_ref flow)
+{
+    struct client *c = mem_alloc(sizeof(*c) + to->name.n + to->identity.n);
+    *c = (struct client){.s = s, .method = method, .side = side, .to = *to, .flow = flow};
+    /* It may outlive the request whose arena these lie in. */
+    if (to->name.n)
+        memcpy(c->names, to->name.p, to->name.n);
+    if (to->identity.n)
+        memcpy(c->names + to->name.n, to->identity.p, to->identity.n);
+    c->to.name.p = c->names;
+    c->to.identity.p = c->names + to->name.n;
+    c->config = element_config_ref(config);
+    c->times = config->times;
+    c->inflight.origin = s->index;
+    timer_init(&c->timer, s->loop, client_timer, c);
+    return c;
+}
+
+static void client_enter(struct client *c)
+{
+    map_insert(&c->s->clients, &c->by_branch, slice_hash(slice_str(c->inflight.branch)));
+}
+
+struct client *client_new(struct branch *br, const struct target_address *to, struct flow_ref flow)
+{
+    struct request *rq = br->rq;
+    struct client *c = client_make(rq->s, rq->config, rq->msg.method, br->target.side, to, flow);
+    c->br = br;
+    via_branch_make(rq->s, rq, c->inflight.branch);
+    client_enter(c);
+    return c;
+}
+
+/* Answered or given up: the branch goes on without it; it may have something left to absorb or acknowledge.
+ */
+static struct branch *client_let_go(struct client *c)
+{
+    struct branch *br = c->br;
+    if (br && br->client == c)
+        br->client = NULL;
+    c->br = NULL;
+    return br;
+}
+
+/* Carries out what the machine says. The client may be freed when it returns; nothing below frees it
+ * meanwhile. */
+static void client_act(struct client *c, unsigned act, const struct sip_msg *m)
+{
+    if (act & SIPTXN_DO_SEND)
+        client_send(c, buf_slice(&c->sent), c->method != SIP_CANCEL);
+    if (act & SIPTXN_DO_ACK)
+        client_send(c, buf_slice(&c->ack), false);
+    if (act & SIPTXN_DO_PASS && c->br && m) {
+        if (m->status >= 200)
+            list_unlink(&c->inflight.link);
+        /* The client of an INVITE answered with 2xx stays: it passes on further ones (RFC 6026). */
+        bool stays = m->status < 200 || (c->method == SIP_INVITE && m->status < 300);
+        branch_response(stays ? c->br : client_let_go(c), m);
+    }
+    if (act & SIPTXN_DO_TIMEOUT && c->br)
+        branch_attempt_ended(client_let_go(c), ATTEMPT_TIMEOUT, "no answer in time");
+    client_tick(c);
+}
+
+void client_start(struct client *c)
+{
+    client_act(c,
+               siptxn_start(&c->txn, c->method == SIP_INVITE ? SIPTXN_INVITE_CLIENT : SIPTXN_CLIENT,
+                            c->to.transport != SIP_UDP, &c->times, loop_now(c->s->loop)),
+               NULL);
+}
+
+/* ---------------------------------------------------------------- responses */
+static void client_make_ack(struct client *c, const struct sip_msg *response)
+{
+    struct arena a = {0};
+    struct sip_msg sent;
+    enum sip_flaw flaw;
+    if (buf_len(&c->ack) == 0 && sip_msg_parse(buf_slice(&c->sent), &a, &sent, &flaw) == 0)
+        sip_ack_write(&sent, response, &c->ack);
+    arena_fini(&a);
+}
+
+static void client_send_cancel(struct client *c);
+
+void client_response(struct shard *s, const struct source *src, const struct sip_msg *m)
+{
+    struct client *c = client_find(s, m->branch, m->cseq_method);
+    if (!c) {
+        METRIC_COUNT("element.stray-response"); /* RFC 6026: not forwarded */
+        trace_add(&s->trace, slice_hash(m->call_id), TRACE_STRAY, m->cseq_method, m->status, &src->from,
+                  "no transaction waits for it");
+        return;
+    }
+    trace_add(&s->trace, slice_hash(m->call_id), TRACE_RESPONSE_IN, m->cseq_method, m->status, &src->from,
+              NULL);
+    if (c->method == SIP_INVITE && m->status >= 300)
+        client_make_ack(c, m);
+    if (m->status < 200)
+        c->provisional = true;
+    bool cancel = c->cancel_wanted && !c->cancelled && m->status < 200;
+    unsigned act = siptxn_response(&c->txn, loop_now(s->loop), m->status);
+    if (cancel)
+        client_send_cancel(c); /* 9.1: only now that a provisional response has come */
+    client_act(c, act, m);
+}
+
+/* ---------------------------------------------------------------- CANCEL */
+static void client_send_cancel(struct client *c)
+{
+    struct arena a = {0};
+    struct sip_msg sent;
+    enum sip_flaw flaw;
+    c->cancelled = true;
+    if (sip_msg_parse(buf_slice(&c->sent), &a, &sent, &flaw) == 0) {
+        /* Same branch and same way as its INVITE (9.1). */
+        struct client *k = client_make(c->s, c->config, SIP_CANCEL, c->side, &c->to, c->flow);
+        memcpy(k->inflight.branch, c->inflight.branch, BRANCH_TEXT);
+        client_enter(k);
+        sip_cancel_write(&sent, c->cancel_reason, &k->sent);
+        client_act(
+            k,
+            siptxn_start(&k->txn, SIPTXN_CLIENT, k->to.transport != SIP_UDP, &k->times, loop_now(c->s->loop)),
+            NULL);
+    }
+    arena_fini(&a);
+}
+
+void client_cancel(struct client *c, struct slice reason)
+{
+    if (c->method != SIP_INVITE || c->cancelled)
+        return;
+    c->cancel_wanted = true;
+    c->cancel_reason = reason;
+    if (c->provisional)
+        client_send_cancel(c);
+}
+
+/* ---------------------------------------------------------------- failures, wherever they were seen */
+struct failed_mail {
+    struct mail mail;
+    struct element *e;
+    uint32_t origin;
+    char branch[BRANCH_TEXT];
+    char why[160];
+};
+
+static void client_failed_here(struct mail *mail, struct loop *to)
+{
+    struct failed_mail *f = (struct failed_mail *)mail;
+    struct shard *s = f->e->shards[f->origin];
+    struct client *c = client_find(s, slice_str(f->branch), SIP_METHOD_OTHER);
+    (void)to;
+    if (c && c->provisional && c->method == SIP_INVITE && c->br) {
+        /* It rings somewhere: the answer may come by a new connection (18.2.2); timer C bounds the wait. */
+        trace_add(&s->trace, c->br->rq->call_hash, TRACE_NOTE_LINE, c->method, 0, &c->to.addr,
+                  "connection gone while ringing");
+    } else if (c) {
+        siptxn_transport_failed(&c->txn, loop_now(s->loop));
+        struct branch *br = client_let_go(c);
+        if (br)
+            branch_attempt_ended(br, ATTEMPT_FAILED, f->why);
+        client_free(c);
+    }
+    mem_free(f);
+}
+
+/* By mail even to oneself: whoever sees the failure may be deep inside what the owner began. */
+void client_failed(struct element *e, struct shard *from, uint32_t origin, const char *branch,
+                   const char *why)
+{
+    if (e->ending)
+        return;
+    struct failed_mail *f = MEM_NEW(struct failed_mail);
+    (void)from;
+    f->mail.deliver = client_failed_here;
+    f->e = e;
+    f->origin = origin;
+    snprintf(f->branch, sizeof(f->branch), "%s", branch);
+    snprintf(f->why, sizeof(f->why), "%s", why);
+    loop_post(e->shards[origin]->loop, &f->mail);
+}
+
+/* ---------------------------------------------------------------- sending */
+/* A message on its way to the worker whose connection it takes. */
+struct transmit_mail {
+    struct mail mail;
+    struct element *e;
+    uint32_t to_shard, origin;
+    enum side side;
+    struct target_address to;
+    struct flow_ref flow;
+    struct slice identity;
+    char branch[BRANCH_TEXT];
+    size_t n;
+    char bytes[]; /* message, identity, name */
+};
+
+static void transmit_here(struct shard *s, enum side side, const struct target_address *to,
+                          struct flow_ref flow, struct slice identity, struct slice bytes, uint32_t origin,
+                          const char *branch, struct inflight *inflight)
+{
+    struct flow *f = flow.generation ? flow_find(s, flow) : flow_to(s, side, to, identity);
+    if (!f) {
+        if (branch[0])
+            client_failed(s->e, s, origin, branch, "the connection is gone");
+        return;
+    }
+    if (flow.generation && branch[0] == 0)
+        flow_send(f, bytes); /* a response or ACK; the peer may have ended its side */
+    else
+        flow_send_request(f, bytes, flow.generation ? SLICE_NONE : identity, to->secure_name, origin, branch,
+                          inflight);
+}
+
+static void transmit_deliver(struct mail *mail, struct loop *to)
+{
+    struct transmit_mail *m = (struct transmit_mail *)mail;
+    (void)to;
+    transmit_here(m->e->shards[m->to_shard], m->side, &m->to, m->flow, m->identity, slice_mem(m->bytes, m->n),
+                  m->origin, m->branch, NULL);
+    mem_free(m);
+}
+
+static void transmit_post(struct shard *s, uint32_t to_shard, enum side side, const struct target_address *to,
+                          struct flow_ref flow, struct slice identity, struct slice bytes, const char *branch)
+{
+    struct transmit_mail *m = mem_alloc(sizeof(*m) + bytes.n + identity.n + to->name.n);
+    *m = (struct transmit_mail){.mail.deliver = transmit_deliver,
+                                .e = s->e,
+                                .to_shard = to_shard,
+                                .origin = s->index,
+                                .side = side,
+                                .to = *to,
+                                .flow = flow,
+                                .n = bytes.n};
+    snprintf(m->branch, sizeof(m->branch), "%s", branch);
+    memcpy(m->bytes, bytes.p, bytes.n);
+    if (identity.n)
+        memcpy(m->bytes + bytes.n, identity.p, identity.n);
+    if (to->name.n)
+        memcpy(m->bytes + bytes.n + identity.n, to->name.p, to->name.n);
+    m->identity = (struct slice){m->bytes + bytes.n, identity.n};
+    m->to.name = (struct slice){m->bytes + bytes.n + identity.n, to->name.n};
+    m->to.identity = SLICE_NONE;
+    loop_post(s->e->shards[to_shard]->loop, &m->mail);
+}
+
+static void transmit_udp(struct shard *s, enum side side, const struct target_address *to, struct slice bytes,
+                         const char *branch)
+{
+    LIST_FOR(it, &s->ports)
+    {
+        struct port *p = LIST_ENTRY(it, struct port, link);
+        if (!p->udp || p->is.side != side || p->is.addr.sa.sa_family != to->addr.sa.sa_family)
+            continue;
+        if (udp_send(p->udp, bytes, &to->addr) < 0 && branch[0])
+            client_failed(s->e, s, s->index, branch, "the datagram could not be sent");
+        return;
+    }
+    if (branch[0])
+        client_failed(s->e, s, s->index, branch, "no UDP socket of this machine leads there");
+}
+
+void client_transmit(struct shard *s, enum side side, const struct target_address *to, struct flow_ref flow,
+                     struct slice identity, struct slice bytes, const char *branch, struct inflight *inflight)
+{
+    uint32_t n = s->config->connections_per_destination;
+    if (to->transport == SIP_UDP && flow.generation == 0)
+        transmit_udp(s, side, to, bytes, branch);
+    else if (flow.generation && flow.worker != s->index)
+        transmit_post(s, flow.worker % s->e->n, side, to, flow, identity, bytes, branch);
+    else if (flow.generation == 0 && n &&
+             s->index >= n) /* the named number of connections is made by the first workers */
+        transmit_post(s, s->index % n, side, to, flow, identity, bytes, branch);
+    else
+        transmit_here(s, side, to, flow, identity, bytes, s->index, branch, inflight);
+}

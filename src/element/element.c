@@ -1,0 +1,447 @@
+#include "element/shard.h"
+
+#include "ground/crypto/hash.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REFUSAL_ROW(name, id, status, number, guilty, text, remedy)                                          \
+    const struct refusal REFUSE_##name = {id, status, number, guilty, text, remedy};
+ELEMENT_REFUSALS(REFUSAL_ROW)
+
+/* ---------------------------------------------------------------- configuration */
+struct element_config *element_config_new(void)
+{
+    struct element_config *c = MEM_NEW(struct element_config);
+    c->refs = 1;
+    c->times = siptxn_rfc_times;
+    c->attempt_ms = 6000;
+    c->attempts_max = 4;
+    c->connect_ms = 3000;
+    c->timer_c_ms = 180000;
+    c->connections_per_destination = 4;
+    c->linger_ms = 10000;
+    c->idle_close_ms = 3000;
+    return c;
+}
+
+struct element_config *element_config_ref(struct element_config *c)
+{
+    atomic_fetch_add(&c->refs, 1);
+    return c;
+}
+
+void element_config_unref(struct element_config *c)
+{
+    if (!c || atomic_fetch_sub(&c->refs, 1) != 1)
+        return;
+    if (c->service_free)
+        c->service_free(c->service);
+    for (size_t i = 0; i < c->n_listeners; i++)
+        tls_ctx_unref(c->listeners[i].tls);
+    for (int i = 0; i < SIDES; i++)
+        tls_ctx_unref(c->sides[i].client_tls);
+    arena_fini(&c->arena);
+    mem_free(c);
+}
+
+/* ---------------------------------------------------------------- ports */
+static void port_accepted(void *arg, int fd, const struct net_addr *remote)
+{
+    flow_accept(arg, fd, remote);
+}
+
+static void port_received(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
+{
+    struct port *p = arg;
+    (void)u;
+    if (datagram.n <= 4 && slice_trim(datagram).n == 0)
+        return; /* keep-alive */
+    struct source src = {.s = p->s, .port = p, .from = *from, .side = p->is.side, .transport = SIP_UDP};
+    ingress_message(&src, datagram);
+}
+
+static const struct listener_ops port_listener_ops = {port_accepted};
+static const struct udp_ops port_udp_ops = {port_received};
+
+static void port_free(struct port *p)
+{
+    list_unlink(&p->link);
+    listener_free(p->tcp);
+    udp_free(p->udp);
+    element_config_unref(p->config);
+    mem_free(p);
+}
+
+static void port_set_config(struct port *p, struct element_config *c, const struct element_listener *is)
+{
+    struct element_config *old = p->config;
+    p->config = element_config_ref(c);
+    p->is = *is;
+    element_config_unref(old);
+}
+
+static int port_new(struct shard *s, struct element_config *c, const struct element_listener *is,
+                    struct port **ret)
+{
+    struct port *p = MEM_NEW(struct port);
+    p->s = s;
+    int r = is->transport == SIP_UDP ? udp_new(s->loop, &is->addr, &port_udp_ops, p, &p->udp)
+                                     : listener_new(s->loop, &is->addr, &port_listener_ops, p, &p->tcp);
+    if (r < 0) {
+        mem_free(p);
+        return r;
+    }
+    port_set_config(p, c, is);
+    *ret = p;
+    return 0;
+}
+
+static struct port *port_same(struct list *ports, const struct element_listener *is)
+{
+    LIST_FOR(it, ports)
+    {
+        struct port *p = LIST_ENTRY(it, struct port, link);
+        if (p->is.transport == is->transport && net_addr_eq(&p->is.addr, &is->addr))
+            return p;
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- applying a configuration */
+/* First every shard opens what is new; when all could, all switch; else all drop what they opened. */
+struct apply;
+struct apply_mail {
+    struct mail mail;
+    struct apply *apply;
+    struct shard *s;
+};
+struct apply {
+    struct mail answer;
+    struct element *e;
+    struct element_config *config;
+    struct loop *back;
+    element_applied *done;
+    void *arg;
+    atomic_uint waiting;
+    atomic_int error;
+    char text[160];
+    struct apply_mail mails[];
+};
+
+static void apply_done(struct mail *m, struct loop *to)
+{
+    struct apply *a = (struct apply *)m;
+    (void)to;
+    a->done(a->arg, a->error, a->text);
+    element_config_unref(a->config);
+    mem_free(a);
+}
+
+struct retired_resolver {
+    struct timer timer;
+    struct resolver *resolver;
+};
+
+static void retired_free(void *arg)
+{
+    struct retired_resolver *r = arg;
+    resolver_free(r->resolver);
+    mem_free(r);
+}
+
+static bool resolver_same(const struct resolver_config *a, const struct resolver_config *b)
+{
+    if (a->n_servers != b->n_servers || a->validate != b->validate)
+        return false;
+    for (size_t i = 0; i < a->n_servers; i++)
+        if (!net_addr_eq(&a->servers[i], &b->servers[i]))
+            return false;
+    return slice_eq(slice_str(a->trust_anchor), slice_str(b->trust_anchor));
+}
+
+/* Questions under way are answered by the resolver that was asked; it goes when the last must have ended. */
+static void resolver_switch(struct shard *s, const struct element_config *c)
+{
+    if (s->resolver && s->config && resolver_same(&s->config->resolver, &c->resolver))
+        return;
+    if (s->resolver) {
+        struct retired_resolver *r = MEM_NEW(struct retired_resolver);
+        r->resolver = s->resolver;
+        timer_init(&r->timer, s->loop, retired_free, r);
+        timer_start(&r->timer, loop_now(s->loop) + 2 * RESOLVER_TIMEOUT_MS);
+    }
+    s->resolver = resolver_new(s->loop, &c->resolver);
+}
+
+static void apply_switch(struct shard *s, struct element_config *c)
+{
+    struct list old = LIST_INIT(old);
+    LIST_FOR(it, &s->ports)
+    {
+        list_unlink(it);
+        list_push_back(&old, it);
+    }
+    for (size_t i = 0; i < c->n_listeners && !c->stopping; i++) {
+        struct port *p = port_same(&old, &c->listeners[i]);
+        if (!p)
+            p = port_same(&s->next_ports, &c->listeners[i]);
+        if (!p)
+            continue;
+        port_set_config(p, c, &c->listeners[i]);
+        list_unlink(&p->link);
+        list_push_back(&s->ports, &p->link);
+    }
+    resolver_switch(s, c);
+    struct element_config *before = s->config;
+    s->config = element_config_ref(c);
+    LIST_FOR(it, &old) /* what waits in their queues is accepted under the new configuration */
+    port_free(LIST_ENTRY(it, struct port, link));
+    element_config_unref(before);
+}
+
+static void apply_second(struct mail *m, struct loop *to)
+{
+    struct apply_mail *am = (struct apply_mail *)m;
+    struct apply *a = am->apply;
+    (void)to;
+    if (a->error == 0)
+        apply_switch(am->s, a->config);
+    LIST_FOR(it, &am->s->next_ports)
+    port_free(LIST_ENTRY(it, struct port, link));
+    if (atomic_fetch_sub(&a->waiting, 1) == 1)
+        loop_post(a->back, &a->answer);
+}
+
+static void apply_post(struct apply *a, void (*deliver)(struct mail *, struct loop *))
+{
+    struct element *e = a->e;
+    unsigned n = e->n;
+    a->waiting = n;
+    for (unsigned i = 0; i < n; i++) { /* the last post may end the apply before it returns */
+        a->mails[i].mail.deliver = deliver;
+        loop_post(e->shards[i]->loop, &a->mails[i].mail);
+    }
+}
+
+static void apply_first(struct mail *m, struct loop *to)
+{
+    struct apply_mail *am = (struct apply_mail *)m;
+    struct apply *a = am->apply;
+    struct element_config *c = a->config;
+    (void)to;
+    for (size_t i = 0; i < c->n_listeners && !c->stopping && a->error == 0; i++) {
+        struct port *p;
+        if (port_same(&am->s->ports, &c->listeners[i]))
+            continue;
+        int r = port_new(am->s, c, &c->listeners[i], &p), none = 0;
+        if (r == 0) {
+            list_push_back(&am->s->next_ports, &p->link);
+        } else if (atomic_compare_exchange_strong(&a->error, &none, r)) {
+            char addr[NET_ADDR_TEXT];
+            struct slice at = net_addr_text(&c->listeners[i].addr, addr);
+            snprintf(a->text, sizeof(a->text), "cannot listen on %s " SLICE_FMT ": %s",
+                     sip_transport_name(c->listeners[i].transport), SLICE_ARG(at), strerror(-r));
+        }
+    }
+    if (atomic_fetch_sub(&a->waiting, 1) == 1)
+        apply_post(a, apply_second);
+}
+
+void element_apply(struct element *e, struct element_config *c, struct loop *back, element_applied *done,
+                   void *arg)
+{
+    struct apply *a = mem_zalloc(sizeof(*a) + e->n * sizeof(a->mails[0]));
+    a->answer.deliver = apply_done;
+    a->e = e;
+    a->config = element_config_ref(c);
+    a->back = back;
+    a->done = done;
+    a->arg = arg;
+    for (unsigned i = 0; i < e->n; i++) {
+        a->mails[i].apply = a;
+        a->mails[i].s = e->shards[i];
+    }
+    apply_post(a, apply_first);
+}
+
+/* ---------------------------------------------------------------- life */
+static void shard_housekeeping(void *arg)
+{
+    struct shard *s = arg;
+    flow_housekeeping(s);
+    timer_start(&s->housekeeping, loop_now(s->loop) + 200);
+}
+
+static void shard_started(struct mail *m, struct loop *to)
+{
+    struct apply_mail *am = (struct apply_mail *)m;
+    (void)to;
+    shard_housekeeping(am->s);
+    mem_free(am);
+}
+
+static struct shard *shard_new(struct element *e, unsigned index)
+{
+    struct shard *s = MEM_NEW(struct shard);
+    s->e = e;
+    s->index = index;
+    s->loop = workers_loop(e->team, index);
+    list_init(&s->ports);
+    list_init(&s->next_ports);
+    list_init(&s->flows);
+    list_init(&s->requests);
+    list_init(&s->idle_requests);
+    trace_init(&s->trace);
+    crypto_random(&s->branch_counter, sizeof(s->branch_counter));
+    timer_init(&s->housekeeping, s->loop, shard_housekeeping, s);
+    struct apply_mail *m = MEM_NEW(struct apply_mail);
+    m->mail.deliver = shard_started;
+    m->s = s;
+    loop_post(s->loop, &m->mail);
+    return s;
+}
+
+struct element *element_new(struct workers *team, const char *machine_fqdn)
+{
+    struct element *e = MEM_NEW(struct element);
+    unsigned char hash[CRYPTO_SHA256];
+    e->team = team;
+    e->n = workers_count(team);
+    snprintf(e->machine, sizeof(e->machine), "%s", machine_fqdn);
+    crypto_sha256(slice_str(machine_fqdn), hash);
+    memcpy(&e->machine_hash, hash, sizeof(e->machine_hash));
+    crypto_random(e->secret, sizeof(e->secret));
+    e->shards = mem_zalloc(e->n * sizeof(struct shard *));
+    for (unsigned i = 0; i < e->n; i++)
+        e->shards[i] = shard_new(e, i);
+    return e;
+}
+
+static void shard_free(struct shard *s)
+{
+    timer_stop(&s->housekeeping);
+    LIST_FOR(it, &s->ports)
+    port_free(LIST_ENTRY(it, struct port, link));
+    LIST_FOR(it, &s->flows)
+    flow_end(LIST_ENTRY(it, struct flow, link), "the process ends");
+    LIST_FOR(it, &s->requests)
+    request_free(LIST_ENTRY(it, struct request, link));
+    client_free_all(s);
+    LIST_FOR(it, &s->idle_requests)
+    {
+        struct request *rq = LIST_ENTRY(it, struct request, link);
+        arena_fini(&rq->arena);
+        buf_fini(&rq->last);
+        buf_fini(&rq->best);
+        mem_free(rq);
+    }
+    resolver_free(s->resolver);
+    element_config_unref(s->config);
+    map_fini(&s->pool);
+    map_fini(&s->servers);
+    map_fini(&s->clients);
+    map_fini(&s->relayed);
+    arena_fini(&s->scratch);
+    trace_fini(&s->trace);
+    mem_free(s->slots);
+    mem_free(s);
+}
+
+void element_free(struct element *e)
+{
+    if (!e)
+        return;
+    /* Mail between the shards first, with what it causes; then nothing new is sent. */
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < e->n; i++)
+            loop_drain(e->shards[i]->loop);
+    e->ending = true;
+    for (unsigned i = 0; i < e->n; i++)
+        shard_free(e->shards[i]);
+    for (unsigned i = 0; i < e->n; i++)
+        loop_drain(workers_loop(e->team, i));
+    mem_free(e->shards);
+    mem_free(e);
+}
+
+void element_load(struct element *e, struct element_load *ret)
+{
+    struct element_load l = {0, 0, UINT64_MAX, UINT64_MAX};
+    uint64_t now = (uint64_t)loop_wall(), last = 0, dialog = 0;
+    for (unsigned i = 0; i < e->n; i++) {
+        struct shard *s = e->shards[i];
+        l.requests += atomic_load(&s->load_requests);
+        l.connections += atomic_load(&s->load_flows);
+        uint64_t r = atomic_load(&s->last_request_ms), d = atomic_load(&s->last_dialog_ms);
+        last = r > last ? r : last;
+        dialog = d > dialog ? d : dialog;
+    }
+    if (last)
+        l.last_request_ago_ms = now > last ? now - last : 0;
+    if (dialog)
+        l.dialog_requests_ago_ms = now > dialog ? now - dialog : 0;
+    *ret = l;
+}
+
+/* ---------------------------------------------------------------- trace over all shards */
+enum { TRACE_FOUND_MAX = 400 };
+struct traced {
+    struct mail mail;
+    struct element *e;
+    struct loop *back;
+    element_traced *done;
+    void *arg;
+    uint64_t call_hash;
+    unsigned next;
+    size_t n;
+    struct trace_found found[TRACE_FOUND_MAX];
+};
+
+static int trace_order(const void *a, const void *b)
+{
+    int64_t x = ((const struct trace_found *)a)->wall_ms, y = ((const struct trace_found *)b)->wall_ms;
+    return (x > y) - (x < y);
+}
+
+static void trace_answer(struct mail *m, struct loop *to)
+{
+    struct traced *t = (struct traced *)m;
+    struct buf out = {0};
+    (void)to;
+    qsort(t->found, t->n, sizeof(t->found[0]), trace_order);
+    for (size_t i = 0; i < t->n; i++)
+        buf_printf(&out, "%lld.%03d %s\n", (long long)(t->found[i].wall_ms / 1000),
+                   (int)(t->found[i].wall_ms % 1000), t->found[i].text);
+    t->done(t->arg, buf_slice(&out));
+    buf_fini(&out);
+    mem_free(t);
+}
+
+static void trace_collect(struct mail *m, struct loop *to)
+{
+    struct traced *t = (struct traced *)m;
+    struct shard *s = t->e->shards[t->next++];
+    (void)to;
+    t->n += trace_find(&s->trace, t->call_hash, t->found + t->n, TRACE_FOUND_MAX - t->n);
+    if (t->next < t->e->n) {
+        loop_post(t->e->shards[t->next]->loop, &t->mail);
+    } else {
+        t->mail.deliver = trace_answer;
+        loop_post(t->back, &t->mail);
+    }
+}
+
+void element_trace(struct element *e, struct slice call_id, struct loop *back, element_traced *done,
+                   void *arg)
+{
+    struct traced *t = MEM_NEW(struct traced);
+    t->mail.deliver = trace_collect;
+    t->e = e;
+    t->back = back;
+    t->done = done;
+    t->arg = arg;
+    t->call_hash = slice_hash(call_id);
+    loop_post(e->shards[0]->loop, &t->mail);
+}

@@ -1,0 +1,542 @@
+/* The element over real sockets: two workers, plain TCP and UDP, a service that forwards to one fixed
+ * address. */
+#include "element/element.h"
+#include "ground/base/mem.h"
+#include "ground/base/test.h"
+#include "wire/sip/frame.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 20000 };
+
+static struct workers *team;
+static struct element *element;
+static struct net_addr tcp_at, udp_at;
+static struct net_addr next_hops[4];
+static size_t n_next_hops;
+static bool parallel;
+
+/* ---------------------------------------------------------------- the service */
+static bool own_uri(const struct element_config *c, const struct sip_uri *uri)
+{
+    (void)c;
+    return slice_eq(uri->host, SLICE("proxy.test"));
+}
+
+static void on_request(struct request *rq)
+{
+    struct forward_branch b[4] = {0};
+    struct target_address to[4] = {0};
+    struct sip_edits edits;
+    sip_edits_init(&edits);
+    if (request_msg(rq)->method == SIP_REGISTER) {
+        request_reply(rq, &(struct reply){.status = 200});
+        return;
+    }
+    if (request_msg(rq)->to_tag.n == 0)
+        sip_edit_top(&edits, "Record-Route", SLICE("<sip:proxy.test;lr>"));
+    for (size_t i = 0; i < n_next_hops; i++) {
+        to[i].addr = next_hops[i];
+        to[i].transport = SIP_TCP;
+    }
+    size_t n = parallel ? n_next_hops : 1;
+    for (size_t i = 0; i < n; i++)
+        b[i].target = (struct target){.kind = TARGET_ADDRESSES,
+                                      .side = SIDE_INTERNAL,
+                                      .addresses = to + (parallel ? i : 0),
+                                      .n_addresses = parallel ? 1 : n_next_hops};
+    request_forward(rq, &(struct forward){.branches = b, .n = n, .edits = &edits});
+}
+
+static const struct element_ops ops = {.is_own_uri = own_uri, .request = on_request};
+
+/* ---------------------------------------------------------------- sockets of the test */
+struct peer {
+    int fd;
+    struct buf in;
+    struct sip_framer framer;
+    struct arena arena;
+    struct sip_msg m;
+    char *text;
+};
+
+static int listen_any(struct net_addr *ret)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(a);
+    bind(fd, (struct sockaddr *)&a, sizeof(a));
+    listen(fd, 16);
+    getsockname(fd, (struct sockaddr *)&a, &n);
+    memset(ret, 0, sizeof(*ret));
+    ret->in4 = a;
+    return fd;
+}
+
+static int connect_to(const struct net_addr *a)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return connect(fd, &a->sa, net_addr_len(a)) == 0 ? fd : -1;
+}
+
+static bool readable(int fd)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    return poll(&p, 1, WAIT_MS) == 1;
+}
+
+static int accept_one(int fd)
+{
+    return readable(fd) ? accept(fd, NULL, NULL) : -1;
+}
+
+static void peer_fini(struct peer *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    buf_fini(&p->in);
+    arena_fini(&p->arena);
+    mem_free(p->text);
+}
+
+/* The next message that comes; false when none does. */
+static bool receive(struct peer *p)
+{
+    for (;;) {
+        size_t len;
+        enum sip_flaw flaw;
+        enum sip_frame f = sip_frame_next(&p->framer, buf_slice(&p->in), &len, &flaw);
+        if (f == SIP_FRAME_MESSAGE) {
+            mem_free(p->text);
+            p->text = slice_dup(slice_head(buf_slice(&p->in), len));
+            buf_consume(&p->in, len);
+            arena_reset(&p->arena);
+            return sip_msg_parse(slice_str(p->text), &p->arena, &p->m, &flaw) == 0;
+        }
+        if (f == SIP_FRAME_PONG || f == SIP_FRAME_PING) {
+            buf_consume(&p->in, len);
+            continue;
+        }
+        if (f == SIP_FRAME_BAD || !readable(p->fd))
+            return false;
+        ssize_t n = read(p->fd, buf_reserve(&p->in, 65536), 65536);
+        if (n <= 0)
+            return false;
+        buf_commit(&p->in, (size_t)n);
+    }
+}
+
+static void send_text(struct peer *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void send_text(struct peer *p, const char *fmt, ...)
+{
+    struct buf b = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&b, fmt, ap);
+    va_end(ap);
+    CHECK(write(p->fd, b.mem, b.end) == (ssize_t)b.end);
+    buf_fini(&b);
+}
+
+static void request(struct peer *p, const char *method, const char *branch, const char *call, unsigned cseq,
+                    const char *more)
+{
+    send_text(
+        p,
+        "%s sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP client.test:5060;branch=z9hG4bK%s\r\nMax-Forwards: "
+        "70\r\n"
+        "From: <sip:alice@home.test>;tag=a1\r\nTo: <sip:bob@home.test>\r\nCall-ID: %s\r\nCSeq: %u %s\r\n%s"
+        "Content-Length: 0\r\n\r\n",
+        method, branch, call, cseq, method, more);
+}
+
+static void respond(struct peer *p, unsigned status, const char *tag)
+{
+    struct buf out = {0};
+    sip_response_write(&p->m, &(struct sip_response){.status = status, .to_tag = slice_str(tag)}, &out);
+    CHECK(write(p->fd, out.mem, out.end) == (ssize_t)out.end);
+    buf_fini(&out);
+}
+
+static bool got(struct peer *p, unsigned status)
+{
+    if (!receive(p)) {
+        TEST_DIAG("nothing came, %u was expected", status);
+        return false;
+    }
+    if (p->m.is_request || p->m.status != status) {
+        TEST_DIAG("'" SLICE_FMT "' came, %u was expected", SLICE_ARG(p->m.start_line), status);
+        return false;
+    }
+    return true;
+}
+
+static bool got_request(struct peer *p, enum sip_method method)
+{
+    if (!receive(p) || !p->m.is_request || p->m.method != method) {
+        TEST_DIAG("no %s came", sip_method_name(method));
+        return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- set-up */
+static atomic_int applied;
+
+static void on_applied(void *arg, int error, const char *text)
+{
+    (void)arg;
+    if (error)
+        printf("# apply: %s\n", text);
+    applied = error ? -1 : 1;
+}
+
+static void apply(bool stopping)
+{
+    struct element_config *c = element_config_new();
+    c->ops = &ops;
+    c->machine = SLICE("proxy.test");
+    c->stopping = stopping;
+    c->idle_close_ms = 100;
+    c->linger_ms = 2000;
+    c->connect_ms = 1000;
+    struct net_addr *at[2] = {&tcp_at, &udp_at};
+    for (size_t i = 0; i < 2; i++)
+        c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
+                                                                   .transport = i ? SIP_UDP : SIP_TCP,
+                                                                   .addr = *at[i],
+                                                                   .host = SLICE("proxy.test"),
+                                                                   .port = net_addr_port(at[i])};
+    applied = 0;
+    element_apply(element, c, workers_loop(team, 0), on_applied, NULL);
+    while (applied == 0)
+        usleep(1000);
+    CHECK_INT(applied, 1);
+    element_config_unref(c);
+}
+
+static void pick_port(struct net_addr *a)
+{
+    close(listen_any(a)); /* free a moment ago */
+}
+
+TEST(starts)
+{
+    pick_port(&tcp_at);
+    pick_port(&udp_at);
+    team = workers_new(2, "test");
+    element = element_new(team, "proxy.test");
+    workers_start(team);
+    apply(false);
+}
+
+TEST(message_goes_through)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, server = {0};
+    int ls = listen_any(&next_hops[0]);
+    n_next_hops = 1;
+    send_text(&client, "\r\n\r\n");
+    request(&client, "MESSAGE", "m1", "call-m1", 1,
+            "Route: <sip:proxy.test;lr>, <sip:other.test;lr>\r\nX-Unknown: kept\r\n");
+    server.fd = accept_one(ls);
+    if (got_request(&server, SIP_MESSAGE)) {
+        CHECK_STR(sip_msg_value(&server.m, SIP_H_MAX_FORWARDS), "69");
+        CHECK_STR(sip_msg_value(&server.m, SIP_H_ROUTE), "<sip:other.test;lr>");
+        CHECK_STR(sip_msg_named(&server.m, SLICE("x-unknown"))->value, "kept");
+        CHECK(slice_starts(server.m.branch, SLICE("z9hG4bKe")));
+        respond(&server, 200, "b1");
+    }
+    if (got(&client, 200)) {
+        CHECK_STR(client.m.branch, "z9hG4bKm1");
+        CHECK(slice_search(sip_msg_value(&client.m, SIP_H_VIA), SLICE("received=127.0.0.1")) != SIZE_MAX);
+    }
+    CHECK(buf_len(&client.in) == 0); /* the CRLF that answers the ping was taken by receive */
+    close(ls);
+    peer_fini(&client);
+    peer_fini(&server);
+}
+
+TEST(call_with_ack_and_non_2xx)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, server = {0};
+    int ls = listen_any(&next_hops[0]);
+    n_next_hops = 1;
+    request(&client, "INVITE", "i1", "call-i1", 1, "");
+    server.fd = accept_one(ls);
+    CHECK(got_request(&server, SIP_INVITE));
+    respond(&server, 180, "b1");
+    CHECK(got(&client, 180));
+    respond(&server, 200, "b1");
+    if (got(&client, 200))
+        CHECK_STR(sip_msg_value(&client.m, SIP_H_RECORD_ROUTE), "<sip:proxy.test;lr>");
+    request(&client, "ACK", "i1ack", "call-i1", 1, "Route: <sip:proxy.test;lr>\r\n");
+    CHECK(got_request(&server, SIP_ACK));
+    /* busy: our own ACK goes down, the caller's ends at the proxy */
+    request(&client, "INVITE", "i2", "call-i2", 1, "");
+    CHECK(got_request(&server, SIP_INVITE));
+    respond(&server, 486, "b2");
+    CHECK(got_request(&server, SIP_ACK));
+    if (got(&client, 486))
+        CHECK_STR(client.m.to_tag, "b2");
+    request(&client, "ACK", "i2", "call-i2", 1, "");
+    request(&client, "MESSAGE", "i3", "call-i3", 1, "");
+    CHECK(got_request(&server, SIP_MESSAGE)); /* and not the ACK */
+    respond(&server, 200, "x");
+    CHECK(got(&client, 200));
+    close(ls);
+    peer_fini(&client);
+    peer_fini(&server);
+}
+
+/* From another connection, so perhaps at another worker: CANCEL finds its INVITE. */
+TEST(cancel_from_another_connection)
+{
+    for (int i = 0; i < 8; i++) {
+        struct peer client = {.fd = connect_to(&tcp_at)}, second = {.fd = connect_to(&tcp_at)}, server = {0};
+        char branch[24], call[24];
+        int ls = listen_any(&next_hops[0]);
+        n_next_hops = 1;
+        snprintf(branch, sizeof(branch), "c%d", i);
+        snprintf(call, sizeof(call), "call-c%d", i);
+        request(&client, "INVITE", branch, call, 1, "");
+        server.fd = accept_one(ls);
+        CHECK(got_request(&server, SIP_INVITE));
+        struct peer invite = {.fd = dup(server.fd), .text = mem_strdup(server.text)};
+        enum sip_flaw flaw;
+        CHECK_INT(sip_msg_parse(slice_str(invite.text), &invite.arena, &invite.m, &flaw), 0);
+        respond(&server, 180, "b1");
+        CHECK(got(&client, 180));
+        request(&second, "CANCEL", branch, call, 1, "");
+        CHECK(got(&second, 200));
+        CHECK(got_request(&server, SIP_CANCEL));
+        CHECK_SLICE(server.m.branch, invite.m.branch);
+        respond(&server, 200, "b1");
+        respond(&invite, 487, "b1");
+        CHECK(got(&client, 487));
+        CHECK(got_request(&server, SIP_ACK));
+        request(&client, "ACK", branch, call, 1, "");
+        close(ls);
+        peer_fini(&client);
+        peer_fini(&second);
+        peer_fini(&server);
+        peer_fini(&invite);
+    }
+}
+
+TEST(failover_and_503)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, one = {0}, two = {0};
+    pick_port(&next_hops[0]); /* nobody listens */
+    int l1 = listen_any(&next_hops[1]), l2 = listen_any(&next_hops[2]);
+    n_next_hops = 3;
+    request(&client, "MESSAGE", "f1", "call-f1", 1, "");
+    one.fd = accept_one(l1);
+    CHECK(got_request(&one, SIP_MESSAGE));
+    respond(&one, 503, "x");
+    two.fd = accept_one(l2);
+    CHECK(got_request(&two, SIP_MESSAGE));
+    respond(&two, 503, "y");
+    if (got(&client, 500))
+        CHECK(slice_search(sip_msg_value(&client.m, SIP_H_MS_DIAGNOSTICS),
+                           SLICE("element.below-unavailable")) != SIZE_MAX);
+    /* a connection that is lost with the request unanswered */
+    request(&client, "MESSAGE", "f2", "call-f2", 1, "");
+    CHECK(got_request(&one, SIP_MESSAGE));
+    close(one.fd);
+    one.fd = -1;
+    CHECK(got_request(&two, SIP_MESSAGE));
+    respond(&two, 202, "y");
+    CHECK(got(&client, 202));
+    n_next_hops = 1;
+    request(&client, "MESSAGE", "f3", "call-f3", 1, "");
+    if (got(&client, 504))
+        CHECK(slice_search(sip_msg_value(&client.m, SIP_H_REASON), SLICE("element.unreachable")) != SIZE_MAX);
+    close(l1);
+    close(l2);
+    peer_fini(&client);
+    peer_fini(&one);
+    peer_fini(&two);
+}
+
+TEST(forks)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, one = {0}, two = {0};
+    int l1 = listen_any(&next_hops[0]), l2 = listen_any(&next_hops[1]);
+    n_next_hops = 2;
+    parallel = true;
+    request(&client, "INVITE", "k1", "call-k1", 1, "");
+    one.fd = accept_one(l1);
+    two.fd = accept_one(l2);
+    CHECK(got_request(&one, SIP_INVITE));
+    if (got_request(&two, SIP_INVITE))
+        CHECK_STR(sip_msg_value(&two.m, SIP_H_MAX_BREADTH), "30");
+    respond(&one, 486, "b1");
+    CHECK(got_request(&one, SIP_ACK));
+    respond(&two, 200, "b2");
+    CHECK(got(&client, 200));
+    request(&client, "INVITE", "k2", "call-k2", 1, "");
+    CHECK(got_request(&one, SIP_INVITE));
+    CHECK(got_request(&two, SIP_INVITE));
+    respond(&two, 180, "b2");
+    CHECK(got(&client, 180));
+    respond(&one, 200, "b1");
+    CHECK(got(&client, 200));
+    CHECK(got_request(&two, SIP_CANCEL)); /* answered elsewhere */
+    parallel = false;
+    close(l1);
+    close(l2);
+    peer_fini(&client);
+    peer_fini(&one);
+    peer_fini(&two);
+}
+
+TEST(refusals)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)};
+    struct {
+        const char *name, *more;
+        unsigned status;
+    } rows[] = {
+        {"r1", "Proxy-Require: foo, ms-benotify\r\n",                                       420},
+        {"r2", "Via: SIP/2.0/TCP x.test;branch=z9hG4bKzz\r\nRoute: <sip:proxy.test;lr\r\n", 0  },
+    };
+    request(&client, "MESSAGE", rows[0].name, "call-r1", 1, rows[0].more);
+    if (got(&client, rows[0].status))
+        CHECK_STR(sip_msg_value(&client.m, SIP_H_UNSUPPORTED), "foo");
+    send_text(
+        &client,
+        "MESSAGE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP c.test;branch=z9hG4bKr3\r\nMax-Forwards: 0\r\n"
+        "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: r3\r\nCSeq: 1 MESSAGE\r\n"
+        "Content-Length: 0\r\n\r\n");
+    CHECK(got(&client, 483));
+    send_text(&client,
+              "MESSAGE mailto:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP c.test;branch=z9hG4bKr4\r\n"
+              "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: r4\r\nCSeq: 1 MESSAGE\r\n"
+              "Content-Length: 0\r\n\r\n");
+    CHECK(got(&client, 416));
+    request(&client, "CANCEL", "nothing", "call-r5", 1, "");
+    CHECK(got(&client, 481));
+    send_text(&client, "this is not SIP at all\r\n\r\n");
+    char c;
+    CHECK(readable(client.fd) && read(client.fd, &c, 1) <= 0);
+    peer_fini(&client);
+}
+
+TEST(udp_and_its_retransmissions)
+{
+    struct peer server = {0};
+    int ls = listen_any(&next_hops[0]), fd = socket(AF_INET, SOCK_DGRAM, 0);
+    char text[2048], in[4096];
+    n_next_hops = 1;
+    connect(fd, &udp_at.sa, net_addr_len(&udp_at));
+    int n =
+        snprintf(text, sizeof(text),
+                 "MESSAGE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/UDP c.test;rport;branch=z9hG4bKu1\r\n"
+                 "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: u1\r\nCSeq: 1 MESSAGE\r\n"
+                 "Content-Length: 0\r\n\r\n");
+    for (int i = 0; i < 2; i++) /* the second is the same transaction */
+        CHECK(write(fd, text, (size_t)n) == n);
+    server.fd = accept_one(ls);
+    CHECK(got_request(&server, SIP_MESSAGE));
+    respond(&server, 200, "b");
+    for (int i = 0; i < 2; i++) {
+        ssize_t got_n = readable(fd) ? read(fd, in, sizeof(in)) : 0;
+        CHECK(got_n > 12 && slice_starts(slice_mem(in, (size_t)got_n), SLICE("SIP/2.0 200")));
+        if (i == 0)
+            CHECK(write(fd, text, (size_t)n) == n); /* answered from memory */
+    }
+    close(fd);
+    close(ls);
+    peer_fini(&server);
+}
+
+/* Many connections and requests at once over both workers; every answer comes to the right place. */
+TEST(many_at_once)
+{
+    enum { CONNECTIONS = 20, EACH = 50 };
+    struct peer clients[CONNECTIONS] = {0}, server[2] = {0};
+    int ls = listen_any(&next_hops[0]);
+    n_next_hops = 1;
+    for (int i = 0; i < CONNECTIONS; i++)
+        clients[i].fd = connect_to(&tcp_at);
+    for (int k = 0; k < EACH; k++)
+        for (int i = 0; i < CONNECTIONS; i++) {
+            char branch[32];
+            snprintf(branch, sizeof(branch), "x%d-%d", i, k);
+            request(&clients[i], "MESSAGE", branch, branch, 1, "");
+        }
+    int answered = 0, n_servers = 0;
+    while (answered < CONNECTIONS * EACH) {
+        struct pollfd p[3] = {
+            {ls,                                POLLIN, 0},
+            {n_servers > 0 ? server[0].fd : -1, POLLIN, 0},
+            {n_servers > 1 ? server[1].fd : -1, POLLIN, 0}
+        };
+        if (poll(p, 3, WAIT_MS) <= 0)
+            break;
+        if (p[0].revents && n_servers < 2)
+            server[n_servers++].fd = accept(ls, NULL, NULL);
+        for (int i = 0; i < 2; i++)
+            while (p[i + 1].revents && receive(&server[i])) {
+                respond(&server[i], 200, "t");
+                answered++;
+                if (buf_len(&server[i].in) == 0)
+                    break;
+            }
+    }
+    CHECK_INT(answered, CONNECTIONS * EACH);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        for (int k = 0; k < EACH; k++)
+            if (!got(&clients[i], 200))
+                break;
+        peer_fini(&clients[i]);
+    }
+    close(ls);
+    peer_fini(&server[0]);
+    peer_fini(&server[1]);
+}
+
+static struct buf traced;
+static atomic_int traced_done;
+
+static void on_traced(void *arg, struct slice lines)
+{
+    (void)arg;
+    buf_append(&traced, lines);
+    traced_done = 1;
+}
+
+TEST(trace_tells)
+{
+    element_trace(element, SLICE("call-f1"), workers_loop(team, 1), on_traced, NULL);
+    while (!traced_done)
+        usleep(1000);
+    CHECK(slice_search(buf_slice(&traced), SLICE("request in: MESSAGE")) != SIZE_MAX);
+    CHECK(slice_search(buf_slice(&traced), SLICE("target failed: MESSAGE")) != SIZE_MAX);
+    CHECK(slice_search(buf_slice(&traced), SLICE("response out: MESSAGE 500")) != SIZE_MAX);
+    buf_fini(&traced);
+}
+
+/* Idle connections are closed in order, and what comes on them meanwhile is still served. */
+TEST(stops_in_order)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)};
+    request(&client, "REGISTER", "s0", "call-s0", 1, "");
+    CHECK(got(&client, 200));
+    apply(true);
+    char c;
+    CHECK(readable(client.fd) && read(client.fd, &c, 1) == 0);
+    struct net_addr none = tcp_at;
+    CHECK(connect_to(&none) < 0);
+    peer_fini(&client);
+    workers_stop(team);
+    element_free(element);
+    workers_free(team);
+}
+
+TEST_MAIN(starts, message_goes_through, call_with_ack_and_non_2xx, cancel_from_another_connection,
+          failover_and_503, forks, refusals, udp_and_its_retransmissions, many_at_once, trace_tells,
+          stops_in_order)

@@ -1,0 +1,480 @@
+/* Connections: made, accepted, pooled, watched, ended. */
+#include "element/shard.h"
+
+#include <stdio.h>
+
+/* A request of another shard that went out on a connection of this one. */
+struct relayed {
+    struct map_entry by_branch;
+    struct inflight inflight;
+};
+
+static const struct stream_ops flow_stream_ops;
+
+/* ---------------------------------------------------------------- slots */
+static void flow_take_slot(struct flow *f)
+{
+    struct shard *s = f->s;
+    uint32_t i = s->free_slot;
+    while (i < s->n_slots && s->slots[i])
+        i++;
+    if (i == s->n_slots) {
+        uint32_t n = s->n_slots ? s->n_slots * 2 : 64;
+        s->slots = mem_realloc(s->slots, n * sizeof(struct flow *));
+        memset(s->slots + s->n_slots, 0, (n - s->n_slots) * sizeof(struct flow *));
+        s->n_slots = n;
+    }
+    s->slots[i] = f;
+    s->free_slot = i + 1;
+    f->slot = i;
+    f->generation = ++s->generation;
+}
+
+struct flow *flow_find(struct shard *s, struct flow_ref ref)
+{
+    struct flow *f = ref.generation && ref.slot < s->n_slots ? s->slots[ref.slot] : NULL;
+    return f && f->generation == ref.generation ? f : NULL;
+}
+
+struct flow_ref flow_ref_of(const struct flow *f)
+{
+    return (struct flow_ref){f->s->index, f->slot, f->generation};
+}
+
+/* ---------------------------------------------------------------- looking */
+enum side flow_side(const struct flow *f)
+{
+    return f->side;
+}
+
+enum sip_transport flow_transport(const struct flow *f)
+{
+    return f->transport;
+}
+
+bool flow_is_inbound(const struct flow *f)
+{
+    return f->inbound;
+}
+
+const struct net_addr *flow_remote(const struct flow *f)
+{
+    return &f->remote;
+}
+
+const struct crypto_cert *flow_cert(const struct flow *f)
+{
+    return f->stream ? stream_peer_cert(f->stream) : NULL;
+}
+
+int flow_cert_verdict(const struct flow *f)
+{
+    return f->stream ? stream_peer_verdict(f->stream) : -1;
+}
+
+void flow_set_data(struct flow *f, void *data, void (*free_fn)(void *data))
+{
+    if (f->data && f->data_free && f->data != data)
+        f->data_free(f->data);
+    f->data = data;
+    f->data_free = free_fn;
+}
+
+void *flow_data(const struct flow *f)
+{
+    return f->data;
+}
+
+struct slice flow_dialled_name(const struct flow *f)
+{
+    return slice_str(f->name);
+}
+
+/* ---------------------------------------------------------------- pool */
+static uint64_t pool_hash(const struct net_addr *a, enum side side, enum sip_transport transport)
+{
+    return net_addr_hash(a) * 31 + (uint64_t)side * 7 + (uint64_t)transport;
+}
+
+static void flow_pool(struct flow *f, const struct net_addr *destination)
+{
+    if (f->pooled)
+        return;
+    f->destination = *destination;
+    f->pooled = true;
+    map_insert(&f->s->pool, &f->pool_entry, pool_hash(destination, f->side, f->transport));
+}
+
+static void flow_unpool(struct flow *f)
+{
+    if (f->pooled)
+        map_remove(&f->s->pool, &f->pool_entry);
+    f->pooled = false;
+}
+
+/* ---------------------------------------------------------------- life */
+static struct flow *flow_new(struct shard *s, enum side side, enum sip_transport transport, bool inbound,
+                             const struct net_addr *remote)
+{
+    struct flow *f = MEM_NEW(struct flow);
+    f->s = s;
+    f->side = side;
+    f->transport = transport;
+    f->inbound = inbound;
+    f->remote = *remote;
+    f->last_ms = loop_now(s->loop);
+    list_init(&f->waiting);
+    list_init(&f->inflight);
+    list_push_back(&s->flows, &f->link);
+    s->n_flows++;
+    atomic_store(&s->load_flows, s->n_flows);
+    flow_take_slot(f);
+    return f;
+}
+
+static void relayed_free(struct shard *s, struct relayed *r)
+{
+    list_unlink(&r->inflight.link);
+    map_remove(&s->relayed, &r->by_branch);
+    mem_free(r);
+}
+
+/* Everything that waited for this connection learns that it is gone. */
+static void flow_fail_all(struct flow *f, const char *why)
+{
+    struct shard *s = f->s;
+    LIST_FOR(it, &f->waiting)
+    {
+        struct outgoing *o = LIST_ENTRY(it, struct outgoing, link);
+        list_unlink(it);
+        if (o->branch[0])
+            client_failed(s->e, s, o->origin, o->branch, why);
+        mem_free(o);
+    }
+    while (!list_empty(&f->inflight)) {
+        struct inflight *i = LIST_ENTRY(list_first(&f->inflight), struct inflight, link);
+        uint32_t origin = i->origin;
+        char branch[BRANCH_TEXT];
+        memcpy(branch, i->branch, sizeof(branch));
+        if (origin != s->index)
+            relayed_free(s, LIST_ENTRY(i, struct relayed, inflight));
+        else
+            list_unlink(&i->link);
+        client_failed(s->e, s, origin, branch, why);
+    }
+}
+
+void flow_end(struct flow *f, const char *why)
+{
+    struct shard *s = f->s;
+    if (f->dead)
+        return;
+    f->dead = true;
+    flow_unpool(f);
+    list_unlink(&f->link);
+    s->slots[f->slot] = NULL;
+    if (f->slot < s->free_slot)
+        s->free_slot = f->slot;
+    s->n_flows--;
+    atomic_store(&s->load_flows, s->n_flows);
+    stream_free(f->stream);
+    f->stream = NULL;
+    flow_fail_all(f, why);
+    struct flow_ref ref = flow_ref_of(f);
+    flow_set_data(f, NULL, NULL);
+    if (s->config && s->config->ops->flow_gone && f->up)
+        s->config->ops->flow_gone(s->config, ref);
+    mem_free(f->identity);
+    mem_free(f->name);
+    mem_free(f);
+}
+
+static struct stream_limits flow_limits(const struct shard *s)
+{
+    return (struct stream_limits){.max_input = SIP_MAX_MESSAGE + 4096, .setup_ms = s->config->connect_ms};
+}
+
+void flow_accept(struct port *p, int fd, const struct net_addr *remote)
+{
+    struct shard *s = p->s;
+    struct stream_limits limits = flow_limits(s);
+    limits.setup_ms = 10000; /* the peer's pace, not ours */
+    struct flow *f = flow_new(s, p->is.side, p->is.transport, true, remote);
+    METRIC_COUNT("element.connection-accepted");
+    f->stream = stream_accept(s->loop, fd, remote, p->is.tls, &limits, &flow_stream_ops, f);
+    if (s->n_flows > ELEMENT_MAX_FLOWS) {
+        METRIC_COUNT("element.connection-over-limit");
+        flow_end(f, "too many connections");
+    }
+}
+
+static struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
+                              struct slice identity)
+{
+    const struct element_side *es = &s->config->sides[side];
+    struct stream_limits limits = flow_limits(s);
+    struct net_addr local = es->local;
+    net_addr_set_port(&local, 0);
+    struct flow *f = flow_new(s, side, to->transport, false, &to->addr);
+    f->identity = slice_dup(identity);
+    f->name = slice_dup(to->name);
+    f->secure_name = to->secure_name;
+    flow_pool(f, &to->addr);
+    METRIC_COUNT("element.connection-dialled");
+    f->stream = stream_connect(s->loop, local.sa.sa_family == to->addr.sa.sa_family ? &local : NULL,
+                               &to->addr, to->transport == SIP_TLS ? es->client_tls : NULL, to->name, &limits,
+                               &flow_stream_ops, f);
+    return f;
+}
+
+struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity)
+{
+    uint64_t h = pool_hash(&to->addr, side, to->transport);
+    for (struct map_entry *e = map_first(&s->pool, h); e; e = map_next(e)) {
+        struct flow *f = MAP_OBJECT(e, struct flow, pool_entry);
+        if (f->side != side || f->transport != to->transport || !net_addr_eq(&f->destination, &to->addr))
+            continue;
+        if (f->finishing || f->half_closed)
+            continue;
+        /* One that we dialled was dialled for somebody; one that came in proves what it proves. */
+        if (f->inbound ? identity.n && s->config->ops->flow_covers(s->config, f, identity, to->secure_name)
+                       : slice_caseeq(slice_str(f->identity), identity) && f->secure_name == to->secure_name)
+            return f;
+    }
+    if (s->n_flows >= ELEMENT_MAX_FLOWS || (to->transport == SIP_TLS && !s->config->sides[side].client_tls))
+        return NULL;
+    return flow_dial(s, side, to, identity);
+}
+
+void flow_alias(struct flow *f, uint16_t port)
+{
+    if (f->pooled || !f->inbound || f->transport != SIP_TLS || flow_cert_verdict(f) != CRYPTO_VERIFY_OK)
+        return;
+    struct net_addr a = f->remote;
+    net_addr_set_port(&a, port ? port : 5061);
+    flow_pool(f, &a);
+}
+
+/* ---------------------------------------------------------------- sending */
+bool flow_send(struct flow *f, struct slice message)
+{
+    if (f->dead || f->finishing || !f->up)
+        return false;
+    buf_append(stream_output(f->stream), message);
+    stream_flush(f->stream);
+    f->last_ms = loop_now(f->s->loop);
+    return true;
+}
+
+static void flow_watch(struct flow *f, uint32_t origin, const char *branch, struct inflight *local)
+{
+    if (!branch[0])
+        return;
+    struct inflight *i = local;
+    if (!i) {
+        struct relayed *r = MEM_NEW(struct relayed);
+        i = &r->inflight;
+        snprintf(i->branch, sizeof(i->branch), "%s", branch);
+        map_insert(&f->s->relayed, &r->by_branch, slice_hash(slice_str(branch)));
+    }
+    i->origin = origin;
+    list_unlink(&i->link);
+    list_push_back(&f->inflight, &i->link);
+}
+
+/* A final response to a request of another shard passed: nobody needs to be told of this connection's end. */
+void flow_relayed_done(struct shard *s, struct slice branch)
+{
+    for (struct map_entry *e = map_first(&s->relayed, slice_hash(branch)); e; e = map_next(e)) {
+        struct relayed *r = MAP_OBJECT(e, struct relayed, by_branch);
+        if (slice_eq(slice_str(r->inflight.branch), branch)) {
+            relayed_free(s, r);
+            return;
+        }
+    }
+}
+
+static bool flow_admits(struct flow *f, struct slice identity, bool secure_name)
+{
+    return identity.n == 0 || f->s->config->ops->flow_covers(f->s->config, f, identity, secure_name);
+}
+
+void flow_send_request(struct flow *f, struct slice message, struct slice identity, bool secure_name,
+                       uint32_t origin, const char *branch, struct inflight *inflight)
+{
+    struct shard *s = f->s;
+    const char *why = NULL;
+    if (f->finishing || f->half_closed)
+        why = "the connection is being closed";
+    else if (f->up && !flow_admits(f, identity, secure_name))
+        why = "the peer's certificate does not prove the destination";
+    else if (!f->up && f->waiting_bytes + message.n > FLOW_MAX_WAITING)
+        why = "too much waits for this connection";
+    if (why) {
+        if (branch[0])
+            client_failed(s->e, s, origin, branch, why);
+        return;
+    }
+    if (f->up) {
+        flow_watch(f, origin, branch, inflight);
+        flow_send(f, message);
+        return;
+    }
+    struct outgoing *o = mem_alloc(sizeof(*o) + message.n + identity.n);
+    *o = (struct outgoing){.secure_name = secure_name, .origin = origin, .n = message.n};
+    snprintf(o->branch, sizeof(o->branch), "%s", branch);
+    memcpy(o->bytes, message.p, message.n);
+    if (identity.n)
+        memcpy(o->bytes + message.n, identity.p, identity.n);
+    o->identity = (struct slice){o->bytes + message.n, identity.n};
+    list_push_back(&f->waiting, &o->link);
+    f->waiting_bytes += message.n;
+}
+
+static void flow_send_waiting(struct flow *f)
+{
+    struct list todo = LIST_INIT(todo);
+    LIST_FOR(it, &f->waiting)
+    {
+        list_unlink(it);
+        list_push_back(&todo, it);
+    }
+    f->waiting_bytes = 0;
+    LIST_FOR(it, &todo)
+    {
+        struct outgoing *o = LIST_ENTRY(it, struct outgoing, link);
+        list_unlink(it);
+        struct inflight *local =
+            o->origin == f->s->index ? client_inflight(f->s, slice_str(o->branch)) : NULL;
+        /* A client that is gone meanwhile (cancelled, timed out) sends nothing any more. */
+        if (o->branch[0] == 0 || local || o->origin != f->s->index)
+            flow_send_request(f, slice_mem(o->bytes, o->n), o->identity, o->secure_name, o->origin, o->branch,
+                              local);
+        mem_free(o);
+    }
+}
+
+/* ---------------------------------------------------------------- what the stream says */
+static void flow_up(struct stream *st, void *arg)
+{
+    struct flow *f = arg;
+    struct shard *s = f->s;
+    (void)st;
+    f->up = true;
+    f->last_ms = loop_now(s->loop);
+    const struct refusal *why = s->config->ops->flow_up ? s->config->ops->flow_up(s->config, f) : NULL;
+    if (why) {
+        char addr[NET_ADDR_TEXT];
+        struct slice peer = net_addr_text(&f->remote, addr);
+        log_event(LOG_WARN, why->id, FIELDS({"peer", peer}), "connection closed: %s", why->text);
+        METRIC_COUNT("element.connection-refused");
+        flow_end(f, why->text);
+        return;
+    }
+    flow_send_waiting(f);
+}
+
+static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
+{
+    struct flow *f = arg;
+    struct flow_ref ref = flow_ref_of(f);
+    struct shard *s = f->s;
+    size_t used = 0;
+    (void)st;
+    f->last_ms = loop_now(s->loop);
+    while (used < in.n) {
+        struct slice rest = slice_from(in, used);
+        size_t len = 0;
+        enum sip_flaw flaw = SIP_FLAW_NONE;
+        enum sip_frame frame = sip_frame_next(&f->framer, rest, &len, &flaw);
+        if (frame == SIP_FRAME_MORE)
+            break;
+        struct source src = {
+            .s = s, .flow = f, .ref = ref, .from = f->remote, .side = f->side, .transport = f->transport};
+        if (frame == SIP_FRAME_BAD) {
+            ingress_flaw(&src, rest, flaw);
+            if (flow_find(s, ref))
+                flow_end(f, "what came is not SIP");
+            return in.n;
+        }
+        used += len;
+        if (frame == SIP_FRAME_PING)
+            flow_send(f, SLICE("\r\n")); /* RFC 5626 4.4.1 */
+        else if (frame == SIP_FRAME_MESSAGE && !ingress_message(&src, slice_head(rest, len)) &&
+                 flow_find(s, ref))
+            flow_end(f, "what came is not SIP");
+        if (!flow_find(s, ref)) /* the message ended its own connection */
+            return in.n;
+    }
+    return used;
+}
+
+static void flow_half_closed(struct stream *st, void *arg)
+{
+    struct flow *f = arg;
+    (void)st;
+    f->half_closed = true;
+    flow_unpool(f);
+    /* A TLS peer that says close_notify reads on and answers, by a new connection if need be (18.2.2). On
+     * plain TCP a peer that is closing cannot be told from one that is gone. */
+    if (f->transport == SIP_TCP)
+        flow_fail_all(f, "the peer closed the connection");
+    if (f->pending == 0 && list_empty(&f->inflight) && list_empty(&f->waiting))
+        flow_finish(f);
+}
+
+static const struct {
+    const char *id, *text;
+} flow_ends[] = {
+    [STREAM_CLOSED] = {"element.connection-closed", "closed"                  },
+    [STREAM_REFUSED] = {"element.connect-failed",    "could not connect"       },
+    [STREAM_TIMEOUT] = {"element.connect-timeout",   "connecting took too long"},
+    [STREAM_TLS_FAILED] = {"element.tls-failed",        "TLS failed"              },
+    [STREAM_LOST] = {"element.connection-lost",   "lost"                    },
+    [STREAM_SLOW_PEER] = {"element.slow-peer",         "the peer did not read"   },
+};
+
+static void flow_ended(struct stream *st, void *arg, enum stream_end why)
+{
+    struct flow *f = arg;
+    char addr[NET_ADDR_TEXT], text[320];
+    struct slice peer = net_addr_text(&f->remote, addr);
+    snprintf(text, sizeof(text), "%s%s%s", flow_ends[why].text, stream_error(st)[0] ? ": " : "",
+             stream_error(st));
+    log_event(why == STREAM_CLOSED || (why == STREAM_LOST && f->inbound && list_empty(&f->inflight))
+                  ? LOG_DEBUG
+                  : LOG_WARN,
+              flow_ends[why].id,
+              FIELDS({"peer", peer}, {"name", slice_str(f->name)},
+                     {"side", slice_str(f->side == SIDE_EXTERNAL ? "external" : "internal")}),
+              "connection %s " SLICE_FMT " %s", f->inbound ? "from" : "to", SLICE_ARG(peer), text);
+    METRIC_COUNT("element.connection-ended");
+    flow_end(f, text);
+}
+
+static const struct stream_ops flow_stream_ops = {flow_up, flow_data_in, flow_half_closed, flow_ended};
+
+/* ---------------------------------------------------------------- ending in order */
+void flow_finish(struct flow *f)
+{
+    if (f->finishing || f->dead)
+        return;
+    f->finishing = true;
+    flow_unpool(f);
+    stream_finish(f->stream, f->s->config->linger_ms);
+}
+
+void flow_housekeeping(struct shard *s)
+{
+    uint64_t now = loop_now(s->loop);
+    if (!s->config)
+        return;
+    LIST_FOR(it, &s->flows)
+    {
+        struct flow *f = LIST_ENTRY(it, struct flow, link);
+        if (f->finishing || f->pending || !f->up || !list_empty(&f->inflight) || !list_empty(&f->waiting))
+            continue;
+        if (f->half_closed || (s->config->stopping && now - f->last_ms >= s->config->idle_close_ms))
+            flow_finish(f);
+    }
+}

@@ -1,0 +1,320 @@
+/*
+ * element/shard.h - private to element: what its parts share. A shard is the element's state on one worker.
+ */
+#pragma once
+
+#include "element/element.h"
+#include "element/trace.h"
+#include "ground/base/list.h"
+#include "ground/base/map.h"
+#include "ground/base/mem.h"
+#include "ground/base/text.h"
+#include "ground/log/log.h"
+#include "ground/log/metric.h"
+#include "ground/net/listener.h"
+#include "ground/net/stream.h"
+#include "wire/sip/frame.h"
+
+#include <stdatomic.h>
+
+/* To tags of answers for which no transaction is kept: the ACK for one ends here. */
+#define STATELESS_TAG "es"
+enum {
+    BRANCH_TEXT = 64, /* our Via branches, with NUL */
+    TAG_TEXT = 24,    /* our To tags */
+    FREE_REQUESTS_KEPT = 256,
+    REQUEST_ARENA_KEPT = 64 << 10,
+};
+
+/* ---------------------------------------------------------------- element, shard, port */
+struct element {
+    struct workers *team;
+    unsigned n;
+    struct shard **shards;
+    bool ending; /* the threads have stopped, everything is being freed: no more mail */
+    char machine[256];
+    uint32_t machine_hash;    /* in our Via branches */
+    unsigned char secret[32]; /* loop hash, stateless tags; of this process */
+};
+
+/* A listening address on one shard. */
+struct port {
+    struct list link;
+    struct shard *s;
+    struct element_listener is; /* slices point into `config` */
+    struct element_config *config;
+    struct listener *tcp;
+    struct udp *udp;
+};
+
+struct shard {
+    struct element *e;
+    unsigned index;
+    struct loop *loop;
+    struct element_config *config; /* NULL before the first apply */
+    struct resolver *resolver;
+    struct list ports;
+    struct list next_ports; /* of an apply that is being prepared */
+
+    struct flow **slots;
+    uint32_t n_slots;
+    uint32_t free_slot; /* first one to try */
+    uint64_t generation;
+    struct list flows;
+    size_t n_flows;
+    struct map pool; /* flows that may carry requests, by destination */
+
+    struct map servers, clients, relayed;
+    size_t n_requests;
+    struct list requests;
+    struct list idle_requests; /* memory kept for the next ones */
+    size_t n_idle_requests;
+    struct arena scratch; /* one response or one malformed message */
+
+    struct timer housekeeping;
+    struct trace trace;
+    uint64_t branch_counter;
+    _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
+};
+static inline struct shard *element_shard(struct element *e, unsigned index)
+{
+    return e->shards[index % e->n];
+}
+
+/* ---------------------------------------------------------------- flows */
+/* A request of ours on its way on a connection: told when the connection ends. */
+struct inflight {
+    struct list link; /* in flow.inflight */
+    uint32_t origin;  /* shard whose client it is */
+    char branch[BRANCH_TEXT];
+};
+/* One message waiting for a connection to come up. */
+struct outgoing {
+    struct list link;
+    struct slice identity;
+    bool secure_name;
+    uint32_t origin;
+    char branch[BRANCH_TEXT]; /* of the client to be told when it cannot be sent; "" for nobody */
+    size_t n;
+    char bytes[]; /* the message, then the identity */
+};
+/* Output of a connection that must not grow: more is refused. */
+enum { FLOW_MAX_WAITING = 4 << 20 };
+
+struct flow {
+    struct list link;
+    struct map_entry pool_entry;
+    bool pooled;
+    struct shard *s;
+    uint32_t slot;
+    uint64_t generation;
+    enum side side;
+    enum sip_transport transport;
+    bool inbound, up;
+    bool finishing;   /* our close_notify is sent or queued: no more output */
+    bool half_closed; /* the peer's came: no more requests from us */
+    bool dead;        /* being freed */
+    struct stream *stream;
+    struct sip_framer framer;
+    struct list waiting; /* struct outgoing, until up */
+    size_t waiting_bytes;
+    struct list inflight;
+    unsigned pending; /* requests that came on it and have no final response */
+    uint64_t last_ms;
+    struct net_addr remote;
+    struct net_addr destination; /* what was dialled, or the alias (RFC 5923); the pool's key with identity */
+    char *identity;              /* dialled for */
+    char *name;                  /* dialled name */
+    bool secure_name;
+    void *data;
+    void (*data_free)(void *data);
+};
+struct flow *flow_find(struct shard *s, struct flow_ref ref); /* NULL: gone */
+void flow_accept(struct port *p, int fd, const struct net_addr *remote);
+/* Queues or sends. False: the connection takes nothing any more. */
+bool flow_send(struct flow *f, struct slice message);
+/* A request of ours goes out on f (on f's own shard): sent at once when f is up and covers the identity, else
+ * waits; a failure is told to `origin`. */
+void flow_send_request(struct flow *f, struct slice message, struct slice identity, bool secure_name,
+                       uint32_t origin, const char *branch, struct inflight *inflight);
+/* The connection to this address for this identity: standing, or dialled now. */
+struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity);
+/* Keeps an inbound connection for requests too (RFC 5923). */
+void flow_alias(struct flow *f, uint16_t port);
+void flow_finish(struct flow *f);
+void flow_end(struct flow *f, const char *why); /* at once */
+void flow_housekeeping(struct shard *s);
+/* A final response to another shard's request came in on a connection of this one. */
+void flow_relayed_done(struct shard *s, struct slice branch);
+
+/* ---------------------------------------------------------------- where a message came from */
+struct source {
+    struct shard *s;
+    struct flow *flow; /* NULL for UDP, and for what came by mail when the flow is gone */
+    struct flow_ref ref;
+    struct port *port; /* UDP */
+    struct net_addr from;
+    enum side side;
+    enum sip_transport transport;
+};
+/* False: the stream cannot be read further; close it. */
+bool ingress_message(const struct source *src, struct slice text);
+void ingress_flaw(const struct source *src, struct slice start, enum sip_flaw flaw);
+
+/* ---------------------------------------------------------------- server side */
+struct branch;
+struct request {
+    struct list link; /* shard.requests */
+    struct map_entry by_key;
+    bool keyed;
+    struct shard *s;
+    struct element_config *config;
+    struct arena arena;
+    struct sip_msg msg;
+    struct sip_via via; /* topmost */
+    struct sip_addr from, to;
+    struct sip_uri uri;
+    struct sip_uri own_routes[ELEMENT_MAX_OWN_ROUTES];
+    size_t n_own_routes;
+    size_t n_routes_taken; /* values taken off the top of Route */
+    bool strict;           /* Request-URI named us: the last Route value took its place */
+    struct slice strict_uri;
+    struct sip_addr next_route;
+    bool has_next_route;
+    struct source src;    /* flow is not kept: see ref */
+    struct slice top_via; /* with received and rport filled in; p NULL: as it came */
+    struct siptxn txn;
+    struct timer timer;
+    struct buf last; /* last response, for retransmissions */
+    bool is_ack, answered, cancelled, forwarded, over, abandoned;
+    unsigned last_status;
+    char to_tag[TAG_TEXT];
+    char *peer_identity;
+    void *data;
+    uint64_t call_hash;
+    uint64_t began_ms;
+    /* forwarding */
+    struct sip_edits *edits;
+    struct branch *branches;
+    size_t n_branches;
+    bool progressing;
+    struct buf best; /* best final response so far, whole text */
+    unsigned best_status;
+    const struct refusal *best_refusal; /* the best is ours: no text */
+    char best_detail[160];
+    struct buf challenges; /* rows of all branches' 401 and 407 */
+    struct target_query *lookup;
+    request_srv_done *lookup_done;
+    struct deferred freeing;
+};
+struct request *request_new(const struct source *src, struct slice text, enum sip_flaw *flaw);
+void request_begin(struct request *rq); /* validation, then the service */
+void request_again(struct request *rq);
+void request_acked(struct request *rq);
+void request_cancel(struct request *rq);
+void request_free(struct request *rq);
+/* Ends it without a response (RFC 4320), or after an ACK was sent. */
+void request_abandon(struct request *rq);
+/* When nothing holds it any more. */
+void request_maybe_free(struct request *rq);
+/* A whole response text, written for upstream. */
+void request_send(struct request *rq, unsigned status, struct buf *message);
+struct request *request_match(struct shard *s, const struct sip_msg *m, const struct sip_via *via,
+                              bool invite);
+void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
+                     struct slice extra, const char *to_tag);
+/* Sends a response back: on the connection it came on, or to where 18.2.2 says. */
+void source_send(const struct source *src, const struct sip_via *via, struct slice message,
+                 struct slice peer_identity);
+void refusal_rows(const struct element_config *c, const struct refusal *why, struct buf *out);
+
+/* ---------------------------------------------------------------- client side */
+/* One attempt at one target: a client transaction. */
+struct client {
+    struct map_entry by_branch;
+    struct inflight inflight; /* branch text is here */
+    struct shard *s;
+    struct siptxn txn;
+    struct timer timer;
+    struct branch *br; /* NULL: nobody waits for it any more */
+    enum sip_method method;
+    struct buf sent; /* the request as sent: retransmissions, ACK, CANCEL */
+    struct buf ack;
+    enum side side;
+    struct target_address to;
+    struct flow_ref flow; /* fixed connection; generation 0: by address */
+    struct element_config *config;
+    struct siptxn_times times; /* of this attempt */
+    bool provisional, cancel_wanted, cancelled;
+    struct slice cancel_reason; /* static text */
+    char names[];               /* what `to` points to */
+};
+struct client *client_new(struct branch *br, const struct target_address *to, struct flow_ref flow);
+void client_start(struct client *c);
+void client_response(struct shard *s, const struct source *src, const struct sip_msg *m);
+void client_cancel(struct client *c, struct slice reason);
+/* Nobody waits for it any more; it may stay to absorb what comes. */
+void client_detach(struct client *c);
+/* The message with this branch could not be sent, or its connection ended. Any shard; finds its way to
+ * `origin`. */
+void client_failed(struct element *e, struct shard *from, uint32_t origin, const char *branch,
+                   const char *why);
+/* The local client that sent this branch, for its connection to watch; NULL: gone. */
+struct inflight *client_inflight(struct shard *s, struct slice branch);
+void client_free_all(struct shard *s);
+/* Sends bytes by address or connection, wherever that lives; failure comes to client_failed unless branch is
+ * "". */
+void client_transmit(struct shard *s, enum side side, const struct target_address *to, struct flow_ref flow,
+                     struct slice identity, struct slice bytes, const char *branch,
+                     struct inflight *inflight);
+
+/* ---------------------------------------------------------------- forwarding */
+enum branch_state { BRANCH_WAITING, BRANCH_RESOLVING, BRANCH_TRYING, BRANCH_DONE };
+struct branch {
+    struct request *rq;
+    enum branch_state state;
+    struct slice uri, extra_route;
+    struct target target;
+    unsigned q;
+    struct target_address *list;
+    size_t n, next; /* addresses, the next one to try */
+    unsigned attempts;
+    struct client *client;
+    struct timer timer_c;
+    bool provisional;
+    bool tcp_instead, udp_anyway; /* 18.1.1 */
+    struct target_query *query;
+};
+void branch_response(struct branch *b, const struct sip_msg *m);
+/* The attempt is over without an answer. */
+enum attempt_end { ATTEMPT_TIMEOUT, ATTEMPT_FAILED };
+void branch_attempt_ended(struct branch *b, enum attempt_end how, const char *why);
+void forward_cancel(struct request *rq, struct slice reason);
+void forward_abandon(struct request *rq); /* detaches all clients and lookups */
+
+/* ---------------------------------------------------------------- targets (RFC 3263) */
+struct target_query;
+enum target_outcome { TARGETS_FOUND, TARGETS_NONE, TARGETS_DNS_FAILED };
+typedef void target_done(void *arg, enum target_outcome outcome, struct target_address *list, size_t n);
+/* Answers through `done`, at the end of the turn at the earliest; but for FLOW and ADDRESSES at once, and
+ * NULL is returned. Results lie in the arena; t must live until then. */
+struct target_query *target_resolve(struct shard *s, const struct target *t, struct arena *a,
+                                    target_done *done, void *arg);
+void target_cancel(struct target_query *q);
+typedef void srv_done(void *arg, const struct srv_names *names);
+struct target_query *target_lookup_federation(struct shard *s, struct slice domain, struct arena *a,
+                                              srv_done *done, void *arg);
+
+/* ---------------------------------------------------------------- Via */
+/* z9hG4bKe<machine>-<worker>-<unique>-<loop>: names machine and worker. */
+void via_branch_make(struct shard *s, const struct request *rq, char out[BRANCH_TEXT]);
+/* Is this branch of this process; which worker? */
+bool via_branch_is_ours(const struct element *e, struct slice branch, unsigned *ret_worker);
+/* RFC 5393 4.2: what decides where a request goes. */
+uint32_t via_loop_hash(const struct request *rq);
+bool via_is_loop(const struct request *rq);
+void via_write(const struct element_config *c, enum side side, enum sip_transport transport,
+               const char *branch, struct buf *out);
+/* The topmost Via as it must be sent on and sent back (18.2.1, RFC 3581). */
+struct slice via_received(struct arena *a, const struct sip_via *via, struct slice value,
+                          const struct net_addr *from);

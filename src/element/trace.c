@@ -1,0 +1,63 @@
+#include "element/trace.h"
+
+#include "ground/base/mem.h"
+#include "ground/loop/loop.h"
+#include "wire/sip/msg.h"
+
+#include <stdio.h>
+
+#define TRACE_TEXT(id, text) text,
+static const char *const trace_texts[] = {TRACE_KINDS(TRACE_TEXT)};
+
+void trace_init(struct trace *t)
+{
+    t->ring = mem_zalloc(TRACE_ENTRIES * sizeof(*t->ring));
+    t->next = 0;
+}
+
+void trace_fini(struct trace *t)
+{
+    mem_free(t->ring);
+    *t = (struct trace){0};
+}
+
+void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsigned method, unsigned status,
+               const struct net_addr *peer, const char *note)
+{
+    struct trace_entry *e = &t->ring[t->next++ % TRACE_ENTRIES];
+    e->wall_ms = loop_wall();
+    e->call_hash = call_hash;
+    e->kind = (uint8_t)kind;
+    e->method = (uint8_t)method;
+    e->status = (uint16_t)status;
+    if (peer)
+        e->peer = *peer;
+    else
+        e->peer.sa.sa_family = AF_UNSPEC;
+    e->note[0] = 0;
+    if (note)
+        snprintf(e->note, sizeof(e->note), "%s", note);
+}
+
+static void trace_text(const struct trace_entry *e, struct trace_found *out)
+{
+    char peer[NET_ADDR_TEXT];
+    struct slice p = e->peer.sa.sa_family == AF_UNSPEC ? SLICE_NONE : net_addr_text(&e->peer, peer);
+    const char *method = e->method < SIP_METHOD_OTHER ? sip_method_name((enum sip_method)e->method) : "other";
+    char status[16] = "";
+    if (e->status)
+        snprintf(status, sizeof(status), " %u", e->status);
+    out->wall_ms = e->wall_ms;
+    snprintf(out->text, sizeof(out->text), "%s: %s%s%s" SLICE_FMT "%s%s", trace_texts[e->kind], method,
+             status, p.n ? " peer " : "", SLICE_ARG(p), e->note[0] ? " " : "", e->note);
+}
+
+size_t trace_find(const struct trace *t, uint64_t call_hash, struct trace_found *out, size_t cap)
+{
+    size_t n = 0;
+    uint64_t first = t->next > TRACE_ENTRIES ? t->next - TRACE_ENTRIES : 0;
+    for (uint64_t i = first; i < t->next && n < cap; i++)
+        if (t->ring[i % TRACE_ENTRIES].call_hash == call_hash)
+            trace_text(&t->ring[i % TRACE_ENTRIES], &out[n++]);
+    return n;
+}
