@@ -561,6 +561,21 @@ TEST(many_at_once)
     mem_free(r);
 }
 
+/* Without a trust anchor nothing is proven; the answers come all the same. */
+TEST(validating_without_anchor)
+{
+    struct result r = {0};
+    begin();
+    resolver_free(resolver);
+    resolver = resolver_new(loop, &(struct resolver_config){
+                                      .servers = {*udp_addr(server.udp)}, .n_servers = 1, .validate = true});
+    ask_and_wait(&r, "a.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_ANSWER);
+    CHECK_INT(r.n_answers, 1);
+    end();
+    buf_fini(&r.packet);
+}
+
 /* Without servers the system's are taken, and its hosts. */
 TEST(system_servers)
 {
@@ -643,5 +658,5 @@ TEST(two_threads)
 
 TEST_MAIN(answers, cached_inside_the_call, failure, small_ttl, silent_server, server_comes_back, closed_port,
           second_server_answers, malformed_names, cancelled, cancelled_inside, freed_inside,
-          freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once, system_servers,
-          two_threads)
+          freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once,
+          validating_without_anchor, system_servers, two_threads)

@@ -2,8 +2,9 @@
  * dns/dns.h - DNS messages (RFC 1035, 2782 SRV, 3403 NAPTR, 3596 AAAA): answers read, questions and updates
  * (RFC 2136) written, TSIG (RFC 8945) with HMAC-SHA-256.
  *
- * Names are text without trailing dot, lower case, "" for the root; labels with dots or bytes outside
- * letters, digits, '-' and '_' are refused. Compression pointers are followed backwards only.
+ * Names are text without trailing dot, lower case, "" for the root; a record with a label
+ * that holds a dot or a byte outside letters, digits, '-' and '_' is left out of what is read (a wildcard's
+ * NSEC, for one), and is not written. Compression pointers are followed backwards only.
  */
 #pragma once
 

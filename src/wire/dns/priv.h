@@ -20,6 +20,7 @@ struct dns_reader {
     struct slice packet;
     size_t at, end;
     bool bad;
+    bool odd; /* a name held what dns_name_valid refuses; its structure is good */
 };
 struct dns_header {
     uint16_t id, flags, counts[4]; /* question, answer, authority, additional */

@@ -41,7 +41,7 @@ static bool name_byte(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-/* Adds a label to the text of *n bytes. */
+/* Adds a label to the text of *n bytes; false: odd. */
 static bool add_label(struct slice label, char text[DNS_MAX_NAME], size_t *n)
 {
     if (*n)
@@ -79,13 +79,16 @@ static size_t walk_name(struct dns_reader *r, char text[DNS_MAX_NAME])
         }
         struct slice label = dns_read_bytes(&w, len);
         wire += 1 + len;
-        if (w.bad || len > DNS_MAX_LABEL || wire > DNS_MAX_NAME || (text && !add_label(label, text, &n))) {
+        if (w.bad || len > DNS_MAX_LABEL || wire > DNS_MAX_NAME) {
             w.bad = true;
             break;
         }
+        if (text && !w.odd)
+            w.odd = !add_label(label, text, &n);
     }
     r->bad = w.bad;
-    return w.bad ? 0 : n;
+    r->odd = w.odd;
+    return w.bad || w.odd ? 0 : n;
 }
 
 struct slice dns_read_name(struct dns_reader *r, struct arena *a)
@@ -180,23 +183,24 @@ static const struct {
     {DNS_NAPTR, decode_naptr },
 };
 
-/* False: malformed. */
-static bool decode(struct slice packet, const struct dns_raw *raw, struct arena *a, struct dns_record *ret)
+/* 0, -EBADMSG, or -ENOENT for a record that is left out. */
+static int decode(struct slice packet, const struct dns_raw *raw, struct arena *a, struct dns_record *ret)
 {
     struct dns_reader r = {.packet = packet, .at = raw->name_at, .end = packet.n};
+    *ret = (struct dns_record){0};
     ret->name = dns_read_name(&r, a);
     ret->type = raw->type;
     ret->ttl = raw->ttl > INT32_MAX ? 0 : raw->ttl; /* RFC 2181 section 8 */
     ret->data = slice_mem(packet.p + raw->data_at, raw->data_len);
-    if (r.bad)
-        return false;
+    bool odd = r.odd;
     r = (struct dns_reader){.packet = packet, .at = raw->data_at, .end = raw->data_at + raw->data_len};
     for (size_t i = 0; i < sizeof(DECODERS) / sizeof(DECODERS[0]); i++)
         if (DECODERS[i].type == raw->type) {
             DECODERS[i].decode(&r, a, ret);
-            return !r.bad && r.at == r.end;
+            if (r.bad || r.at != r.end)
+                return -EBADMSG;
         }
-    return true;
+    return odd || r.odd ? -ENOENT : 0;
 }
 
 static void read_section(struct dns_reader *r, unsigned count, struct arena *a, struct dns_record **ret,
@@ -210,8 +214,11 @@ static void read_section(struct dns_reader *r, unsigned count, struct arena *a, 
     for (unsigned i = 0; i < count && !r->bad; i++) {
         struct dns_raw raw;
         dns_read_raw(r, &raw);
-        if (!r->bad && raw.class == DNS_CLASS_IN)
-            r->bad = !decode(r->packet, &raw, a, &(*ret)[(*ret_n)++]);
+        if (r->bad || raw.class != DNS_CLASS_IN)
+            continue;
+        int e = decode(r->packet, &raw, a, &(*ret)[*ret_n]);
+        r->bad = e == -EBADMSG;
+        *ret_n += e == 0;
     }
 }
 

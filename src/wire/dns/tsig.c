@@ -94,7 +94,7 @@ static int read_tsig(struct dns_reader *r, const struct dns_raw *raw, struct are
     ret->original_id = (uint16_t)dns_read(&d, 2);
     ret->error = (uint16_t)dns_read(&d, 2);
     ret->other = dns_read_bytes(&d, dns_read(&d, 2));
-    return n.bad || d.bad || d.at != d.end ? -EBADMSG : 0;
+    return n.bad || n.odd || d.bad || d.odd || d.at != d.end ? -EBADMSG : 0;
 }
 
 /* The record must be the last one (section 5.1). 0, -EBADMSG, or -ENOENT for an unsigned message. */
