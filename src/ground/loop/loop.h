@@ -68,6 +68,6 @@ struct mail {
     void (*deliver)(struct mail *m, struct loop *to);
 };
 void loop_post(struct loop *to, struct mail *m);
-/* Delivers what is in the box and runs what is deferred, on the calling thread: for a loop that does not run (any more),
- * before what its mail refers to is freed. */
+/* Delivers what is in the box and runs what is deferred, on the calling thread: for a loop that does not run
+ * (any more), before what its mail refers to is freed. */
 void loop_drain(struct loop *l);
