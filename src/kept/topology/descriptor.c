@@ -36,9 +36,9 @@ static const struct property deployment_rows[] = {
         .lync = "deployment name"),
     ROW(topology_deployment, default_domain, DOMAIN, .help = "The SIP domain that comes first.",
         .lync = "default (primary) SIP domain"),
-    ROW(topology_deployment, additional_domains, NAMES, .item = PROPERTY_DOMAIN,
+    ROW(topology_deployment, additional_domains, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_DOMAIN,
         .help = "Further SIP domains of this deployment.", .lync = "additional SIP domains"),
-    ROW(topology_deployment, dns_servers, NAMES, .item = PROPERTY_ENDPOINT,
+    ROW(topology_deployment, dns_servers, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENDPOINT,
         .help = "Name servers as ADDRESS or ADDRESS:PORT; none means those that each machine has."),
     ROW(topology_deployment, dnssec, BOOL,
         .help =
@@ -120,14 +120,14 @@ static const struct property edge_pool_rows[] = {
         .lync = "internal replication port"),
     ROW(topology_edge_pool, next_hop, FQDN, .refers = REFERS_FRONT_END_POOL | REFERS_FOREIGN_POOL,
         .help = "The pool to which the Access Edge hands what comes from outside.", .lync = "next hop pool"),
-    ROW(topology_edge_pool, adopts, NAMES, .item = PROPERTY_FQDN, .refers = REFERS_EDGE_POOL,
-        .help = "Edge pools whose names and dialogs this pool answers for."),
+    ROW(topology_edge_pool, adopts, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_FQDN,
+        .refers = REFERS_EDGE_POOL, .help = "Edge pools whose names and dialogs this pool answers for."),
     ROW(topology_edge_pool, access_edge, ENUM, .values = "enabled|draining|disabled", .otherwise = "enabled",
         .help =
             "State of the Access Edge service: draining serves what is under way and ends when nothing is.",
         .lync = "Access Edge service start type"),
-    LIST(topology_edge_pool, machines, machine_kind, .help = "The machines of the pool.",
-         .lync = "computers in the pool"),
+    LIST(topology_edge_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
+         .help = "The machines of the pool.", .lync = "computers in the pool"),
 };
 static const struct kind edge_pool_kind =
     KIND("edge_pool", topology_edge_pool, edge_pool_rows, "Machines in the perimeter that federate.");
@@ -154,7 +154,7 @@ static const struct property front_end_pool_rows[] = {
     ROW(topology_front_end_pool, replica_port, INT, .otherwise = "4443", PORT,
         .help = "The HTTPS port on which the machines take published topologies.",
         .lync = "internal replication port"),
-    ROW(topology_front_end_pool, digest_algorithms, NAMES, .item = PROPERTY_ENUM,
+    ROW(topology_front_end_pool, digest_algorithms, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENUM,
         .values = "SHA-512-256|SHA-256|MD5", .otherwise = "SHA-256|MD5",
         .help = "Digest algorithms in the order in which clients are challenged."),
     ROW(topology_front_end_pool, challenge, ENUM, .values = "connection|request", .otherwise = "connection",
@@ -167,8 +167,8 @@ static const struct property front_end_pool_rows[] = {
         .unit = "seconds", .help = "The length of a registration that asks for none."),
     ROW(topology_front_end_pool, max_contacts, INT, .otherwise = "10", .min = 1, .max = 100,
         .help = "Contacts that one user may have registered at most.", .lync = "MaxEndpointsPerUser"),
-    LIST(topology_front_end_pool, machines, machine_kind, .help = "The machines of the pool.",
-         .lync = "computers in the pool"),
+    LIST(topology_front_end_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
+         .help = "The machines of the pool.", .lync = "computers in the pool"),
 };
 static const struct kind front_end_pool_kind =
     KIND("front_end_pool", topology_front_end_pool, front_end_pool_rows,
@@ -183,8 +183,8 @@ static const struct property foreign_pool_rows[] = {
         .help = "How its machines are spoken to; only tls proves who they are."),
     ROW(topology_foreign_pool, port, INT, PORT, .derived = foreign_port,
         .derived_text = "5061 for tls, 5060 otherwise", .help = "The SIP port of its machines."),
-    LIST(topology_foreign_pool, machines, machine_kind, .help = "The machines of the pool, with addresses.",
-         .lync = "trusted application computers"),
+    LIST(topology_foreign_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
+         .help = "The machines of the pool, with addresses.", .lync = "trusted application computers"),
 };
 static const struct kind foreign_pool_kind = KIND("foreign_pool", topology_foreign_pool, foreign_pool_rows,
                                                   "Machines inside that run other SIP software.");
@@ -223,15 +223,18 @@ static const struct property root_rows[] = {
         .help = "What holds for the whole deployment."),
     ROW(topology, central, OBJECT, .kind = &central_kind, .help = "Where central management runs.",
         .lync = "Central Management store"),
-    LIST(topology, sites, site_kind, .help = "The sites.", .lync = "central sites"),
-    LIST(topology, edge_pools, edge_pool_kind, .help = "The Edge pools.", .lync = "Edge pools"),
-    LIST(topology, front_end_pools, front_end_pool_kind, .help = "The Front End pools.",
-         .lync = "Front End pools, Standard Edition servers"),
-    LIST(topology, foreign_pools, foreign_pool_kind, .help = "Pools of machines that run other SIP software.",
-         .lync = "trusted application pools"),
-    LIST(topology, partners, partner_kind, .help = "Other organisations that are allowed or blocked.",
-         .lync = "federated domains"),
-    LIST(topology, providers, provider_kind, .help = "Hosting providers.", .lync = "SIP federated providers"),
+    LIST(topology, sites, site_kind, .max = TOPOLOGY_MAX_SITES, .help = "The sites.",
+         .lync = "central sites"),
+    LIST(topology, edge_pools, edge_pool_kind, .max = TOPOLOGY_MAX_POOLS, .help = "The Edge pools.",
+         .lync = "Edge pools"),
+    LIST(topology, front_end_pools, front_end_pool_kind, .max = TOPOLOGY_MAX_POOLS,
+         .help = "The Front End pools.", .lync = "Front End pools, Standard Edition servers"),
+    LIST(topology, foreign_pools, foreign_pool_kind, .max = TOPOLOGY_MAX_POOLS,
+         .help = "Pools of machines that run other SIP software.", .lync = "trusted application pools"),
+    LIST(topology, partners, partner_kind, .max = TOPOLOGY_MAX_PARTNERS,
+         .help = "Other organisations that are allowed or blocked.", .lync = "federated domains"),
+    LIST(topology, providers, provider_kind, .max = TOPOLOGY_MAX_PROVIDERS, .help = "Hosting providers.",
+         .lync = "SIP federated providers"),
 };
 const struct kind topology_root = KIND("topology", topology, root_rows, "The whole document.");
 

@@ -38,7 +38,7 @@ struct property {
     const struct kind *kind; /* of OBJECTS and OBJECT */
     size_t count_offset;     /* of OBJECTS: where n_… is */
     const char *values;      /* of ENUM, and of NAMES with item ENUM */
-    int64_t min, max;        /* of INT */
+    int64_t min, max;        /* of INT; of lists: max entries */
     const char *otherwise;   /* default, as text (lists: by '|'); NULL: none ("", 0, false, empty list) */
     /* of INT: the default when it depends on the object's other properties, and the same in words */
     int64_t (*derived)(const void *object);

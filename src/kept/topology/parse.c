@@ -134,13 +134,25 @@ static bool seen_add(struct map *m, struct seen *s, struct slice key)
     return true;
 }
 
+static bool is_list(struct parser *c, const struct property *p, const struct json_value *v,
+                    const struct place *w)
+{
+    if (v->kind != JSON_ARRAY)
+        found_type(c, w, v, p->name, "a list");
+    else if (v->array.n > (size_t)p->max)
+        found(c, w, v->line, "too-many", NULL,
+              arena_printf(&c->f->arena, "%s takes up to %lld entries and got %zu", p->name,
+                           (long long)p->max, v->array.n));
+    else
+        return true;
+    return false;
+}
+
 static void parse_names(struct parser *c, const struct property *p, const struct json_value *v,
                         const struct place *w, void *object)
 {
-    if (v->kind != JSON_ARRAY) {
-        found_type(c, w, v, p->name, "a list");
+    if (!is_list(c, p, v, w))
         return;
-    }
     struct slice *items = ARENA_ARRAY(c->a, struct slice, v->array.n);
     struct seen *seen = mem_zalloc(v->array.n * sizeof(*seen) + 1);
     struct map map = {0};
@@ -174,10 +186,8 @@ static struct slice object_name(struct parser *c, const struct kind *k, const st
 static void parse_objects(struct parser *c, const struct property *p, const struct json_value *v,
                           const struct place *w, void *object)
 {
-    if (v->kind != JSON_ARRAY) {
-        found_type(c, w, v, p->name, "a list");
+    if (!is_list(c, p, v, w))
         return;
-    }
     const struct property *id = kind_identity(p->kind);
     char *objects = arena_zalloc(c->a, v->array.n * p->kind->size);
     struct seen *seen = mem_zalloc(v->array.n * sizeof(*seen) + 1);
@@ -315,6 +325,7 @@ int topology_from_json(const struct json_value *doc, struct topology **ret, stru
         topology_unref(t);
         return -EBADMSG;
     }
+    topology_index(t);
     *ret = t;
     return 0;
 }

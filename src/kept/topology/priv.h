@@ -45,3 +45,7 @@ __attribute__((format(printf, 7, 8))) void findings_add_line(struct findings *f,
                                                              const char *id, enum finding_severity severity,
                                                              struct slice path, const char *remedy,
                                                              const char *fmt, ...);
+
+/* Lookup tables of a parsed topology; dropped with it. */
+void topology_index(struct topology *t);
+void topology_index_fini(struct topology *t);

@@ -18,12 +18,13 @@ static void reference_default(const struct property *p, struct buf *out)
 
 static void reference_refers(unsigned refers, struct buf *out)
 {
-    static const char *const words[] = {"site", "Edge pool", "Front End pool", "foreign pool", "provider"};
-    const char *between = "; names a ";
+    static const char *const words[] = {"a site", "an Edge pool", "a Front End pool", "a foreign pool",
+                                        "a provider"};
+    const char *between = "; names ";
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (refers & 1u << i) {
             buf_printf(out, "%s%s", between, words[i]);
-            between = " or a ";
+            between = " or ";
         }
     }
 }
@@ -32,8 +33,9 @@ static void reference_type(const struct property *p, struct buf *out)
 {
     struct arena a = {0};
     if (p->kind) {
-        buf_printf(out, p->type == PROPERTY_OBJECT ? "[%s](#%s)" : "list of [%s](#%s)", p->kind->name,
-                   p->kind->name);
+        if (p->type == PROPERTY_OBJECTS)
+            buf_printf(out, "list of up to %lld ", (long long)p->max);
+        buf_printf(out, "[%s](#%s)", p->kind->name, p->kind->name);
     } else if (p->type == PROPERTY_INT) {
         buf_printf(out, "number, %lld to %lld", (long long)p->min, (long long)p->max);
     } else if (p->values) {
@@ -150,6 +152,7 @@ static struct json_value *schema_property(const struct property *p, struct arena
         json_set_string(a, o, "type", SLICE("array"));
         json_set(a, o, "items",
                  p->type == PROPERTY_NAMES ? schema_text(p->item, p->values, a) : schema_ref(p->kind, a));
+        json_set_int(a, o, "maxItems", p->max);
     } else {
         o = schema_text(p->type, p->values, a);
     }

@@ -1,4 +1,4 @@
-#include "kept/topology/topology.h"
+#include "kept/topology/priv.h"
 
 #include "ground/base/mem.h"
 
@@ -14,6 +14,7 @@ void topology_unref(struct topology *t)
 {
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
+    topology_index_fini(t);
     arena_fini(&t->arena);
     mem_free(t);
 }
@@ -31,7 +32,6 @@ FIND(topology_site_find, site, sites, name)
 FIND(topology_edge_pool_find, edge_pool, edge_pools, fqdn)
 FIND(topology_front_end_pool_find, front_end_pool, front_end_pools, fqdn)
 FIND(topology_foreign_pool_find, foreign_pool, foreign_pools, fqdn)
-FIND(topology_partner_find, partner, partners, domain)
 FIND(topology_provider_find, provider, providers, name)
 
 static bool names_have(const struct topology_names *names, struct slice what)

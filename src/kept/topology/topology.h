@@ -47,6 +47,15 @@
 #include "wire/json/json.h"
 
 enum { TOPOLOGY_SCHEMA = 1 };
+/* Entries of lists; JSON_MAX_TEXT and JSON_MAX_NODES hold for the whole document. */
+enum {
+    TOPOLOGY_MAX_SITES = 1000,
+    TOPOLOGY_MAX_POOLS = 200, /* of each kind */
+    TOPOLOGY_MAX_MACHINES = 100,
+    TOPOLOGY_MAX_PARTNERS = 100000,
+    TOPOLOGY_MAX_PROVIDERS = 1000,
+    TOPOLOGY_MAX_NAMES = 1000 /* of one property */
+};
 
 enum topology_service { TOPOLOGY_ENABLED, TOPOLOGY_DRAINING, TOPOLOGY_DISABLED };
 enum topology_policy { TOPOLOGY_ALLOWED, TOPOLOGY_BLOCKED };
@@ -165,6 +174,7 @@ struct topology {
     size_t n_partners;
     struct topology_provider *providers;
     size_t n_providers;
+    struct topology_index *index; /* private: partners by domain */
 };
 
 /* --- findings --- */

@@ -161,9 +161,9 @@ TEST(all_findings_are_collected)
     struct buf text = {0};
     struct findings f = {0};
     struct topology *t;
-    buf_append(&text, SLICE("schema: 1\nsites:\n"));
+    buf_append(&text, SLICE("schema: 1\npartners:\n"));
     for (int i = 0; i < FINDINGS_MAX + 200; i++)
-        buf_printf(&text, "- {name: s%d, nmae: x}\n", i);
+        buf_printf(&text, "- {domain: s%d.example, polici: x}\n", i);
     CHECK_INT(topology_parse(buf_slice(&text), &t, &f), -EBADMSG);
     CHECK_INT(f.n, FINDINGS_MAX);
     CHECK_INT(f.errors, FINDINGS_MAX + 200);
@@ -171,7 +171,7 @@ TEST(all_findings_are_collected)
     struct json_value *list = findings_to_json(&f, &a);
     CHECK_INT(json_count(list), FINDINGS_MAX);
     CHECK_STR(json_get_string(json_at(list, 1), "id"), "unknown-property");
-    CHECK_STR(json_get_string(json_at(list, 1), "path"), "sites/s1/nmae");
+    CHECK_STR(json_get_string(json_at(list, 1), "path"), "partners/s1.example/polici");
     CHECK_INT(json_get_int(json_at(list, 1), "line", 0), 4);
     CHECK_INT(topology_parse(buf_slice(&text), &t, NULL), -EBADMSG);
     arena_fini(&a);
@@ -250,6 +250,33 @@ TEST(certificate_names)
     topology_unref(t);
 }
 
+/* As many partners as there may be; one more is refused. */
+TEST(many_partners)
+{
+    struct buf text = {0};
+    struct findings f = {0};
+    struct topology *t = NULL, *none = NULL;
+    buf_append(&text, SLICE("{\"schema\":1,\"partners\":["));
+    for (int i = 0; i < TOPOLOGY_MAX_PARTNERS; i++)
+        buf_printf(&text, "%s{\"domain\":\"d%d.example\"}", i ? "," : "", i);
+    size_t n = buf_len(&text);
+    buf_append(&text, SLICE("]}"));
+    CHECK_INT(topology_parse(buf_slice(&text), &t, &f), 0);
+    CHECK_INT(t->n_partners, TOPOLOGY_MAX_PARTNERS);
+    CHECK(topology_partner_find(t, SLICE("D99999.Example")) == &t->partners[99999]);
+    CHECK(!topology_partner_find(t, SLICE("d100000.example")));
+    CHECK(!topology_partner_find(t, SLICE("")));
+    char *more = buf_take(&text);
+    buf_append(&text, slice_mem(more, n));
+    buf_append(&text, SLICE(",{\"domain\":\"x.example\"}]}"));
+    CHECK_INT(topology_parse(buf_slice(&text), &none, &f), -EBADMSG);
+    CHECK_STR(slice_str(f.items[0].id), "too-many");
+    mem_free(more);
+    findings_fini(&f);
+    buf_fini(&text);
+    topology_unref(t);
+}
+
 TEST(yaml_json_and_back)
 {
     struct buf first = {0}, second = {0}, yaml = {0};
@@ -272,4 +299,4 @@ TEST(yaml_json_and_back)
 }
 
 TEST_MAIN(example, defaults_are_left_out, stored_form, findings_of_parsing, all_findings_are_collected, roles,
-          certificate_names, yaml_json_and_back)
+          certificate_names, many_partners, yaml_json_and_back)
