@@ -38,7 +38,7 @@ void arena_reset(struct arena *a)
 void *arena_alloc(struct arena *a, size_t n)
 {
     n = (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-    if (a->cap - a->used < n) {
+    if (!a->blocks || a->cap - a->used < n) { /* nothing, of an empty arena, is a valid address too */
         size_t size = a->cap ? a->cap * 2 : ARENA_FIRST;
         while (size < n)
             size *= 2;
