@@ -204,6 +204,9 @@ TEST(node_limit)
     buf_append(&text, SLICE("0]"));
     CHECK_INT(json_parse(buf_slice(&text), &a, &v, &e), -EBADMSG);
     CHECK(strstr(e.text, "values") != NULL);
+    e = (struct json_error){0};
+    CHECK_INT(yaml_parse(buf_slice(&text), &a, &v, &e), -EBADMSG);
+    CHECK(strstr(e.text, "values") != NULL);
     buf_fini(&text);
     arena_fini(&a);
 }
