@@ -315,7 +315,8 @@ def main(arguments=None):
     try:
         if not options.classic:
             runs.append(("Entente", one(screen, options, False)))
-        if options.classic or (options.stage == 4 and not options.fault and not options.no_classic):
+        alone = options.stage < 4 or options.fault or options.no_classic or any(run.failure for _, run in runs)
+        if options.classic or not alone:
             runs.append(("classic", one(screen, options, True)))
     except TimeLimit:
         screen.say(screen.paint(f"longer than {options.limit} s", "31"))

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 PORT = 5300
 TTL_S = 10
 START_S = 30.0  # a loaded machine takes its time
+POLL_S = 0.02
 KEY_NAME = "lab-update"
 
 
@@ -68,13 +70,19 @@ class Dns:
     def wait(self):
         """Until every zone is answered for."""
         deadline = time.monotonic() + START_S
+        while not self.listening() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
         for zone in self.records:
             while not self.query(zone, "SOA"):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"knotd ended: {(self.folder / 'knot.log').read_text()[-2000:]}")
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"knotd does not answer for {zone}")
-                time.sleep(0.02)
+                time.sleep(POLL_S)
+
+    def listening(self):
+        with socket.socket() as probe:
+            return probe.connect_ex((self.address, self.port)) == 0
 
     def query(self, name, rtype):
         """Lines of data, as kdig prints them; empty when there is no answer."""

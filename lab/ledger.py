@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timezone
 
 LOSSES_KEPT = 500
+FIRST_STEP = "the begin"  # before the first mark
 
 
 def wall(at=None):
@@ -97,7 +98,7 @@ class Ledger:
 
     def loss(self, kind, record, where, status):
         self.losses_total += 1
-        step = next((name for at, name in reversed(self.marks) if at <= record.at), "start")
+        step = next((name for at, name in reversed(self.marks) if at <= record.at), FIRST_STEP)
         self.lost_after[step] = self.lost_after.get(step, 0) + 1
         if len(self.losses) < LOSSES_KEPT:
             sender = getattr(record, "sender", None) or record.caller
@@ -160,6 +161,9 @@ class Ledger:
         self.loss("long call" if record.long else "call", record, where, status)
 
     # --- result ---
+    def steps(self):
+        return dict.fromkeys([FIRST_STEP] + [name for _, name in self.marks])
+
     def unfinished(self):
         """What nobody has judged when all is over is lost."""
         for record in [m for m in self.messages.values() if not m.judged]:
@@ -178,7 +182,7 @@ class Ledger:
         gaps = [d["longest_gap_ms"] for d in directions.values()]
         return {"directions": directions, "totals": totals, "strange": self.strange,
                 "longest_gap_ms": max(gaps, default=0), "losses_total": self.losses_total, "losses": self.losses,
-                "lost_after": self.lost_after,
+                "lost_after": {step: self.lost_after[step] for step in self.steps() if step in self.lost_after},
                 "events": self.events}
 
 

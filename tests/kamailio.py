@@ -55,8 +55,8 @@ request_route {{
 
 
 def partner_route(domain, edge, inside):
-    """For Kamailio(route=…): Edge of `domain`; edge: address of the Edge of the others; inside: (address, port) of the
-    user agent behind it."""
+    """For Kamailio(route=…): Edge of `domain`; edge: address of the Edge of the others; inside: (address, port)
+    of the user agent behind it."""
     return PARTNER.format(domain=domain, edge=edge, inside=inside[0], inside_port=inside[1])
 
 

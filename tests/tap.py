@@ -7,8 +7,8 @@
     if __name__ == "__main__":
         run(globals())
 
-A check that fails marks the test as failed and raises, so that what depends on it is not tried. `run` prints plan and
-results, exits 1 when a test failed; names as arguments run only those. Coroutine functions run in a loop of their own.
+A check that fails marks the test as failed and raises, so that what depends on it is not tried. `run` prints plan
+and results, exits 1 when a test failed; names as arguments run only those. Coroutine functions run in their own loop.
 """
 
 import asyncio
