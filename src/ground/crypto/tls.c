@@ -232,9 +232,22 @@ const struct crypto_cert *tls_peer_cert(struct tls *t)
     return t->peer;
 }
 
+void *tls_native_new(struct tls_ctx *ctx)
+{
+    SSL *ssl = SSL_new(ctx->native);
+    if (!ssl)
+        crypto_abort("TLS");
+    return ssl;
+}
+
 struct crypto_cert *tls_native_peer_cert(void *ssl)
 {
     return peer_of(ssl);
+}
+
+int tls_native_peer_verdict(void *ssl)
+{
+    return SSL_get0_peer_certificate(ssl) ? (int)SSL_get_verify_result(ssl) : TLS_VERDICT_NO_CERTIFICATE;
 }
 
 int tls_peer_verdict(const struct tls *t)

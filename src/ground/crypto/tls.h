@@ -35,8 +35,12 @@ struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
 /* An SSL_CTX * for libraries that want one (http). */
 void *tls_ctx_native(struct tls_ctx *ctx);
-/* The peer's certificate of an SSL * that such a library made: a new reference, or NULL. */
+/* A new SSL * of the context for such a library, which frees it. */
+void *tls_native_new(struct tls_ctx *ctx);
+/* The peer's certificate of such an SSL *: a new reference, or NULL. */
 struct crypto_cert *tls_native_peer_cert(void *ssl);
+/* As tls_peer_verdict. */
+int tls_native_peer_verdict(void *ssl);
 
 struct tls *tls_new(struct tls_ctx *ctx, struct slice server_name);
 void tls_free(struct tls *t);

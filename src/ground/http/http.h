@@ -2,8 +2,11 @@
  * http/http.h - HTTP/1.1 server (libevent) and client (libcurl), over TCP with mutual TLS or a UNIX socket.
  *
  * The server lives on one loop. A handler answers at once or later (http_respond from the same loop); a
- * request whose connection went away in between is still answered with http_respond, which then only frees
- * it. The client blocks: call it on a helper thread.
+ * request whose connection or server went away in between is still answered with http_respond, which then
+ * only frees it. Connections are kept alive and closed when idle for 30 s; requests that are no HTTP, too
+ * large or of another method than GET, POST, PUT and DELETE are refused (400, 413, 501) before the handler.
+ * The client blocks: call it on a helper thread. It knows no proxy and no redirect, and trusts no authority
+ * but the caller's.
  */
 #pragma once
 
@@ -22,22 +25,28 @@ typedef void http_handler(void *arg, struct http_request *rq);
 /* Method, path (decoded, without query), body live until http_respond. */
 struct slice http_method(const struct http_request *rq); /* "GET", "POST", "PUT", "DELETE" */
 struct slice http_path(const struct http_request *rq);
-struct slice http_query(const struct http_request *rq, const char *name); /* decoded; NONE when absent */
+/* Decoded; the first of that name; NONE when absent, empty text when it has no value. */
+struct slice http_query(const struct http_request *rq, const char *name);
 struct slice http_body(const struct http_request *rq);
 struct arena *http_arena(struct http_request *rq);
 /* The peer's verified certificate; NULL over a UNIX socket or without one. */
 const struct crypto_cert *http_peer_cert(const struct http_request *rq);
+/* Copies body; content_type NULL: application/octet-stream, none without a body. */
 void http_respond(struct http_request *rq, unsigned status, const char *content_type, struct slice body);
 
 /* 0 or negative errno. tls NULL: plain HTTP (loopback tests only). */
 int http_server_new(struct loop *l, const struct net_addr *addr, struct tls_ctx *tls, http_handler *handler,
                     void *arg, struct http_server **ret);
-/* A UNIX socket with mode 0660 or as given; an old socket file at path is replaced. */
+/* A UNIX socket with mode 0660 or as given; an old socket file at path is replaced. -EADDRINUSE when a
+ * process listens there, -EEXIST when something else lies there. */
 int http_server_unix_new(struct loop *l, const char *path, unsigned mode, http_handler *handler, void *arg,
                          struct http_server **ret);
+/* With the port that port 0 became; family 0 for a UNIX socket. */
 const struct net_addr *http_server_addr(const struct http_server *s);
-/* New TLS context for new connections; those that stand go on. */
+/* New TLS context for new connections; those that stand go on. Only for a server that has TLS. */
 void http_server_set_tls(struct http_server *s, struct tls_ctx *tls);
+/* Closes all connections at once. On the loop (or when it does not run), never within a handler; NULL is
+ * fine. */
 void http_server_free(struct http_server *s);
 
 struct http_call {
@@ -58,13 +67,13 @@ struct http_result {
     struct buf body; /* caller frees with http_result_fini */
     enum {
         HTTP_OK,
-        HTTP_NAME,
-        HTTP_ROUTE,
-        HTTP_TRUST,
-        HTTP_TIMEOUT,
-        HTTP_OTHER
-    } failure; /* why status is 0 */
-    char error[256];
+        HTTP_NAME,  /* the host's name leads to no address */
+        HTTP_ROUTE, /* no TCP connection: refused, unreachable, or no answer within connect_timeout_ms */
+        HTTP_TRUST, /* no TLS: one side did not like the other's certificate, name, version; no TLS spoken */
+        HTTP_TIMEOUT,     /* connected, then too slow */
+        HTTP_OTHER        /* broken off, not HTTP, answer larger than HTTP_MAX_BODY, URL not understood */
+    } failure;            /* why status is 0 */
+    char error[256];      /* words for it; empty with a status */
     int64_t peer_date_ms; /* of the answer's Date header, 0 without: how far clocks are apart */
 };
 void http_call(const struct http_call *call, struct http_result *ret);
