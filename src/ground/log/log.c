@@ -49,6 +49,14 @@ void log_setup(enum log_format format, enum log_level least, const char *program
     atomic_store(&least_level, (int)least);
 }
 
+void log_setup_machine(const char *machine)
+{
+    pthread_rwlock_wrlock(&config.lock);
+    mem_free(config.machine);
+    config.machine = mem_strdup(machine);
+    pthread_rwlock_unlock(&config.lock);
+}
+
 int log_level_parse(struct slice name, enum log_level *ret)
 {
     for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {

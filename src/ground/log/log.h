@@ -24,6 +24,8 @@ struct log_field {
 /* To fd (2 when never called); `program` and `machine` stand in each JSON line. Strings are copied. */
 void log_setup(enum log_format format, enum log_level least, const char *program, const char *machine,
                int fd);
+/* Once the process knows which machine it is. */
+void log_setup_machine(const char *machine);
 int log_level_parse(struct slice name, enum log_level *ret);
 bool log_enabled(enum log_level level);
 
