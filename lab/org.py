@@ -155,8 +155,8 @@ class Organisation:
         document = self.folder / "topology.yaml"
         document.write_text(yaml(self.topology))
         address = self.topology["central"].get("internal_address") or self.address(self.central.name)
-        entente("init", "--machine", self.central.fqdn, "--address", address, "--name", self.name,
-                "--domain", self.domain, "--topology", document, state=self.central.folder)
+        entente("init", "--state", self.central.folder, "--machine", self.central.fqdn, "--address", address, "--name", self.name,
+                "--domain", self.domain, "--topology", document)
         self.central.start()
 
     def configure(self, partners, trusted):
@@ -185,7 +185,7 @@ class Organisation:
     def join_machine(self, machine):
         bundle = self.folder / f"{machine.name}.bundle"
         self.central.entente("machine", "bundle", machine.fqdn, "-o", bundle)
-        entente("machine", "join", bundle, state=machine.folder)
+        entente("machine", "join", "--state", machine.folder, bundle)
 
     def publish(self, comment="lab", seconds=PUBLISH_S):
         """Publishes the draft and waits until all machines have acknowledged it."""
@@ -220,7 +220,7 @@ class Organisation:
         """The root that the organisation's own clients trust: that of its internal CA (a file)."""
         path = self.folder / "client-ca.crt"
         if not path.exists():
-            path.write_text(internal_ca(json.loads((self.front_end.folder / "machine.json").read_text())))
+            path.write_text(json.loads((self.front_end.folder / "machine.json").read_text())["internal_ca"])
         return path
 
     def client(self, transport="TLS"):
@@ -238,11 +238,3 @@ class Organisation:
         """What the generator is told: a domain, a root, users. The Front End is for it to find."""
         return {"domain": self.domain, "ca": str(self.client_ca), "users": self.users,
                 "local_address": self.address("clients")}
-
-
-def internal_ca(document):
-    """The internal CA's certificate among the members of machine.json."""
-    for key, value in document.items():
-        if "ca" in key.lower().split("_") and isinstance(value, str) and "BEGIN CERTIFICATE" in value:
-            return value
-    raise KeyError("machine.json names no internal CA")
