@@ -9,7 +9,7 @@ import secrets
 import struct
 import time
 
-A, NS, CNAME, SOA, AAAA, SRV = 1, 2, 5, 6, 28, 33
+A, CNAME, SRV = 1, 5, 33
 TRY_S = 1.0
 TRIES = 4
 MAX_JUMPS = 32  # compression pointers in one name

@@ -155,8 +155,8 @@ class Organisation:
         document = self.folder / "topology.yaml"
         document.write_text(yaml(self.topology))
         address = self.topology["central"].get("internal_address") or self.address(self.central.name)
-        entente("init", "--state", self.central.folder, "--machine", self.central.fqdn, "--address", address, "--name", self.name,
-                "--domain", self.domain, "--topology", document)
+        entente("init", "--state", self.central.folder, "--machine", self.central.fqdn, "--address", address,
+                "--name", self.name, "--domain", self.domain, "--topology", document)
         self.central.start()
 
     def configure(self, partners, trusted):

@@ -7,7 +7,7 @@ that says why there was none. The caller never waits longer than TIMEOUT_S for a
 import asyncio
 import socket
 
-from .sipmsg import Framer, Message, SipError, Via, new_branch, new_tag
+from .sipmsg import Framer, Message, SipError, new_branch, new_tag
 
 T1_S, T2_S, T4_S = 0.5, 4.0, 5.0
 TIMEOUT_S = 64 * T1_S
@@ -407,5 +407,4 @@ def note_source(message, flow):
     message.headers[:0] = [("Via", v) for v in [top, *values[1:]]]
 
 
-__all__ = ["Endpoint", "Flow", "LocalFailure", "ClientTransaction", "ServerTransaction", "T1_S", "T2_S", "TIMEOUT_S",
-           "Via"]
+__all__ = ["Endpoint", "Flow", "LocalFailure", "ClientTransaction", "ServerTransaction", "T1_S", "T2_S", "TIMEOUT_S"]
