@@ -382,6 +382,7 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
     size_t used = 0;
     (void)st;
     f->last_ms = loop_now(s->loop);
+    f->pinged_ms = 0;
     while (used < in.n) {
         struct slice rest = slice_from(in, used);
         size_t len = 0;
@@ -398,6 +399,8 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
             return in.n;
         }
         used += len;
+        if (frame == SIP_FRAME_PONG)
+            f->pongs = true;
         if (frame == SIP_FRAME_PING)
             flow_send(f, SLICE("\r\n")); /* RFC 5626 4.4.1 */
         else if (frame == SIP_FRAME_MESSAGE && !ingress_message(&src, slice_head(rest, len)) &&
@@ -464,6 +467,28 @@ void flow_finish(struct flow *f)
     stream_finish(f->stream, f->s->config->linger_ms);
 }
 
+/* RFC 5626 4.4.1, on connections that we made. A peer that has answered once and now does not is gone. False:
+ * ended. */
+static bool flow_keep_alive(struct flow *f, uint64_t now)
+{
+    if (f->inbound || !f->up || f->finishing || f->half_closed)
+        return true;
+    if (f->pinged_ms && f->pongs && now - f->pinged_ms > PONG_MS) {
+        char addr[NET_ADDR_TEXT];
+        struct slice peer = net_addr_text(&f->remote, addr);
+        log_event(LOG_WARN, "element.keep-alive-lost", FIELDS({"peer", peer}, {"name", slice_str(f->name)}),
+                  "the peer answers keep-alives no more, connection closed");
+        flow_end(f, "keep-alives are not answered");
+        return false;
+    }
+    if (!f->pinged_ms && now - f->last_ms >= KEEPALIVE_MS) {
+        f->framer.await_pong = true;
+        flow_send(f, SLICE("\r\n\r\n"));
+        f->pinged_ms = now;
+    }
+    return true;
+}
+
 void flow_housekeeping(struct shard *s)
 {
     uint64_t now = loop_now(s->loop);
@@ -472,6 +497,8 @@ void flow_housekeeping(struct shard *s)
     LIST_FOR(it, &s->flows)
     {
         struct flow *f = LIST_ENTRY(it, struct flow, link);
+        if (!flow_keep_alive(f, now))
+            continue;
         if (f->finishing || f->pending || !f->up || !list_empty(&f->inflight) || !list_empty(&f->waiting))
             continue;
         if (f->half_closed || (s->config->stopping && now - f->last_ms >= s->config->idle_close_ms))

@@ -20,8 +20,10 @@
 /* To tags of answers for which no transaction is kept: the ACK for one ends here. */
 #define STATELESS_TAG "es"
 enum {
-    BRANCH_TEXT = 64, /* our Via branches, with NUL */
-    TAG_TEXT = 24,    /* our To tags */
+    BRANCH_TEXT = 64,     /* our Via branches, with NUL */
+    TAG_TEXT = 24,        /* our To tags */
+    KEEPALIVE_MS = 25000, /* a connection that we made and that was silent so long gets CRLF CRLF */
+    PONG_MS = 10000,      /* RFC 5626 4.4.1 */
     FREE_REQUESTS_KEPT = 256,
     REQUEST_ARENA_KEPT = 64 << 10,
 };
@@ -121,6 +123,8 @@ struct flow {
     struct list inflight;
     unsigned pending; /* requests that came on it and have no final response */
     uint64_t last_ms;
+    uint64_t pinged_ms; /* 0: nothing is awaited */
+    bool pongs;         /* the peer answers keep-alives, so silence means that it is gone */
     struct net_addr remote;
     struct net_addr destination; /* what was dialled, or the alias (RFC 5923); the pool's key with identity */
     char *identity;              /* dialled for */

@@ -35,8 +35,7 @@ static int accept_one(struct listener *ls)
     int fd = accept4(ls->fd, &remote.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    sock_tune_tcp(fd);
     ls->ops->accepted(ls->arg, fd, &remote);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "ground/net/sock.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 int sock_bound(int type, const struct net_addr *addr, struct net_addr *ret_bound)
@@ -22,4 +23,20 @@ int sock_bound(int type, const struct net_addr *addr, struct net_addr *ret_bound
     }
     *ret_bound = bound;
     return fd;
+}
+
+void sock_tune_tcp(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } rows[] = {
+        {IPPROTO_TCP, TCP_NODELAY,      1                     },
+        {SOL_SOCKET,  SO_KEEPALIVE,     1                     },
+        {IPPROTO_TCP, TCP_KEEPIDLE,     SOCK_KEEP_IDLE_S      },
+        {IPPROTO_TCP, TCP_KEEPINTVL,    SOCK_KEEP_INTERVAL_S  },
+        {IPPROTO_TCP, TCP_KEEPCNT,      SOCK_KEEP_COUNT       },
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, SOCK_UNACKNOWLEDGED_MS},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        setsockopt(fd, rows[i].level, rows[i].option, &rows[i].value, sizeof(rows[i].value));
 }

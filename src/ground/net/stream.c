@@ -1,6 +1,7 @@
 #include "ground/net/stream.h"
 
 #include "ground/base/mem.h"
+#include "ground/net/sock.h"
 #include "ground/net/stream_priv.h"
 
 #include <errno.h>
@@ -287,7 +288,7 @@ static int start_connect(struct stream *s, const struct net_addr *local)
     s->fd = socket(s->remote.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0)
         return -errno;
-    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    sock_tune_tcp(s->fd);
     if (local) {
         /* The port is chosen by connect, which knows the destination: more than 64k connections fit. */
         if (net_addr_port(local) == 0)
