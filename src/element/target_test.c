@@ -1,0 +1,268 @@
+/* Where requests go, asked of a name server inside the test (RFC 3263, RFC 2782). */
+#include "element/shard.h"
+#include "ground/base/test.h"
+#include "wire/dns/dns.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WAIT_MS = 20000 };
+
+/* ---------------------------------------------------------------- the name server */
+struct record {
+    const char *name;
+    uint16_t type;
+    const char *data; /* A: address; SRV: "priority weight port target" */
+};
+static const struct record zone[] = {
+    {"_sip._tcp.example.com",                    DNS_SRV,  "0 1 5060 server1.example.com" }, /* RFC 3263 section 4.1 */
+    {"_sip._tcp.example.com",                    DNS_SRV,  "1 2 5070 server2.example.com" },
+    {"server1.example.com",                      DNS_A,    "192.0.2.1"                    },
+    {"server2.example.com",                      DNS_A,    "192.0.2.2"                    },
+    {"server2.example.com",                      DNS_A,    "192.0.2.3"                    },
+    {"server2.example.com",                      DNS_AAAA, "2001:db8::2"                  },
+    {"_sips._tcp.example.com",                   DNS_SRV,  "0 0 5061 secure.example.com"  },
+    {"secure.example.com",                       DNS_A,    "192.0.2.9"                    },
+    {"_sipfederationtls._tcp.fabrikam.example",  DNS_SRV,  "0 0 5061 sip.fabrikam.example"},
+    {"sip.fabrikam.example",                     DNS_A,    "192.0.2.20"                   },
+    {"_sipfederationtls._tcp.elsewhere.example", DNS_SRV,  "0 0 5061 edge.host.example"   },
+    {"edge.host.example",                        DNS_A,    "192.0.2.30"                   },
+    {"_sipfederationtls._tcp.none.example",      DNS_SRV,  "0 0 0 ."                      },
+    {"plain.example",                            DNS_A,    "192.0.2.40"                   },
+    {"_sipfederationtls._tcp.nowhere.example",   DNS_SRV,  "0 0 5061 gone.nowhere.example"},
+    {"_sipfederationtls._tcp.broken.example",    0,        NULL                           }, /* SERVFAIL */
+};
+
+static void put16(struct buf *b, unsigned v)
+{
+    buf_append_char(b, (char)(v >> 8));
+    buf_append_char(b, (char)v);
+}
+
+static void put_name(struct buf *b, const char *name)
+{
+    struct slice rest = slice_str(name), label;
+    while (rest.n && !slice_eq(rest, SLICE("."))) {
+        if (!slice_cut(rest, '.', &label, &rest)) {
+            label = rest;
+            rest = SLICE_NONE;
+        }
+        buf_append_char(b, (char)label.n);
+        buf_append(b, label);
+    }
+    buf_append_char(b, 0);
+}
+
+static void put_record(struct buf *b, const struct record *r)
+{
+    struct buf data = {0};
+    unsigned p, w, port;
+    char target[256];
+    if (r->type == DNS_SRV && sscanf(r->data, "%u %u %u %255s", &p, &w, &port, target) == 4) {
+        put16(&data, p);
+        put16(&data, w);
+        put16(&data, port);
+        put_name(&data, target);
+    } else {
+        struct net_addr a;
+        CHECK_INT(net_addr_parse(slice_str(r->data), 0, &a), 0);
+        if (r->type == DNS_A)
+            buf_append_mem(&data, &a.in4.sin_addr, 4);
+        else
+            buf_append_mem(&data, &a.in6.sin6_addr, 16);
+    }
+    put_name(b, r->name);
+    put16(b, r->type);
+    put16(b, 1);
+    put16(b, 0);
+    put16(b, 5); /* TTL */
+    put16(b, (unsigned)buf_len(&data));
+    buf_append(b, buf_slice(&data));
+    buf_fini(&data);
+}
+
+static void name_of_question(struct slice q, char out[256], size_t *ret_end)
+{
+    size_t i = 12, n = 0;
+    while (i < q.n && q.p[i] && n < 200) {
+        size_t len = (unsigned char)q.p[i++];
+        for (size_t k = 0; k < len && i < q.n && n < 200; k++)
+            out[n++] = text_lower(q.p[i++]);
+        out[n++] = '.';
+    }
+    out[n ? n - 1 : 0] = 0;
+    *ret_end = i + 5;
+}
+
+static void serve(struct udp *u, void *arg, struct slice q, const struct net_addr *from)
+{
+    char name[256];
+    size_t end;
+    struct buf b = {0};
+    unsigned type, count = 0, rcode = DNS_NXDOMAIN;
+    (void)arg;
+    name_of_question(q, name, &end);
+    type = (unsigned)(unsigned char)q.p[end - 4] << 8 | (unsigned char)q.p[end - 3];
+    for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++)
+        if (strcmp(zone[i].name, name) == 0) {
+            rcode = zone[i].data ? DNS_NOERROR : DNS_SERVFAIL;
+            count += zone[i].type == type;
+        }
+    buf_append(&b, slice_head(q, 2));
+    put16(&b, 0x8580 | rcode);
+    put16(&b, 1);
+    put16(&b, count);
+    put16(&b, 0);
+    put16(&b, 0);
+    buf_append(&b, slice_head(slice_from(q, 12), end - 12));
+    for (size_t i = 0; i < sizeof(zone) / sizeof(zone[0]); i++)
+        if (zone[i].type == type && strcmp(zone[i].name, name) == 0)
+            put_record(&b, &zone[i]);
+    udp_send(u, buf_slice(&b), from);
+    buf_fini(&b);
+}
+
+/* ---------------------------------------------------------------- asking */
+static struct loop *loop;
+static struct shard shard;
+static struct arena arena;
+static char result[2048];
+
+static void describe(void *arg, enum target_outcome outcome, struct target_address *list, size_t n)
+{
+    static const char *const outcomes[] = {"", "none", "failed"};
+    size_t at = (size_t)snprintf(result, sizeof(result), "%s", outcomes[outcome]);
+    (void)arg;
+    for (size_t i = 0; i < n; i++) {
+        char addr[NET_ADDR_TEXT];
+        struct slice a = net_addr_text(&list[i].addr, addr);
+        at += (size_t)snprintf(result + at, sizeof(result) - at, "%s%s " SLICE_FMT " " SLICE_FMT "%s",
+                               i ? ", " : "", sip_transport_name(list[i].transport), SLICE_ARG(a),
+                               SLICE_ARG(list[i].name), list[i].secure_name ? "" : " insecure");
+    }
+    loop_stop(loop);
+}
+
+static void give_up(void *arg)
+{
+    (void)arg;
+    snprintf(result, sizeof(result), "no answer in time");
+    loop_stop(loop);
+}
+
+static const char *resolve(const struct target *t)
+{
+    struct timer limit;
+    timer_init(&limit, loop, give_up, NULL);
+    timer_start(&limit, loop_now(loop) + WAIT_MS);
+    if (target_resolve(&shard, t, &arena, describe, NULL))
+        loop_run(loop);
+    timer_stop(&limit);
+    return result;
+}
+
+#define NAME(...) (&(struct target){.kind = TARGET_NAME, __VA_ARGS__})
+#define ANY .transport = SIP_TRANSPORT_OTHER
+#define FEDERATION(domain)                                                                                   \
+    (&(struct target){.kind = TARGET_FEDERATION, .side = SIDE_EXTERNAL, .host = SLICE_INIT(domain)})
+#define CHECK_TARGETS(t, want) CHECK_STR(slice_str(resolve(t)), want)
+
+TEST(by_srv)
+{
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("Example.COM"), .transport = SIP_TCP),
+                  "TCP 192.0.2.1:5060 server1.example.com, TCP 192.0.2.2:5070 server2.example.com, "
+                  "TCP 192.0.2.3:5070 server2.example.com");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("example.com"), ANY), "TLS 192.0.2.9:5061 secure.example.com");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("example.com"), .sips = true, ANY),
+                  "TLS 192.0.2.9:5061 secure.example.com");
+}
+
+TEST(by_address)
+{
+    /* 4.2: a port or an address needs no SRV */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("example.com"), .port = 5080, .transport = SIP_TCP), "none");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("server1.example.com"), .port = 5080, .transport = SIP_TLS),
+                  "TLS 192.0.2.1:5080 server1.example.com");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("192.0.2.77"), ANY), "UDP 192.0.2.77:5060 192.0.2.77");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("192.0.2.77"), .sips = true, ANY),
+                  "TLS 192.0.2.77:5061 192.0.2.77");
+    /* no SRV at all: the host's own addresses, UDP by default */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("plain.example"), ANY), "UDP 192.0.2.40:5060 plain.example");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("unknown.example"), ANY), "none");
+}
+
+TEST(by_federation_record)
+{
+    CHECK_TARGETS(FEDERATION("fabrikam.example"), "TLS 192.0.2.20:5061 sip.fabrikam.example");
+    CHECK_TARGETS(FEDERATION("elsewhere.example"), "TLS 192.0.2.30:5061 edge.host.example insecure");
+    CHECK_TARGETS(FEDERATION("none.example"), "none");
+    CHECK_TARGETS(FEDERATION("plain.example"), "none"); /* without the record there is no federation */
+    CHECK_TARGETS(FEDERATION("nowhere.example"), "none");
+    CHECK_TARGETS(FEDERATION("broken.example"), "failed");
+}
+
+static void names_came(void *arg, const struct srv_names *names)
+{
+    (void)arg;
+    snprintf(result, sizeof(result), "%zu " SLICE_FMT " %d", names->n,
+             SLICE_ARG(names->n ? names->names[0] : SLICE("-")), names->failed);
+    loop_stop(loop);
+}
+
+TEST(names_for_identity)
+{
+    target_lookup_federation(&shard, SLICE("Fabrikam.example"), &arena, names_came, NULL);
+    loop_run(loop);
+    CHECK_STR(slice_str(result), "1 sip.fabrikam.example 0");
+    target_lookup_federation(&shard, SLICE("plain.example"), &arena, names_came, NULL);
+    loop_run(loop);
+    CHECK_STR(slice_str(result), "0 - 0");
+}
+
+TEST(cancelled)
+{
+    struct target_query *q = target_resolve(
+        &shard, NAME(.host = SLICE_INIT("server1.example.com"), .port = 1), &arena, describe, NULL);
+    target_cancel(q);
+    target_cancel(NULL);
+    CHECK(q != NULL);
+}
+
+static struct udp *name_server;
+
+TEST(begins)
+{
+    static const struct udp_ops udp_ops = {serve};
+    struct net_addr any;
+    net_addr_parse(SLICE("127.0.0.1"), 0, &any);
+    loop = loop_new(0);
+    if (udp_new(loop, &any, &udp_ops, NULL, &name_server) < 0)
+        abort();
+    shard.loop = loop;
+    shard.config = element_config_new();
+    net_addr_parse(SLICE("192.0.2.100"), 0, &shard.config->sides[SIDE_INTERNAL].local); /* IPv4 only */
+    shard.config->sides[SIDE_EXTERNAL].local = shard.config->sides[SIDE_INTERNAL].local;
+    shard.config->resolver.servers[0] = *udp_addr(name_server);
+    shard.config->resolver.n_servers = 1;
+    shard.resolver = resolver_new(loop, &shard.config->resolver);
+}
+
+TEST(both_families)
+{
+    shard.config->sides[SIDE_INTERNAL].local.sa.sa_family = AF_UNSPEC;
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("server2.example.com"), .port = 5060, .transport = SIP_TCP),
+                  "TCP 192.0.2.2:5060 server2.example.com, TCP 192.0.2.3:5060 server2.example.com, "
+                  "TCP [2001:db8::2]:5060 server2.example.com");
+}
+
+TEST(ends)
+{
+    resolver_free(shard.resolver);
+    element_config_unref(shard.config);
+    udp_free(name_server);
+    loop_free(loop);
+    arena_fini(&arena);
+}
+
+TEST_MAIN(begins, by_srv, by_address, by_federation_record, names_for_identity, cancelled, both_families,
+          ends)
