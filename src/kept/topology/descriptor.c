@@ -57,7 +57,7 @@ static const struct property deployment_rows[] = {
     ROW(topology_deployment, connections_per_partner, INT, .otherwise = "4", .min = 1, .max = 64,
         .help = "Outgoing connections to one partner at most.",
         .lync = "OutgoingTlsCountForFederatedPartners"),
-    ROW(topology_deployment, attempt_ms, INT, .otherwise = "4000", .min = 100, .max = 30000,
+    ROW(topology_deployment, attempt_ms, INT, .otherwise = "6000", .min = 100, .max = 30000,
         .unit = "milliseconds",
         .help = "How long one target may take to answer before the next one is tried."),
     ROW(topology_deployment, attempts_max, INT, .otherwise = "4", .min = 1, .max = 16,

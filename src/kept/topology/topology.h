@@ -80,7 +80,7 @@ struct topology_deployment {
     bool discovered_srv_names;         /* identity rule (c) for discovered partners (default false) */
     int64_t dialog_key_days;           /* how long an old Record-Route key stays valid (7) */
     int64_t connections_per_partner;   /* 4 */
-    int64_t attempt_ms;                /* one target's time to answer before the next is tried (4000) */
+    int64_t attempt_ms;                /* one target's time to answer before the next is tried (6000) */
     int64_t attempts_max;              /* targets tried for one request (4) */
     int64_t connect_ms;                /* TCP and TLS set-up of one target (3000) */
     int64_t timer_c_s;                 /* 180 */

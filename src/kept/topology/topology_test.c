@@ -20,7 +20,7 @@ TEST(example)
     CHECK_STR(t->deployment.name, "contoso");
     CHECK(t->deployment.accept_server_auth_only);
     CHECK(!t->deployment.discovered_srv_names);
-    CHECK_INT(t->deployment.attempt_ms, 4000);
+    CHECK_INT(t->deployment.attempt_ms, 6000);
     CHECK_STR(t->central.machine, "cms.contoso.example");
     CHECK_INT(t->central.replica_port, 4443);
     CHECK_INT(t->n_edge_pools, 1);
