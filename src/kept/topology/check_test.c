@@ -73,7 +73,7 @@ static const struct row rows[] = {
     {"attempts-too-long",                   "deployment/attempts_max",
      "schema: 1\ndeployment: {default_domain: c.example, attempts_max: 8}\n" REST                                                                                          },
     {"connect-longer-than-attempt",         "deployment/connect_ms",
-     "schema: 1\ndeployment: {default_domain: c.example, connect_ms: 4001}\n" REST                                                                                         },
+     "schema: 1\ndeployment: {default_domain: c.example, connect_ms: 6001}\n" REST                                                                                         },
     {"dnssec-without-anchor",               "deployment/dnssec_anchor",
      "schema: 1\ndeployment: {default_domain: c.example, dnssec: true}\n" REST                                                                                             },
     {"edge-without-machines",               "edge_pools/g.c.example/machines",
