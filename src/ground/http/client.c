@@ -128,6 +128,8 @@ static void set_common(CURL *h, const struct http_call *call, struct outcome *o)
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms ? call->timeout_ms : CALL_TIMEOUT_MS));
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(call->connect_timeout_ms ? call->connect_timeout_ms : CALL_CONNECT_TIMEOUT_MS));
+    curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)HTTP_MAX_BODY); /* as announced; as it comes: */
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, body_came);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, o);
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, socket_ends);

@@ -3,192 +3,12 @@
 #include "ground/base/test.h"
 
 #include "ground/base/mem.h"
-#include "ground/crypto/pki_for_test.h"
-#include "ground/loop/workers.h"
+#include "ground/http/fixture_for_test.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-/* The server runs on a worker's loop, the client on the main thread. */
-enum { DEADLINE_S = 60, LATER_MS = 30, SEQUENTIAL = 200, MEGABYTE = 1 << 20 };
-
-static void wait_for(sem_t *s)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DEADLINE_S;
-    int r;
-    do
-        r = sem_timedwait(s, &until);
-    while (r < 0 && errno == EINTR);
-    if (r < 0) {
-        printf("Bail out! nothing came within %d s\n", DEADLINE_S);
-        exit(EXIT_FAILURE);
-    }
-}
-
-struct fixture {
-    struct workers *workers;
-    struct loop *loop;
-    struct http_server *server;
-    struct http_request *held; /* by /hold */
-    sem_t is_held;
-    struct timer later;
-    struct http_request *delayed; /* by /later */
-};
-
-/* --- the handler --- */
-static void answer_later(void *arg)
-{
-    struct fixture *f = arg;
-    struct http_request *rq = f->delayed;
-    f->delayed = NULL;
-    http_respond(rq, 202, "text/plain", SLICE("later"));
-}
-
-static void handle(void *arg, struct http_request *rq)
-{
-    struct fixture *f = arg;
-    struct slice path = http_path(rq);
-    if (slice_eq(path, SLICE("/echo"))) {
-        http_respond(rq, 200, "application/octet-stream", http_body(rq));
-    } else if (slice_eq(path, SLICE("/peer"))) {
-        const struct crypto_cert *c = http_peer_cert(rq);
-        http_respond(rq, 200, "text/plain", c ? crypto_cert_names(c)->common_name : SLICE("nobody"));
-    } else if (slice_eq(path, SLICE("/later"))) {
-        f->delayed = rq;
-        timer_start(&f->later, loop_now(f->loop) + LATER_MS);
-    } else if (slice_eq(path, SLICE("/hold"))) {
-        f->held = rq;
-        sem_post(&f->is_held);
-    } else if (slice_eq(path, SLICE("/a b"))) {
-        struct slice x = http_query(rq, "x"), none = http_query(rq, "none"), empty = http_query(rq, "e");
-        struct slice m = http_method(rq);
-        http_respond(rq, none.p || !empty.p || empty.n ? 500 : 200, "text/plain",
-                     arena_printf(http_arena(rq), SLICE_FMT " x=" SLICE_FMT, SLICE_ARG(m), SLICE_ARG(x)));
-    } else {
-        http_respond(rq, 404, NULL, SLICE_NONE);
-    }
-}
-
-/* --- work on the loop --- */
-struct errand {
-    struct mail mail;
-    void (*run)(struct fixture *f, void *arg);
-    struct fixture *f;
-    void *arg;
-    sem_t done;
-};
-
-static void errand_deliver(struct mail *m, struct loop *to)
-{
-    (void)to;
-    struct errand *e = (struct errand *)m;
-    e->run(e->f, e->arg);
-    sem_post(&e->done);
-}
-
-static void on_loop(struct fixture *f, void (*run)(struct fixture *f, void *arg), void *arg)
-{
-    struct errand e = {.mail.deliver = errand_deliver, .run = run, .f = f, .arg = arg};
-    sem_init(&e.done, 0, 0);
-    loop_post(f->loop, &e.mail);
-    wait_for(&e.done);
-    sem_destroy(&e.done);
-}
-
-static void do_respond(struct fixture *f, void *arg)
-{
-    (void)arg;
-    http_respond(f->held, 200, "text/plain", SLICE("held"));
-    f->held = NULL;
-}
-
-static void do_set_tls(struct fixture *f, void *arg)
-{
-    http_server_set_tls(f->server, arg);
-}
-
-static void do_free(struct fixture *f, void *arg)
-{
-    (void)arg;
-    http_server_free(f->server);
-    f->server = NULL;
-}
-
-static void fixture_init(struct fixture *f)
-{
-    memset(f, 0, sizeof(*f));
-    f->workers = workers_new(1, "http");
-    f->loop = workers_loop(f->workers, 0);
-    sem_init(&f->is_held, 0, 0);
-    timer_init(&f->later, f->loop, answer_later, f);
-}
-
-static struct net_addr loopback(void)
-{
-    struct net_addr a;
-    CHECK_INT(net_addr_parse(SLICE("127.0.0.1"), 0, &a), 0);
-    return a;
-}
-
-static void fixture_tcp(struct fixture *f, struct tls_ctx *tls)
-{
-    fixture_init(f);
-    struct net_addr a = loopback();
-    int r = http_server_new(f->loop, &a, tls, handle, f, &f->server);
-    CHECK_INT(r, 0);
-    assert(r == 0);
-    workers_start(f->workers);
-}
-
-static void fixture_fini(struct fixture *f)
-{
-    on_loop(f, do_free, NULL);
-    workers_stop(f->workers);
-    workers_free(f->workers);
-    sem_destroy(&f->is_held);
-}
-
-/* --- calls --- */
-static char url_mem[256];
-
-static const char *url(struct fixture *f, const char *scheme, const char *host, const char *path)
-{
-    unsigned port = f ? net_addr_port(http_server_addr(f->server)) : 1;
-    snprintf(url_mem, sizeof(url_mem), "%s://%s:%u%s", scheme, host, port, path);
-    return url_mem;
-}
-
-static void check_call(const struct http_call *call, unsigned status, const char *body)
-{
-    struct http_result r;
-    http_call(call, &r);
-    CHECK_INT(r.status, status);
-    CHECK_INT(r.failure, HTTP_OK);
-    CHECK_STR(slice_str(r.error), "");
-    if (body)
-        CHECK_STR(buf_slice(&r.body), body);
-    http_result_fini(&r);
-}
-
-static void check_fails(const struct http_call *call, int failure)
-{
-    struct http_result r;
-    http_call(call, &r);
-    CHECK_INT(r.status, 0);
-    if ((int)r.failure != failure)
-        TEST_DIAG("failure %d, not %d: %s", (int)r.failure, failure, r.error);
-    CHECK(r.error[0]);
-    http_result_fini(&r);
-}
 
 /* --- plain HTTP --- */
 TEST(methods_paths_queries)
@@ -282,14 +102,6 @@ TEST(server_freed_before_answer)
 }
 
 /* --- what a client of another kind may send --- */
-static int raw_connect(struct fixture *f)
-{
-    const struct net_addr *a = http_server_addr(f->server);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(fd, &a->sa, net_addr_len(a)), 0);
-    return fd;
-}
-
 /* Until `want` was read, or the end. */
 static void raw_read(int fd, struct buf *in, const char *want)
 {
@@ -431,202 +243,6 @@ TEST(address_in_use)
     fixture_fini(&f);
 }
 
-/* --- mutual TLS --- */
-static struct {
-    struct pki_id ca, other_ca, server, client, stranger;
-    char *ca_pem, *other_ca_pem, *cert_pem, *key_pem, *stranger_cert_pem, *stranger_key_pem;
-} pki;
-
-static char *cert_text(const struct crypto_cert *c)
-{
-    struct buf b = {0};
-    crypto_cert_write(c, &b);
-    return buf_take(&b);
-}
-
-static char *key_text(const struct crypto_key *k)
-{
-    struct buf b = {0};
-    crypto_key_write(k, &b);
-    return buf_take(&b);
-}
-
-static void pki_make(void)
-{
-    pki.ca = pki_ca("Internal CA");
-    pki.other_ca = pki_ca("Other CA");
-    pki.server = pki_host(&pki.ca, "central.test");
-    pki.client = pki_host(&pki.ca, "edge.test");
-    pki.stranger = pki_host(&pki.other_ca, "edge.test");
-    pki.ca_pem = cert_text(pki.ca.cert);
-    pki.other_ca_pem = cert_text(pki.other_ca.cert);
-    pki.cert_pem = cert_text(pki.client.cert);
-    pki.key_pem = key_text(pki.client.key);
-    pki.stranger_cert_pem = cert_text(pki.stranger.cert);
-    pki.stranger_key_pem = key_text(pki.stranger.key);
-}
-
-static void pki_drop(void)
-{
-    char *texts[] = {pki.ca_pem,  pki.other_ca_pem,      pki.cert_pem,
-                     pki.key_pem, pki.stranger_cert_pem, pki.stranger_key_pem};
-    struct pki_id *ids[] = {&pki.ca, &pki.other_ca, &pki.server, &pki.client, &pki.stranger};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        mem_free(texts[i]);
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-        pki_fini(ids[i]);
-}
-
-static struct tls_ctx *server_tls(const struct pki_id *id, enum tls_peer peer)
-{
-    struct crypto_trust *trust = pki_trust(&pki.ca);
-    struct tls_config c = {.server = true, .key = id->key, .cert = id->cert, .trust = trust, .peer = peer};
-    struct tls_ctx *ctx = NULL;
-    CHECK_INT(tls_ctx_new(&c, &ctx), 0);
-    crypto_trust_unref(trust);
-    return ctx;
-}
-
-static void fixture_tls(struct fixture *f, const struct pki_id *id, enum tls_peer peer)
-{
-    struct tls_ctx *ctx = server_tls(id, peer);
-    fixture_tcp(f, ctx);
-    tls_ctx_unref(ctx);
-}
-
-/* A call as edge.test to central.test, which no name server knows. */
-static struct http_call tls_call(struct fixture *f, const char *path)
-{
-    return (struct http_call){.method = "GET",
-                              .url = url(f, "https", "central.test", path),
-                              .connect_to = *http_server_addr(f->server),
-                              .local = loopback(),
-                              .cert_pem = pki.cert_pem,
-                              .key_pem = pki.key_pem,
-                              .trust_pem = pki.ca_pem};
-}
-
-TEST(mutual_tls)
-{
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/peer");
-    check_call(&call, 200, "edge.test");
-    net_addr_set_port(&call.connect_to, 0); /* that of the URL */
-    check_call(&call, 200, "edge.test");
-    fixture_fini(&f);
-}
-
-TEST(certificates_refused)
-{
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/peer");
-    call.cert_pem = call.key_pem = NULL;
-    check_fails(&call, HTTP_TRUST);
-
-    call = tls_call(&f, "/peer");
-    call.cert_pem = pki.stranger_cert_pem;
-    call.key_pem = pki.stranger_key_pem;
-    check_fails(&call, HTTP_TRUST);
-    call.key_pem = pki.key_pem; /* of another certificate */
-    check_fails(&call, HTTP_TRUST);
-
-    call = tls_call(&f, "/peer");
-    call.trust_pem = pki.other_ca_pem;
-    check_fails(&call, HTTP_TRUST);
-    call.trust_pem = NULL; /* not the system's authorities either */
-    check_fails(&call, HTTP_TRUST);
-
-    call = tls_call(&f, "/peer");
-    call.url = url(&f, "https", "other.test", "/peer");
-    check_fails(&call, HTTP_TRUST);
-    fixture_fini(&f);
-}
-
-/* Not reset while it still sends, so that the reason arrives. */
-TEST(refused_with_a_large_body)
-{
-    char *mega = mem_zalloc(MEGABYTE);
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/echo");
-    call.method = "POST";
-    call.body = slice_mem(mega, MEGABYTE);
-    call.cert_pem = call.key_pem = NULL;
-    check_fails(&call, HTTP_TRUST);
-    fixture_fini(&f);
-    mem_free(mega);
-}
-
-TEST(unverified_peers_are_nobody)
-{
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_OPTIONAL);
-    struct http_call call = tls_call(&f, "/peer");
-    check_call(&call, 200, "edge.test");
-    call.cert_pem = pki.stranger_cert_pem;
-    call.key_pem = pki.stranger_key_pem;
-    check_call(&call, 200, "nobody");
-    call.cert_pem = call.key_pem = NULL;
-    check_call(&call, 200, "nobody");
-    fixture_fini(&f);
-}
-
-TEST(megabyte_both_ways)
-{
-    char *mega = mem_alloc(MEGABYTE);
-    for (size_t i = 0; i < MEGABYTE; i++)
-        mega[i] = (char)(i * 2654435761u >> 13);
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/echo");
-    call.method = "POST";
-    call.body = slice_mem(mega, MEGABYTE);
-    struct http_result r;
-    http_call(&call, &r);
-    CHECK_INT(r.status, 200);
-    CHECK(slice_eq(buf_slice(&r.body), call.body));
-    http_result_fini(&r);
-    fixture_fini(&f);
-    mem_free(mega);
-}
-
-TEST(tls_switched)
-{
-    struct pki_id renamed = pki_host(&pki.ca, "renamed.test");
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/peer");
-    check_call(&call, 200, "edge.test");
-    struct tls_ctx *next = server_tls(&renamed, TLS_PEER_REQUIRED);
-    on_loop(&f, do_set_tls, next);
-    tls_ctx_unref(next);
-    check_fails(&call, HTTP_TRUST);
-    call.url = url(&f, "https", "renamed.test", "/peer");
-    check_call(&call, 200, "edge.test");
-    fixture_fini(&f);
-    pki_fini(&renamed);
-}
-
-/* Without TCP_NODELAY each takes 44 ms or more. */
-TEST(sequential_calls_are_fast)
-{
-    struct fixture f;
-    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
-    struct http_call call = tls_call(&f, "/echo");
-    call.method = "POST";
-    call.body = SLICE("x");
-    struct timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    for (int i = 0; i < SEQUENTIAL; i++)
-        check_call(&call, 200, "x");
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
-    printf("# %.2f ms a call, handshake included\n", ms / SEQUENTIAL);
-    fixture_fini(&f);
-}
-
 /* --- ways to fail --- */
 /* A port that takes connections into its queue and never answers, or (backlog -1) refuses them. */
 static int silent_port(int backlog, struct net_addr *ret)
@@ -644,7 +260,7 @@ static int silent_port(int backlog, struct net_addr *ret)
 TEST(failures_are_told_apart)
 {
     struct net_addr at;
-    struct http_call call = {.method = "GET", .timeout_ms = 300, .trust_pem = pki.ca_pem};
+    struct http_call call = {.method = "GET", .timeout_ms = 300};
 
     int fd = silent_port(8, &at);
     call.connect_to = at;
@@ -668,28 +284,70 @@ TEST(failures_are_told_apart)
     check_fails(&call, HTTP_OTHER);
 }
 
-TEST(tls_spoken_to_plain_server)
+/* A server that gives one answer, whatever was asked. */
+struct once {
+    int listening;
+    const char *answer;
+};
+
+static void *answer_once(void *arg)
 {
+    struct once *o = arg;
+    struct buf in = {0};
+    int fd = accept(o->listening, NULL, NULL);
+    raw_read(fd, &in, "\r\n\r\n");
+    CHECK_INT(send(fd, o->answer, strlen(o->answer), MSG_NOSIGNAL), strlen(o->answer));
+    shutdown(fd, SHUT_WR);
+    raw_read(fd, &in, "until the client closes");
+    close(fd);
+    buf_fini(&in);
+    return NULL;
+}
+
+TEST(answers_of_strange_servers)
+{
+    static const struct {
+        const char *answer;
+        unsigned status;
+        int failure;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",                                   200, HTTP_OK   },
+        {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 302, HTTP_OK   },
+        {"HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n",                              0,   HTTP_OTHER}, /* HTTP_MAX_BODY + 1 */
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut",                                  0,   HTTP_OTHER},
+        {"220 mail.test ESMTP\r\n",                                                          0,   HTTP_OTHER},
+        {"",                                                                                 0,   HTTP_OTHER},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct once o = {.answer = cases[i].answer};
+        struct http_call call = {.method = "GET", .url = "http://central.test/"};
+        o.listening = silent_port(1, &call.connect_to);
+        pthread_t t;
+        CHECK_INT(pthread_create(&t, NULL, answer_once, &o), 0);
+        if (cases[i].failure == HTTP_OK)
+            check_call(&call, cases[i].status, NULL);
+        else
+            check_fails(&call, cases[i].failure);
+        pthread_join(t, NULL);
+        close(o.listening);
+    }
+}
+
+/* The client asks first (100-continue), so that the refusal arrives. */
+TEST(body_beyond_the_limit)
+{
+    char *large = mem_zalloc(HTTP_MAX_BODY + 1);
     struct fixture f;
     fixture_tcp(&f, NULL);
-    struct http_call call = tls_call(&f, "/peer");
-    check_fails(&call, HTTP_TRUST);
+    check_call(&(struct http_call){.method = "POST",
+                                   .url = url(&f, "http", "127.0.0.1", "/echo"),
+                                   .body = slice_mem(large, HTTP_MAX_BODY + 1)},
+               413, NULL);
     fixture_fini(&f);
-}
-
-TEST(pki_up)
-{
-    pki_make();
-    CHECK(pki.client.cert && pki.server.cert && pki.stranger.cert);
-}
-
-TEST(pki_down)
-{
-    pki_drop();
+    mem_free(large);
 }
 
 TEST_MAIN(methods_paths_queries, answers_have_a_date, handler_answers_later, connection_gone_before_answer,
           server_freed_before_answer, refused_requests, pipelined_requests, unix_round_trip,
-          unix_replaces_only_dead_sockets, address_in_use, pki_up, mutual_tls, certificates_refused,
-          refused_with_a_large_body, unverified_peers_are_nobody, megabyte_both_ways, tls_switched,
-          sequential_calls_are_fast, failures_are_told_apart, tls_spoken_to_plain_server, pki_down)
+          unix_replaces_only_dead_sockets, address_in_use, failures_are_told_apart,
+          answers_of_strange_servers, body_beyond_the_limit)

@@ -214,12 +214,17 @@ static void request_came(struct evhttp_request *native, void *arg)
 }
 
 /* --- server --- */
-static struct bufferevent *connection_tls(struct event_base *base, void *arg)
+/* Of a server with or without TLS. libevent gathers a body before it counts it, and goes on reading while an
+ * answer waits for a peer that does not take it: the watermark bounds both. */
+static struct bufferevent *connection_new(struct event_base *base, void *arg)
 {
     struct http_server *s = arg;
-    struct bufferevent *b = bufferevent_openssl_socket_new(base, -1, tls_native_new(s->tls),
-                                                           BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *b =
+        s->tls ? bufferevent_openssl_socket_new(base, -1, tls_native_new(s->tls), BUFFEREVENT_SSL_ACCEPTING,
+                                                BEV_OPT_CLOSE_ON_FREE)
+               : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     assert(b); /* libevent would go on without TLS */
+    bufferevent_setwatermark(b, EV_READ, 0, HTTP_MAX_BODY + HTTP_MAX_HEADERS);
     return b;
 }
 
@@ -253,8 +258,7 @@ static int server_listen(struct http_server *s, int fd)
         assert(!"evhttp takes a listener");
     evconnlistener_set_error_cb(s->listener, accept_failed);
     evhttp_set_gencb(s->evhttp, request_came, s);
-    if (s->tls)
-        evhttp_set_bevcb(s->evhttp, connection_tls, s);
+    evhttp_set_bevcb(s->evhttp, connection_new, s);
     evhttp_set_allowed_methods(s->evhttp, (ev_uint16_t)methods_mask());
     evhttp_set_max_body_size(s->evhttp, HTTP_MAX_BODY);
     evhttp_set_max_headers_size(s->evhttp, HTTP_MAX_HEADERS);
@@ -358,7 +362,7 @@ int http_server_unix_new(struct loop *l, const char *path, unsigned mode, http_h
     if (n == 0 || n >= sizeof(at.sun_path))
         return n ? -ENAMETOOLONG : -EINVAL;
     memcpy(at.sun_path, path, n);
-    struct stat st;
+    struct stat st = {0};
     int fd = unix_bind(&at, mode ? mode : HTTP_UNIX_MODE, &st);
     if (fd < 0)
         return fd;
