@@ -5,10 +5,10 @@
 static const struct {
     const char *letter, *text;
 } rules[] = {
-    [IDENTITY_NONE] = {"", "no rule: the certificate does not prove the domain"},
-    [IDENTITY_CERTIFICATE] = {"a", "rule a: the certificate names the domain"},
-    [IDENTITY_PINNED] = {"b", "rule b: the certificate names the FQDN that the partner is pinned to"},
-    [IDENTITY_PROVIDER] = {"b", "rule b: the certificate names the FQDN of the partner's provider"},
+    [IDENTITY_NONE] = {"",  "no rule: the certificate does not prove the domain"                        },
+    [IDENTITY_CERTIFICATE] = {"a", "rule a: the certificate names the domain"                                  },
+    [IDENTITY_PINNED] = {"b", "rule b: the certificate names the FQDN that the partner is pinned to"      },
+    [IDENTITY_PROVIDER] = {"b", "rule b: the certificate names the FQDN of the partner's provider"          },
     [IDENTITY_SRV] = {"c", "rule c: the certificate names the target of the domain's federation record"},
 };
 

@@ -2,11 +2,11 @@
  * access_edge/identity.h - for which domain may the holder of a certificate speak? Three rules, tried in this
  * order; none matches wildcards:
  *
- *  a  the certificate names the domain (RFC 5922 7.1 and 7.2): a sip: URI without user part; a DNS name only when
- *     there is no sip: URI at all; the common name only without any subjectAltName;
- *  b  it names the FQDN to which an allowed partner is pinned, or that of the enabled provider it is behind;
- *  c  it names a target of the domain's _sipfederationtls._tcp records, and that target lies within the domain or
- *     the answer was DNSSEC-secure. Certificates in the manner of Lync carry the Edge's name and not the domain's.
+ *  a  the certificate names the domain (RFC 5922 7.1 and 7.2): a sip: URI without user part; a DNS name only
+ * when there is no sip: URI at all; the common name only without any subjectAltName; b  it names the FQDN to
+ * which an allowed partner is pinned, or that of the enabled provider it is behind; c  it names a target of
+ * the domain's _sipfederationtls._tcp records, and that target lies within the domain or the answer was
+ * DNSSEC-secure. Certificates in the manner of Lync carry the Edge's name and not the domain's.
  *
  * Pure. Whether a rule is open to a partner is policy (policy.h); what is not open is left empty here.
  */

@@ -26,64 +26,81 @@ static void names_of(const struct certificate *c, struct slice dns[MAX], struct 
 }
 
 #define D "fabrikam.example"
-static const struct names_case cases[] = {
-    /* rule a, RFC 5922 7.1 */
-    {.cert = {.uri = {"sip:" D}}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    {.cert = {.uri = {"SIP:Fabrikam.Example"}}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    {.cert = {.uri = {"sip:other.example", "sip:" D}}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    {.cert = {.dns = {D}}, .domain = "FABRIKAM.example", .want = IDENTITY_CERTIFICATE},
-    {.cert = {.dns = {"x.example", D}}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    {.cert = {.dns = {D}}, .domain = D ".", .want = IDENTITY_CERTIFICATE},
-    {.cert = {.cn = D}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    /* a URI of a user is not one of the domain, and other schemes do not count */
-    {.cert = {.uri = {"sip:alice@" D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sip:@" D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"https://" D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sips:" D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"https://x", "urn:y"}, .dns = {D}}, .domain = D, .want = IDENTITY_CERTIFICATE},
-    /* DNS names only without any sip: URI; the common name only without any subjectAltName */
-    {.cert = {.uri = {"sip:other.example"}, .dns = {D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sip:alice@other.example"}, .dns = {D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sip:%"}, .dns = {D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.cn = D, .dns = {"x.example"}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.cn = D, .other_san = true}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.cn = D, .uri = {"https://x"}}, .domain = D, .want = IDENTITY_NONE},
-    /* neither wildcards nor the domains above and below */
-    {.cert = {.dns = {"*.example"}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {"*." D}}, .domain = "*." D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {"*"}}, .domain = "*", .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sip:*." D}}, .domain = "sip." D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {"sip." D}}, .domain = D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {D}}, .domain = "sales." D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {D}}, .domain = "evil" D, .want = IDENTITY_NONE},
-    {.cert = {.dns = {""}}, .domain = "", .want = IDENTITY_NONE},
-    {.cert = {.cn = ""}, .domain = ".", .want = IDENTITY_NONE},
-    /* rule b */
-    {.cert = {.dns = {"edge.host.example"}}, .domain = D, .pinned = "edge.host.example", .want = IDENTITY_PINNED},
-    {.cert = {.cn = "edge.host.example"}, .domain = D, .pinned = "Edge.host.example", .want = IDENTITY_PINNED},
-    {.cert = {.cn = "edge.host.example", .dns = {"x"}}, .domain = D, .pinned = "edge.host.example",
+static const struct names_case proofs[] = {
+  /* rule a, RFC 5922 7.1 */
+    {.cert = {.uri = {"sip:" D}},                              .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.uri = {"SIP:Fabrikam.Example"}},                .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.uri = {"sip:other.example", "sip:" D}},         .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.dns = {D}},                                     .domain = "FABRIKAM.example",        .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.dns = {"x.example", D}},                        .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.dns = {D}},                                     .domain = D ".",                     .want = IDENTITY_CERTIFICATE                                                                 },
+    {.cert = {.cn = D},                                        .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+ /* a URI of a user is not one of the domain, and other schemes do not count */
+    {.cert = {.uri = {"sip:alice@" D}},                        .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"sip:@" D}},                             .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"https://" D}},                          .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"sips:" D}},                             .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"https://x", "urn:y"}, .dns = {D}},      .domain = D,                         .want = IDENTITY_CERTIFICATE                                                                 },
+ /* DNS names only without any sip: URI; the common name only without any subjectAltName */
+    {.cert = {.uri = {"sip:other.example"}, .dns = {D}},       .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"sip:alice@other.example"}, .dns = {D}}, .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"sip:%"}, .dns = {D}},                   .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.cn = D, .dns = {"x.example"}},                  .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.cn = D, .other_san = true},                     .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.cn = D, .uri = {"https://x"}},                  .domain = D,                         .want = IDENTITY_NONE                                                                        },
+ /* neither wildcards nor the domains above and below */
+    {.cert = {.dns = {"*.example"}},                           .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {"*." D}},                                .domain = "*." D,                    .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {"*"}},                                   .domain = "*",                       .want = IDENTITY_NONE                                                                        },
+    {.cert = {.uri = {"sip:*." D}},                            .domain = "sip." D,                  .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {"sip." D}},                              .domain = D,                         .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {D}},                                     .domain = "sales." D,                .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {D}},                                     .domain = "evil" D,                  .want = IDENTITY_NONE                                                                        },
+    {.cert = {.dns = {""}},                                    .domain = "",                        .want = IDENTITY_NONE                                                                        },
+    {.cert = {.cn = ""},                                       .domain = ".",                       .want = IDENTITY_NONE                                                                        },
+ /* rule b */
+    {.cert = {.dns = {"edge.host.example"}},
+     .domain = D,
+     .pinned = "edge.host.example",
+     .want = IDENTITY_PINNED},
+    {.cert = {.cn = "edge.host.example"},
+     .domain = D,
+     .pinned = "Edge.host.example",
+     .want = IDENTITY_PINNED},
+    {.cert = {.cn = "edge.host.example", .dns = {"x"}},
+     .domain = D,
+     .pinned = "edge.host.example",
      .want = IDENTITY_NONE},
-    {.cert = {.dns = {"other.host.example"}}, .domain = D, .pinned = "edge.host.example", .want = IDENTITY_NONE},
-    {.cert = {.dns = {"*.host.example"}}, .domain = D, .pinned = "edge.host.example", .want = IDENTITY_NONE},
-    {.cert = {.dns = {"edge.cloud.example"}}, .domain = D, .provider = "edge.cloud.example",
+    {.cert = {.dns = {"other.host.example"}},
+     .domain = D,
+     .pinned = "edge.host.example",
+     .want = IDENTITY_NONE},
+    {.cert = {.dns = {"*.host.example"}},                                              .domain = D,                                                                 .pinned = "edge.host.example",                                                                                                                                                                        .want = IDENTITY_NONE},
+    {.cert = {.dns = {"edge.cloud.example"}},
+     .domain = D,
+     .provider = "edge.cloud.example",
      .want = IDENTITY_PROVIDER},
-    {.cert = {.dns = {D, "edge.host.example"}}, .domain = D, .pinned = "edge.host.example",
+    {.cert = {.dns = {D, "edge.host.example"}},
+     .domain = D,
+     .pinned = "edge.host.example",
      .want = IDENTITY_CERTIFICATE},
-    /* rule c; the targets given are those that count */
-    {.cert = {.dns = {"sip." D}}, .domain = D, .targets = {"sip." D}, .want = IDENTITY_SRV},
-    {.cert = {.dns = {"sip2." D}}, .domain = D, .targets = {"sip." D, "sip2." D "."}, .want = IDENTITY_SRV},
-    {.cert = {.cn = "sip." D}, .domain = D, .targets = {"sip." D}, .want = IDENTITY_SRV},
-    {.cert = {.dns = {"sip.evil.example"}}, .domain = D, .targets = {"sip." D}, .want = IDENTITY_NONE},
-    {.cert = {.dns = {"*." D}}, .domain = D, .targets = {"sip." D}, .want = IDENTITY_NONE},
-    {.cert = {.uri = {"sip:other.example"}, .dns = {"sip." D}}, .domain = D, .targets = {"sip." D},
+ /* rule c; the targets given are those that count */
+    {.cert = {.dns = {"sip." D}},                                .domain = D,                                                                   .targets = {"sip." D},                                                                                                                        .want = IDENTITY_SRV},
+    {.cert = {.dns = {"sip2." D}},                            .domain = D,                                                                  .targets = {"sip." D, "sip2." D "."},                                                                                                                                                               .want = IDENTITY_SRV},
+    {.cert = {.cn = "sip." D},              .domain = D,.targets = {"sip." D},.want = IDENTITY_SRV},
+    {.cert = {.dns = {"sip.evil.example"}},                             .domain = D,                          .targets = {"sip." D},                  .want = IDENTITY_NONE},
+    {.cert = {.dns = {"*." D}},                                                        .domain = D,                                                                    .targets = {"sip." D},                                                                                                                                         .want = IDENTITY_NONE},
+    {.cert = {.uri = {"sip:other.example"}, .dns = {"sip." D}},
+     .domain = D,
+     .targets = {"sip." D},
      .want = IDENTITY_SRV},
-    {.cert = {.dns = {"sip." D}}, .domain = D, .want = IDENTITY_NONE},
+    {.cert = {.dns = {"sip." D}},                                   .domain = D,                        .want = IDENTITY_NONE                                                                                                   },
 };
 
 TEST(rules)
 {
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct names_case *k = &cases[i];
+    for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+        const struct names_case *k = &proofs[i];
         struct slice dns[MAX], uri[MAX], targets[MAX], name = SLICE_NONE;
         struct crypto_names names;
         names_of(&k->cert, dns, uri, &names);

@@ -1,6 +1,6 @@
 /*
- * access_edge/refusals.h - every reason for which the Access Edge turns a request or a connection away. One table:
- * the rows below become the structs; whatever documents them expands the same table.
+ * access_edge/refusals.h - every reason for which the Access Edge turns a request or a connection away. One
+ * table: the rows below become the structs; whatever documents them expands the same table.
  */
 #pragma once
 
@@ -45,9 +45,10 @@
     X(NOT_A_MACHINE, "edge.not-a-machine", 403, 58112, GUILTY_PEER,                                          \
       "The connection on the internal side is from no machine of the topology.",                             \
       "Add the machine or foreign pool to the topology and publish; check the names in its certificate.")    \
-    X(NO_FEDERATION, "edge.no-federation", 403, 58113, GUILTY_US,                                            \
-      "Federation is off for this Edge pool.", "Turn it on in the topology and publish.")                    \
-    X(NO_NEXT_HOP, "edge.no-next-hop", 500, 58114, GUILTY_US, "The Edge pool has no next hop with machines.",  \
+    X(NO_FEDERATION, "edge.no-federation", 403, 58113, GUILTY_US, "Federation is off for this Edge pool.",   \
+      "Turn it on in the topology and publish.")                                                             \
+    X(NO_NEXT_HOP, "edge.no-next-hop", 500, 58114, GUILTY_US,                                                \
+      "The Edge pool has no next hop with machines.",                                                        \
       "Set the pool's next_hop in the topology and publish.")                                                \
     X(NO_KEY, "edge.no-key", 500, 58115, GUILTY_US, "This machine holds no key for Record-Route tokens.",    \
       "Look at the replication status: the keys travel beside the revision.")                                \

@@ -142,6 +142,6 @@ enum token_outcome token_open(struct slice text, struct slice call_id, struct sl
 bool token_is_pair(const struct token_opened *a, const struct token_opened *b)
 {
     return a->by_caller == b->by_caller && a->token.began_outside == b->token.began_outside &&
-           a->token.faces_outside != b->token.faces_outside &&
-           slice_eq(a->token.partner, b->token.partner) && slice_eq(a->token.machine, b->token.machine);
+           a->token.faces_outside != b->token.faces_outside && slice_eq(a->token.partner, b->token.partner) &&
+           slice_eq(a->token.machine, b->token.machine);
 }

@@ -1,6 +1,6 @@
 /*
- * access_edge/token.h - what the Access Edge remembers of a dialog, carried by the dialog itself: the user part
- * of our Record-Route URIs (RFC 3261 16.6 step 4 leaves it to the proxy).
+ * access_edge/token.h - what the Access Edge remembers of a dialog, carried by the dialog itself: the user
+ * part of our Record-Route URIs (RFC 3261 16.6 step 4 leaves it to the proxy).
  *
  * Text: base64url of
  *
@@ -9,11 +9,11 @@
  *     flags     1 byte: who began the dialog; which side this URI faces
  *     partner   1 byte of length, domain in lower case
  *     machine   1 byte of length, FQDN in lower case
- *     MAC       16 bytes: HMAC-SHA-256, cut, over all of the above, Call-ID and the From-tag of the request that
- *               formed the dialog, each with its length in front
+ *     MAC       16 bytes: HMAC-SHA-256, cut, over all of the above, Call-ID and the From-tag of the request
+ * that formed the dialog, each with its length in front
  *
- * Nothing in it is secret; the MAC makes it ours. It is bound to one dialog by Call-ID and the caller's tag: in
- * requests of the callee the tags are swapped, so both are tried, and which one matched says who sends.
+ * Nothing in it is secret; the MAC makes it ours. It is bound to one dialog by Call-ID and the caller's tag:
+ * in requests of the callee the tags are swapped, so both are tried, and which one matched says who sends.
  *
  * Pure: `now_ms` is the wall clock.
  */
@@ -29,7 +29,8 @@ enum {
     TOKEN_MAX_NAME = 253, /* bytes of the domain, and of the FQDN */
     TOKEN_MAX_RAW = 1 + 4 + 1 + 2 * (1 + TOKEN_MAX_NAME) + TOKEN_MAC,
     TOKEN_MAX_TEXT = (TOKEN_MAX_RAW * 4 + 2) / 3,
-    /* A key signs only when it is this old, so that all machines hold it by then; until then an older one does. */
+    /* A key signs only when it is this old, so that all machines hold it by then; until then an older one
+       does. */
     TOKEN_SETTLE_MS = 10 * 60 * 1000,
 };
 

@@ -9,7 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     struct arena a = {0};
     struct buf b = {0};
     struct slice in = slice_mem(p, n);
-    struct material_key k = {.id = 7, .key = {1, 2, 3}};
+    struct material_key k = {
+        .id = 7, .key = {1, 2, 3}
+    };
     struct token_opened o;
     if (token_open(in, SLICE("call"), SLICE("tag"), SLICE("other"), &k, 1, 1, &a, &o) == TOKEN_GOOD)
         abort();

@@ -6,8 +6,8 @@
 #include "ground/base/test.h"
 #include "ground/base/text.h"
 
-static const struct slice call = SLICE_INIT("a84b4c76e66710@pc33.atlanta.com"), alice = SLICE_INIT("1928301774"),
-                          bob = SLICE_INIT("a6c85cf");
+static const struct slice call = SLICE_INIT("a84b4c76e66710@pc33.atlanta.com"),
+                          alice = SLICE_INIT("1928301774"), bob = SLICE_INIT("a6c85cf");
 static const struct token example = {
     .began_outside = true,
     .faces_outside = true,
@@ -60,7 +60,8 @@ TEST(other_dialogs)
     struct token_opened o;
     CHECK_INT(token_open(text, SLICE("other"), alice, bob, &k, 1, NOW, &a, &o), TOKEN_ALTERED);
     CHECK_INT(token_open(text, call, SLICE("x"), bob, &k, 1, NOW, &a, &o), TOKEN_ALTERED);
-    CHECK_INT(token_open(text, call, SLICE("1928301775"), SLICE("1928301773"), &k, 1, NOW, &a, &o), TOKEN_ALTERED);
+    CHECK_INT(token_open(text, call, SLICE("1928301775"), SLICE("1928301773"), &k, 1, NOW, &a, &o),
+              TOKEN_ALTERED);
     CHECK_INT(token_open(text, call, SLICE_NONE, SLICE_NONE, &k, 1, NOW, &a, &o), TOKEN_ALTERED);
     /* no length may slide between Call-ID and tag */
     struct slice shifted = SLICE("a84b4c76e66710@pc33.atlanta.com1");

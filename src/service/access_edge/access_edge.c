@@ -1,0 +1,249 @@
+#include "service/access_edge/priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "ground/base/mem.h"
+
+enum { ERROR_TEXT = 256, SYSTEM_ROOTS_MAX = 16 * 1024 * 1024 };
+static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
+
+/* What is put together while a config is compiled. */
+struct compiling {
+    struct edge *e;
+    const struct access_edge_self *self;
+    struct element_config *c;
+    char *error;
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct compiling *k, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(k->error, ERROR_TEXT, fmt, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
+static void edge_free(void *arg)
+{
+    struct edge *e = arg;
+    topology_unref(e->t);
+    material_unref(e->m);
+    arena_fini(&e->arena);
+    mem_free(e);
+}
+
+static struct edge *edge_new(const struct topology *t, const struct material *m,
+                             const struct topology_role *role)
+{
+    static _Atomic uint64_t generation;
+    struct edge *e = MEM_NEW(struct edge);
+    e->generation = ++generation;
+    e->t = topology_ref((struct topology *)t);
+    e->m = material_ref((struct material *)m);
+    e->pool = role->edge;
+    e->self = role->machine;
+    e->machine = role->machine->fqdn;
+    names_compile(e);
+    return e;
+}
+
+/* ---------------------------------------------------------------- trust and certificates */
+static int read_system_roots(struct buf *out)
+{
+    int fd = open(system_roots, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = 0;
+    while (buf_len(out) < SYSTEM_ROOTS_MAX && (n = read(fd, buf_reserve(out, 65536), 65536)) > 0)
+        buf_commit(out, (size_t)n);
+    close(fd);
+    return n < 0 ? -EIO : 0;
+}
+
+static int partner_trust(struct compiling *k, struct crypto_trust **ret)
+{
+    struct crypto_trust *trust = crypto_trust_new();
+    struct buf file = {0};
+    struct slice pem = k->e->m->trust_pem;
+    int r = pem.n ? 0 : read_system_roots(&file);
+    if (r == 0)
+        r = crypto_trust_add(trust, pem.n ? pem : buf_slice(&file));
+    buf_fini(&file);
+    if (r < 0) {
+        crypto_trust_unref(trust);
+        return fail(k, "the roots that partners' certificates must lead to cannot be read%s%s",
+                    pem.n ? "" : " from ", pem.n ? "" : system_roots);
+    }
+    *ret = trust;
+    return 0;
+}
+
+static bool certificate_names(const struct material_cert *mc, struct slice host)
+{
+    struct crypto_cert *cert = NULL;
+    if (!mc || crypto_cert_parse(mc->cert_pem, &cert) < 0)
+        return false;
+    bool named = crypto_cert_names_host(cert, host);
+    crypto_cert_unref(cert);
+    return named;
+}
+
+/*
+ * A listener presents one certificate (there is no choice by SNI), and what we dial gets the same: the pool's
+ * own, unless the pool adopts another whose external name that one does not cover and whose certificate we
+ * hold. Partners still look for the adopted name then; our own they find only in Route values of dialogs.
+ */
+static const struct material_cert *choose_certificate(const struct edge *e)
+{
+    const struct material_cert *own = material_cert_find(e->m, e->pool->fqdn);
+    for (size_t i = 0; i < e->pool->adopts.n; i++) {
+        const struct topology_edge_pool *old = topology_edge_pool_find(e->t, e->pool->adopts.items[i]);
+        const struct material_cert *mc = old ? material_cert_find(e->m, old->fqdn) : NULL;
+        if (mc && !certificate_names(own, old->external_fqdn))
+            return mc;
+    }
+    return own;
+}
+
+static int context(struct compiling *k, const struct tls_config *tls, const char *what, struct tls_ctx **ret)
+{
+    if (tls_ctx_new(tls, ret) < 0)
+        return fail(k, "the %s certificate or its key cannot be used: %s", what, crypto_error());
+    return 0;
+}
+
+/* A server's and a client's context of one side. */
+static int contexts(struct compiling *k, struct tls_config *tls, const char *what,
+                    struct tls_ctx **ret_server)
+{
+    enum side side = slice_eq(slice_str(what), SLICE("external")) ? SIDE_EXTERNAL : SIDE_INTERNAL;
+    tls->server = false;
+    int r = context(k, tls, what, &k->c->sides[side].client_tls);
+    tls->server = true;
+    return r < 0 ? r : context(k, tls, what, ret_server);
+}
+
+/* ---------------------------------------------------------------- sides */
+static int add_listener(struct compiling *k, const struct element_listener *l, struct slice address)
+{
+    struct element_listener *to = &k->c->listeners[k->c->n_listeners];
+    *to = *l;
+    to->host = arena_copy(&k->c->arena, l->host);
+    k->c->n_listeners++; /* from here on the config owns the context */
+    if (net_addr_parse(address, l->port, &to->addr) < 0)
+        return fail(k, "machine " SLICE_FMT " has no %s address", SLICE_ARG(k->e->machine),
+                    l->side == SIDE_EXTERNAL ? "external" : "internal");
+    k->c->sides[l->side].local = to->addr;
+    net_addr_set_port(&k->c->sides[l->side].local, 0);
+    return 0;
+}
+
+static int external_side(struct compiling *k)
+{
+    const struct topology_edge_pool *pool = k->e->pool;
+    const struct material_cert *mc = choose_certificate(k->e);
+    if (!mc)
+        return fail(k, "no external certificate for Edge pool " SLICE_FMT ": entente cert import",
+                    SLICE_ARG(pool->fqdn));
+    struct tls_config tls = {.peer = TLS_PEER_REQUIRED,
+                             .refuse_server_auth_only = !k->e->t->deployment.accept_server_auth_only,
+                             .refuse_client_auth_only = true};
+    struct crypto_cert *cert = NULL;
+    struct element_listener l = {.side = SIDE_EXTERNAL,
+                                 .transport = SIP_TLS,
+                                 .host = pool->external_fqdn,
+                                 .port = (uint16_t)pool->federation_port};
+    int r = partner_trust(k, &tls.trust);
+    if (r == 0 && (crypto_key_parse(mc->key_pem, &tls.key) < 0 || crypto_cert_parse(mc->cert_pem, &cert) < 0))
+        r = fail(k, "the external certificate of Edge pool " SLICE_FMT " cannot be read: %s",
+                 SLICE_ARG(mc->pool), crypto_error());
+    tls.cert = cert;
+    if (r == 0)
+        r = contexts(k, &tls, "external", &l.tls);
+    crypto_trust_unref(tls.trust);
+    crypto_key_unref(tls.key);
+    crypto_cert_unref(cert);
+    return r < 0 ? r : add_listener(k, &l, k->e->self->external_address);
+}
+
+/* A foreign next hop without TLS reaches us by the port number that it has itself. */
+static int foreign_listener(struct compiling *k)
+{
+    struct hops next;
+    if (!hops_of_pool(k->e->t, k->e->pool->next_hop, &next) || next.transport == SIP_TLS)
+        return 0;
+    struct element_listener l = {.side = SIDE_INTERNAL,
+                                 .transport = next.transport,
+                                 .host = k->e->self->internal_address,
+                                 .port = next.port};
+    return add_listener(k, &l, k->e->self->internal_address);
+}
+
+static int internal_side(struct compiling *k)
+{
+    struct tls_config tls = {.key = k->self->key,
+                             .cert = k->self->cert,
+                             .trust = k->self->internal_trust,
+                             .peer = TLS_PEER_REQUIRED};
+    struct element_listener l = {.side = SIDE_INTERNAL,
+                                 .transport = SIP_TLS,
+                                 .host = k->e->machine,
+                                 .port = (uint16_t)k->e->pool->internal_port};
+    int r = contexts(k, &tls, "internal", &l.tls);
+    if (r == 0)
+        r = add_listener(k, &l, k->e->self->internal_address);
+    return r < 0 ? r : foreign_listener(k);
+}
+
+/* ---------------------------------------------------------------- settings */
+enum { SECOND_MS = 1000 };
+
+static int settings(struct compiling *k)
+{
+    const struct topology_deployment *d = &k->e->t->deployment;
+    struct element_config *c = k->c;
+    c->machine = arena_copy(&c->arena, k->e->machine);
+    c->attempt_ms = (uint32_t)d->attempt_ms;
+    c->attempts_max = (uint32_t)d->attempts_max;
+    c->connect_ms = (uint32_t)d->connect_ms;
+    c->timer_c_ms = (uint32_t)(d->timer_c_s * SECOND_MS);
+    c->connections_per_destination = (uint32_t)d->connections_per_partner;
+    c->linger_ms = (uint32_t)(d->drain_linger_s * SECOND_MS);
+    c->idle_close_ms = (uint32_t)(d->idle_close_s * SECOND_MS);
+    c->resolver.validate = d->dnssec;
+    if (d->dnssec_anchor.n)
+        c->resolver.trust_anchor = arena_cstr(&c->arena, d->dnssec_anchor);
+    for (size_t i = 0; i < d->dns_servers.n && i < RESOLVER_MAX_SERVERS; i++)
+        if (net_addr_parse_port(d->dns_servers.items[i], 53, &c->resolver.servers[c->resolver.n_servers++]) <
+            0)
+            return fail(k, "'" SLICE_FMT "' is not the address of a DNS server",
+                        SLICE_ARG(d->dns_servers.items[i]));
+    return 0;
+}
+
+int access_edge_compile(const struct topology *t, const struct material *m,
+                        const struct access_edge_self *self, struct element_config *c, char *error)
+{
+    struct topology_role role;
+    if (!topology_role_find(t, self->machine, &role) || !role.edge)
+        return -ENOENT;
+    struct compiling k = {.e = edge_new(t, m, &role), .self = self, .c = c, .error = error};
+    c->service = k.e;
+    c->service_free = edge_free;
+    c->ops = &edge_ops;
+    c->stopping = !role.edge->federation || role.edge->access_edge == TOPOLOGY_DISABLED;
+    int r = settings(&k);
+    if (r == 0)
+        r = internal_side(&k);
+    /* A service that ends needs its outer side for the dialogs on the connections that are left, as far as it
+     * can be had; one that never served may have neither certificate nor address for it. */
+    if (r == 0 && !c->stopping)
+        r = external_side(&k);
+    else if (r == 0 && choose_certificate(k.e))
+        (void)!external_side(&k);
+    return r;
+}

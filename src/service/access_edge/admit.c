@@ -1,0 +1,58 @@
+/* From outside, outside a dialog: the sender's domain is proven, the called domain is ours. */
+#include "service/access_edge/priv.h"
+#include "service/access_edge/sender.h"
+
+#include "ground/log/metric.h"
+
+static bool is_sip(const struct sip_uri *u)
+{
+    return u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS;
+}
+
+static void admit_to_next_hop(struct request *rq)
+{
+    const struct edge *e = passage_of(rq)->e;
+    struct hops h;
+    if (!hops_of_pool(e->t, e->pool->next_hop, &h)) {
+        request_refuse(rq, &EDGE_NO_NEXT_HOP, NULL);
+        return;
+    }
+    METRIC_COUNT("edge.admitted");
+    pass_inside(rq, &h, slice_hash(request_msg(rq)->call_id) % h.n, true);
+}
+
+static void admit_proven(struct request *rq)
+{
+    const struct passage *p = passage_of(rq);
+    const struct sip_uri *uri = request_uri(rq);
+    if (p->proof.rule == IDENTITY_NONE) {
+        struct slice cert = proof_describe(rq);
+        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : &EDGE_SENDER_NOT_PROVEN,
+                       "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
+        return;
+    }
+    if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host))
+        admit_to_next_hop(rq);
+    else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&
+             names_own(p->e, uri->host, uri->port))
+        request_reply(rq, &(struct reply){.status = 200}); /* a partner's test of the connection */
+    else
+        request_refuse(rq, &EDGE_NOT_OUR_DOMAIN, "Request-URI " SLICE_FMT, SLICE_ARG(uri->text));
+}
+
+void admit(struct request *rq)
+{
+    struct slice domain;
+    switch (sender_domain(request_msg(rq), request_from(rq), &domain)) {
+    case SENDER_MALFORMED:
+        request_refuse(rq, &EDGE_FROM_MALFORMED, NULL);
+        return;
+    case SENDER_ANONYMOUS:
+        request_refuse(rq, &EDGE_SENDER_ANONYMOUS, NULL);
+        return;
+    case SENDER_NAMED:
+        break;
+    }
+    if (passage_partner(rq, domain))
+        proof_of_sender(rq, admit_proven);
+}

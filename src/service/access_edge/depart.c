@@ -1,0 +1,37 @@
+/* From inside, outside a dialog: the sender's domain is ours, the called domain is a partner's. */
+#include "service/access_edge/priv.h"
+#include "service/access_edge/sender.h"
+
+#include "ground/log/metric.h"
+
+enum { PARTNER_PORT = 5061 };
+
+static void depart_to_partner(struct request *rq)
+{
+    const struct passage *p = passage_of(rq);
+    struct slice edge = p->policy.pinned.n ? p->policy.pinned : p->policy.provider;
+    struct target t = {.kind = TARGET_FEDERATION, .host = p->partner};
+    if (edge.n)
+        t = (struct target){.kind = TARGET_NAME, .host = edge, .port = PARTNER_PORT};
+    METRIC_COUNT("edge.departed");
+    pass_outside(rq, &t, true);
+}
+
+void depart(struct request *rq)
+{
+    const struct topology *t = passage_of(rq)->e->t;
+    const struct sip_uri *uri = request_uri(rq);
+    struct slice from;
+    enum sender_outcome r = sender_domain(request_msg(rq), request_from(rq), &from);
+    if (r != SENDER_NAMED || !topology_is_own_domain(t, from)) {
+        request_refuse(rq, &EDGE_SENDER_NOT_OURS, "From " SLICE_FMT, SLICE_ARG(request_from(rq)->uri_text));
+        return;
+    }
+    if ((uri->scheme != SIP_SCHEME_SIP && uri->scheme != SIP_SCHEME_SIPS) || uri->host.n == 0 ||
+        topology_is_own_domain(t, uri->host)) {
+        request_refuse(rq, &EDGE_NOT_A_PARTNER_DOMAIN, "Request-URI " SLICE_FMT, SLICE_ARG(uri->text));
+        return;
+    }
+    if (passage_partner(rq, uri->host))
+        proof_targets(rq, depart_to_partner);
+}

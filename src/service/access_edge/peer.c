@@ -1,0 +1,189 @@
+#include "service/access_edge/priv.h"
+
+#include "ground/base/mem.h"
+#include "ground/log/log.h"
+#include "ground/log/metric.h"
+
+struct peer_entry {
+    char *domain, *name;
+    enum identity_rule rule;
+    uint64_t generation, until;
+};
+/* What hangs on a connection. */
+struct peer {
+    uint64_t generation; /* of `machine`; 0: not looked for yet */
+    char *machine;
+    struct peer_entry proven[PEER_MAX_PROVEN];
+    size_t next; /* where the next domain goes */
+};
+
+static void peer_entry_clear(struct peer_entry *x)
+{
+    mem_free(x->domain);
+    mem_free(x->name);
+    *x = (struct peer_entry){0};
+}
+
+static void peer_free(void *arg)
+{
+    struct peer *p = arg;
+    for (size_t i = 0; i < PEER_MAX_PROVEN; i++)
+        peer_entry_clear(&p->proven[i]);
+    mem_free(p->machine);
+    mem_free(p);
+}
+
+static struct peer *peer_of(struct flow *f)
+{
+    struct peer *p = flow_data(f);
+    if (!p) {
+        p = MEM_NEW(struct peer);
+        flow_set_data(f, p, peer_free);
+    }
+    return p;
+}
+
+/* ---------------------------------------------------------------- inside */
+static struct slice machine_of_cert(const struct topology *t, const struct crypto_cert *cert)
+{
+    const struct crypto_names *names = crypto_cert_names(cert);
+    struct topology_role r;
+    for (size_t i = 0; i < names->n_dns; i++)
+        if (topology_role_find(t, names->dns[i], &r))
+            return r.machine ? r.machine->fqdn : t->central.machine;
+    return SLICE_NONE;
+}
+
+struct slice peer_machine(const struct edge *e, struct flow *f)
+{
+    struct peer *p = peer_of(f);
+    if (p->generation != e->generation) {
+        struct slice found = SLICE_NONE;
+        if (flow_transport(f) != SIP_TLS) {
+            const struct topology_machine *m = hops_foreign(e->t, flow_transport(f), flow_remote(f));
+            found = m ? m->fqdn : SLICE_NONE;
+        } else if (flow_cert(f) && flow_cert_verdict(f) == CRYPTO_VERIFY_OK) {
+            found = machine_of_cert(e->t, flow_cert(f));
+        }
+        mem_free(p->machine);
+        p->machine = slice_dup(found);
+        p->generation = e->generation;
+    }
+    return slice_str(p->machine);
+}
+
+/* ---------------------------------------------------------------- outside */
+static struct peer_entry *peer_find(struct peer *p, struct slice domain)
+{
+    for (size_t i = 0; i < PEER_MAX_PROVEN; i++)
+        if (p->proven[i].domain && slice_caseeq(slice_str(p->proven[i].domain), domain))
+            return &p->proven[i];
+    return NULL;
+}
+
+bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, struct peer_proof *ret)
+{
+    struct peer *p = flow_data(f);
+    const struct peer_entry *x = p ? peer_find(p, domain) : NULL;
+    if (!x || x->generation != e->generation || x->until < loop_now(loop_current()))
+        return false;
+    *ret = (struct peer_proof){x->rule, slice_str(x->name)};
+    return true;
+}
+
+static void peer_log(struct flow *f, struct slice domain, const struct peer_proof *proof)
+{
+    char addr[NET_ADDR_TEXT];
+    struct arena a = {0};
+    struct slice cert = crypto_cert_describe(flow_cert(f), &a);
+    log_event(LOG_INFO, "edge.identity-proven",
+              FIELDS({"peer", net_addr_text(flow_remote(f), addr)}, {"domain", domain},
+                     {"rule", slice_str(identity_rule_letter(proof->rule))}, {"name", proof->name},
+                     {"certificate", cert}, {"dialled", flow_dialled_name(f)}),
+              SLICE_FMT " is proven by certificate " SLICE_FMT ": %s", SLICE_ARG(domain), SLICE_ARG(cert),
+              identity_rule_text(proof->rule));
+    arena_fini(&a);
+    switch (proof->rule) {
+    case IDENTITY_CERTIFICATE:
+        METRIC_COUNT("edge.proven-by-certificate");
+        break;
+    case IDENTITY_PINNED:
+    case IDENTITY_PROVIDER:
+        METRIC_COUNT("edge.proven-by-pin");
+        break;
+    case IDENTITY_SRV:
+        METRIC_COUNT("edge.proven-by-srv");
+        break;
+    case IDENTITY_NONE:
+        break;
+    }
+}
+
+void peer_remember(const struct edge *e, struct flow *f, struct slice domain, const struct peer_proof *proof)
+{
+    struct peer *p = peer_of(f);
+    struct peer_entry *x = peer_find(p, domain);
+    bool known = x && x->rule == proof->rule;
+    char *name = slice_dup(proof->name), *copy = slice_dup(domain); /* may point into the entry */
+    if (!x) {
+        x = &p->proven[p->next];
+        p->next = (p->next + 1) % PEER_MAX_PROVEN;
+    }
+    peer_entry_clear(x);
+    *x = (struct peer_entry){
+        .domain = copy,
+        .name = name,
+        .rule = proof->rule,
+        .generation = e->generation,
+        .until = proof->rule == IDENTITY_SRV ? loop_now(loop_current()) + PEER_SRV_MS : UINT64_MAX,
+    };
+    if (!known)
+        peer_log(f, slice_str(x->domain), &(struct peer_proof){x->rule, slice_str(x->name)});
+}
+
+struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n)
+{
+    struct buf b = {0};
+    buf_append(&b, domain);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, " " SLICE_FMT, SLICE_ARG(targets[i]));
+    struct slice s = arena_copy(a, buf_slice(&b));
+    buf_fini(&b);
+    return s;
+}
+
+static bool peer_covers_machine(const struct edge *e, struct flow *f, struct slice machine)
+{
+    struct hops h;
+    size_t index;
+    if (crypto_cert_names_host(flow_cert(f), machine))
+        return true;
+    return hops_of_machine(e->t, machine, &h, &index) && crypto_cert_names_host(flow_cert(f), h.pool);
+}
+
+bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
+{
+    if (!flow_cert(f) || flow_cert_verdict(f) != CRYPTO_VERIFY_OK)
+        return false;
+    if (flow_side(f) == SIDE_INTERNAL)
+        return peer_covers_machine(e, f, identity);
+    struct slice targets[ELEMENT_MAX_TARGETS], domain = identity, rest = SLICE_NONE;
+    struct identity_claim claim = {.names = crypto_cert_names(flow_cert(f)), .targets = targets};
+    slice_cut(identity, ' ', &domain, &rest);
+    while (rest.n && claim.n_targets < ELEMENT_MAX_TARGETS) {
+        struct slice one = rest;
+        if (!slice_cut(rest, ' ', &one, &rest))
+            rest = SLICE_NONE;
+        targets[claim.n_targets++] = one;
+    }
+    struct policy policy = policy_of(e->t, domain);
+    claim.domain = domain;
+    claim.pinned = policy.pinned;
+    claim.provider = policy.provider;
+    struct peer_proof proof = {0};
+    proof.rule = identity_prove(&claim, &proof.name);
+    if (proof.rule == IDENTITY_NONE)
+        return false;
+    peer_remember(e, f, domain, &proof);
+    return true;
+}

@@ -1,0 +1,101 @@
+#include "service/access_edge/policy.h"
+
+#include "kept/topology/example_for_test.h"
+
+#include "ground/base/buf.h"
+#include "ground/base/mem.h"
+#include "ground/base/test.h"
+
+#define PARTNERS                                                                                             \
+    "- domain: pinned.example\n"                                                                             \
+    "  policy: allowed\n"                                                                                    \
+    "  edge_fqdn: edge.host.example\n"                                                                       \
+    "- domain: strict.example\n"                                                                             \
+    "  policy: allowed\n"                                                                                    \
+    "  srv_names: false\n"                                                                                   \
+    "- domain: bad.example\n"                                                                                \
+    "  policy: blocked\n"                                                                                    \
+    "- domain: hosted.example\n"                                                                             \
+    "  policy: allowed\n"                                                                                    \
+    "  provider: cloud\n"                                                                                    \
+    "- domain: off.example\n"                                                                                \
+    "  policy: allowed\n"                                                                                    \
+    "  provider: closed\n"                                                                                   \
+    "providers:\n"                                                                                           \
+    "- name: cloud\n"                                                                                        \
+    "  edge_fqdn: edge.cloud.example\n"                                                                      \
+    "  enabled: true\n"                                                                                      \
+    "- name: closed\n"                                                                                       \
+    "  edge_fqdn: edge.closed.example\n"                                                                     \
+    "  enabled: false\n"
+
+TEST(listed)
+{
+    struct topology *t = parse_good(EXAMPLE PARTNERS);
+    struct policy p = policy_of(t, SLICE("fabrikam.example"));
+    CHECK(p.refusal == NULL && p.listed && p.srv_names);
+    CHECK_INT(p.pinned.n + p.provider.n, 0);
+    CHECK(policy_of(t, SLICE("FABRIKAM.example")).refusal == NULL);
+    p = policy_of(t, SLICE("pinned.example"));
+    CHECK(p.refusal == NULL);
+    CHECK_STR(p.pinned, "edge.host.example");
+    CHECK(!policy_of(t, SLICE("strict.example")).srv_names);
+    CHECK(policy_of(t, SLICE("bad.example")).refusal == &EDGE_PARTNER_BLOCKED);
+    p = policy_of(t, SLICE("hosted.example"));
+    CHECK(p.refusal == NULL);
+    CHECK_STR(p.provider, "edge.cloud.example");
+    p = policy_of(t, SLICE("off.example"));
+    CHECK(p.refusal == &EDGE_PROVIDER_DISABLED);
+    CHECK_INT(p.provider.n, 0);
+    CHECK(policy_of(t, SLICE("sub.fabrikam.example")).refusal == &EDGE_PARTNER_UNKNOWN);
+    topology_unref(t);
+}
+
+static struct policy discovered(const char *settings, const char *domain)
+{
+    struct buf b = {0};
+    struct slice text = SLICE(EXAMPLE PARTNERS), before = SLICE("central:\n");
+    size_t at = slice_search(text, before);
+    buf_append(&b, slice_head(text, at));
+    buf_append(&b, slice_str(settings));
+    buf_append(&b, slice_from(text, at));
+    char *doc = buf_take(&b);
+    struct topology *t = parse_good(doc);
+    struct policy p = policy_of(t, slice_str(domain));
+    p.pinned = p.provider = SLICE_NONE;
+    topology_unref(t);
+    mem_free(doc);
+    return p;
+}
+
+TEST(discovery)
+{
+    struct policy p = discovered("  partner_discovery: true\n", "new.example");
+    CHECK(p.refusal == NULL && !p.listed && !p.srv_names);
+    p = discovered("  partner_discovery: true\n  discovered_srv_names: true\n", "new.example");
+    CHECK(p.refusal == NULL && p.srv_names);
+    p = discovered("  discovered_srv_names: true\n", "new.example");
+    CHECK(p.refusal == &EDGE_PARTNER_UNKNOWN && !p.srv_names);
+    p = discovered("  partner_discovery: true\n", "bad.example");
+    CHECK(p.refusal == &EDGE_PARTNER_BLOCKED);
+}
+
+static const struct refusal *const all[] = {
+#define REFUSAL_POINTER(name, ...) &EDGE_##name,
+    EDGE_REFUSALS(REFUSAL_POINTER)};
+
+/* Operators and partners' scripts rely on ids and numbers. */
+TEST(refusals_are_distinct)
+{
+    size_t n = sizeof(all) / sizeof(all[0]);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(slice_starts(slice_str(all[i]->id), SLICE("edge.")));
+        CHECK(all[i]->status >= 400 && all[i]->status < 700 && all[i]->text[0] && all[i]->remedy[0]);
+        CHECK(all[i]->number >= 58100 && all[i]->number < 58200);
+        CHECK(slice_find(slice_str(all[i]->text), '"') == SIZE_MAX);
+        for (size_t k = 0; k < i; k++)
+            CHECK(all[i]->number != all[k]->number && strcmp(all[i]->id, all[k]->id) != 0);
+    }
+}
+
+TEST_MAIN(listed, discovery, refusals_are_distinct)

@@ -1,0 +1,115 @@
+/*
+ * access_edge/priv.h - what the parts of the Access Edge share.
+ *
+ * One request's way: ops.c decides by side and To-tag; admit.c (from outside), depart.c (from inside) and
+ * dialog.c (within a dialog) decide whether it may pass and where to; pass.c sends it on. In between, proof.c
+ * may ask DNS.
+ */
+#pragma once
+
+#include "service/access_edge/access_edge.h"
+#include "service/access_edge/identity.h"
+#include "service/access_edge/policy.h"
+#include "service/access_edge/token.h"
+
+/* A name that we answer for, with its port. */
+struct own_name {
+    struct slice host;
+    uint16_t port;
+};
+
+/* A topology compiled for this machine: immutable; the service of an element_config. */
+struct edge {
+    struct arena arena;
+    uint64_t generation; /* of this process; connections know by it what was found out under an older one */
+    struct topology *t;
+    struct material *m;
+    struct slice machine;
+    const struct topology_edge_pool *pool;
+    const struct topology_machine *self;
+    struct own_name *names;
+    size_t n_names;
+};
+const struct edge *edge_of(const struct element_config *c);
+extern const struct element_ops edge_ops;
+
+/* --- names.c --- */
+void names_compile(struct edge *e);
+/* port 0: any */
+bool names_own(const struct edge *e, struct slice host, uint16_t port);
+
+/* --- hops.c: machines inside, always by the topology, never by DNS --- */
+struct hops {
+    const struct topology_machine *machines;
+    size_t n;
+    struct slice pool;
+    enum sip_transport transport;
+    uint16_t port;
+};
+bool hops_of_pool(const struct topology *t, struct slice pool, struct hops *ret);
+/* The pool of a machine, and its index in it. */
+bool hops_of_machine(const struct topology *t, struct slice machine, struct hops *ret, size_t *ret_index);
+/* The foreign machine with this address whose pool has this transport (UDP, TCP); NULL: none. */
+const struct topology_machine *hops_foreign(const struct topology *t, enum sip_transport transport,
+                                            const struct net_addr *source);
+/* All machines, beginning with `first` and going round; ELEMENT_MAX_TARGETS at the most. */
+size_t hops_targets(const struct hops *h, size_t first, struct target_address out[ELEMENT_MAX_TARGETS]);
+
+/* --- peer.c: what is remembered of a connection --- */
+enum {
+    PEER_MAX_PROVEN = 32,    /* domains remembered for a connection; beyond, the oldest is forgotten */
+    PEER_SRV_MS = 60 * 1000, /* how long a proof by DNS (rule c) is remembered */
+};
+/* Internal side: FQDN of the topology's machine that its certificate (or, without TLS, its address) names;
+ * empty: none. Valid while the flow lives. */
+struct slice peer_machine(const struct edge *e, struct flow *f);
+struct peer_proof {
+    enum identity_rule rule;
+    struct slice name; /* of the certificate that decided */
+};
+/* What was proven of a domain, if that still holds. */
+bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, struct peer_proof *ret);
+/* Logs once for a connection and domain. */
+void peer_remember(const struct edge *e, struct flow *f, struct slice domain, const struct peer_proof *proof);
+/* The identity that is handed to the element for the external side: the domain, then the SRV targets that
+ * count for rule c, each after a space. */
+struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n);
+bool peer_covers(const struct edge *e, struct flow *f, struct slice identity);
+
+/* --- proof.c --- */
+/* What is known of a request; its request_data. */
+struct passage {
+    const struct edge *e;
+    struct slice partner; /* domain, lower case */
+    struct policy policy;
+    struct slice machine;       /* from inside: who sent it */
+    struct token_opened dialog; /* within a dialog */
+    struct peer_proof proof;    /* from outside: of the partner's domain */
+    bool dns_failed;
+    struct slice targets[ELEMENT_MAX_TARGETS]; /* SRV targets of the partner that count for rule c */
+    size_t n_targets;
+    void (*next)(struct request *rq);
+};
+struct passage *passage_of(const struct request *rq);
+/* Sets partner and policy; false when policy refuses (the request has been answered). */
+bool passage_partner(struct request *rq, struct slice domain);
+/* Does the connection that the request came on prove the partner? Then `next`, now or later; proof.rule says.
+ */
+void proof_of_sender(struct request *rq, void (*next)(struct request *rq));
+/* Finds `targets`, where rule c is open to the partner and it is found by DNS; then `next`. */
+void proof_targets(struct request *rq, void (*next)(struct request *rq));
+/* "certificate of sip.x (serial …)" for a refusal's detail */
+struct slice proof_describe(struct request *rq);
+
+/* --- the ways --- */
+void admit(struct request *rq);
+void depart(struct request *rq);
+void dialog(struct request *rq);
+
+/* --- pass.c --- */
+/* To machines inside, `first` first. `begins`: outside a dialog; a dialog that this may begin is recorded. */
+void pass_inside(struct request *rq, const struct hops *h, size_t first, bool begins);
+/* To the partner; `target` without side and identity. */
+void pass_outside(struct request *rq, struct target *target, bool begins);
+/* Edits of a response that goes upstream. */
+void pass_response(struct request *rq, const struct sip_msg *response, struct sip_edits *edits);

@@ -1,0 +1,98 @@
+#include "service/access_edge/priv.h"
+
+#include "ground/base/text.h"
+
+struct passage *passage_of(const struct request *rq)
+{
+    return request_data(rq);
+}
+
+bool passage_partner(struct request *rq, struct slice domain)
+{
+    struct passage *p = passage_of(rq);
+    char *lower = arena_cstr(request_arena(rq), domain);
+    for (char *c = lower; *c; c++)
+        *c = text_lower(*c);
+    p->partner = slice_str(lower);
+    p->policy = policy_of(p->e->t, p->partner);
+    const struct refusal *why = p->policy.refusal;
+    if (why)
+        request_refuse(rq, why, "domain " SLICE_FMT, SLICE_ARG(p->partner)); /* an ACK is gone now */
+    return why == NULL;
+}
+
+struct slice proof_describe(struct request *rq)
+{
+    struct flow *f = request_flow(rq);
+    if (!f || !flow_cert(f))
+        return SLICE("the connection is gone");
+    return arena_printf(request_arena(rq), "certificate of " SLICE_FMT,
+                        SLICE_ARG(crypto_cert_describe(flow_cert(f), request_arena(rq))));
+}
+
+static void targets_that_count(struct passage *p, const struct srv_names *names)
+{
+    p->dns_failed = names->failed;
+    for (size_t i = 0; i < names->n; i++)
+        if (identity_target_counts(names->names[i], p->partner, names->secure))
+            p->targets[p->n_targets++] = names->names[i];
+}
+
+/* By what is known now; remembered when it holds. */
+static bool proof_try(struct request *rq)
+{
+    struct passage *p = passage_of(rq);
+    struct flow *f = request_flow(rq);
+    if (!f || !flow_cert(f) || flow_cert_verdict(f) != CRYPTO_VERIFY_OK)
+        return false;
+    struct identity_claim claim = {
+        .names = crypto_cert_names(flow_cert(f)),
+        .domain = p->partner,
+        .pinned = p->policy.pinned,
+        .provider = p->policy.provider,
+        .targets = p->targets,
+        .n_targets = p->n_targets,
+    };
+    p->proof.rule = identity_prove(&claim, &p->proof.name);
+    if (p->proof.rule == IDENTITY_NONE)
+        return false;
+    peer_remember(p->e, f, p->partner, &p->proof);
+    return true;
+}
+
+static void sender_looked_up(struct request *rq, const struct srv_names *names)
+{
+    targets_that_count(passage_of(rq), names);
+    proof_try(rq);
+    passage_of(rq)->next(rq);
+}
+
+void proof_of_sender(struct request *rq, void (*next)(struct request *rq))
+{
+    struct passage *p = passage_of(rq);
+    struct flow *f = request_flow(rq);
+    p->next = next;
+    if (f && peer_recall(p->e, f, p->partner, &p->proof))
+        p->proof.name = arena_copy(request_arena(rq), p->proof.name); /* the connection may end first */
+    else if (!proof_try(rq) && f && p->policy.srv_names) {
+        request_lookup_federation(rq, p->partner, sender_looked_up);
+        return;
+    }
+    next(rq);
+}
+
+static void targets_looked_up(struct request *rq, const struct srv_names *names)
+{
+    targets_that_count(passage_of(rq), names);
+    passage_of(rq)->next(rq);
+}
+
+void proof_targets(struct request *rq, void (*next)(struct request *rq))
+{
+    struct passage *p = passage_of(rq);
+    p->next = next;
+    if (p->policy.srv_names && !p->policy.pinned.n && !p->policy.provider.n)
+        request_lookup_federation(rq, p->partner, targets_looked_up);
+    else
+        next(rq);
+}
