@@ -13,7 +13,12 @@
 #include "ground/loop/helpers.h"
 #include "kept/store/store.h"
 
-enum { CENTRAL_HEARTBEAT_MS = 5000, CENTRAL_RETRY_MIN_MS = 200, CENTRAL_RETRY_MAX_MS = 5000 };
+enum {
+    CENTRAL_HEARTBEAT_MS = 5000,
+    CENTRAL_RETRY_MIN_MS = 200,
+    CENTRAL_RETRY_MAX_MS = 5000,
+    CENTRAL_PUSH_MS = 15000
+};
 
 struct central;
 struct central_init {
@@ -26,8 +31,12 @@ struct central_init {
  * own replica files, as join would. error: 512 bytes. */
 int central_init(const struct central_init *init, char *error);
 
+/* Blocks while it reads the store. The store and the pushes have helper threads of their own (a dead machine
+ * must not hold up the disk of anybody); h is for what comes with the page. */
 int central_new(struct loop *l, struct helpers *h, const char *state_folder, struct central **ret,
                 char *error);
+/* Before the loop ends; waits for pushes under way (CENTRAL_PUSH_MS at most). No callback of ours comes
+ * afterwards. */
 void central_free(struct central *c);
 /* Answers /v1/topology/…, /v1/publish, /v1/replication, /v1/machines…, /v1/certificates…, /v1/dns…,
  * /v1/draft…. False: not its path. */
@@ -36,12 +45,14 @@ bool central_api(struct central *c, struct http_request *rq);
 /* --- what a transition needs of central management; all on central's loop --- */
 struct central_machine_state {
     struct slice fqdn;
-    uint64_t acknowledged;          /* revision */
-    uint64_t material;              /* serial */
-    bool current;                   /* runs the newest revision and material */
-    int64_t heard_ms;               /* wall clock of its last answer */
-    struct slice why;               /* id and sentence when behind */
-    const struct json_value *state; /* what it last said of itself, may be NULL */
+    uint64_t acknowledged; /* revision */
+    uint64_t material;     /* serial */
+    bool current;          /* runs the newest revision and material */
+    int64_t heard_ms;      /* wall clock of its last answer */
+    /* "id: sentence" when behind; ids: new, behind, name, route, trust, clock, refused:<id of the replica>,
+     * certificate (it lacks a name), other */
+    struct slice why;
+    const struct json_value *state; /* what it last said of itself, may be NULL; until the loop's next turn */
 };
 size_t central_machines(struct central *c, struct arena *a, struct central_machine_state **ret);
 uint64_t central_revision(const struct central *c);

@@ -7,7 +7,9 @@
  * atomically: write, fsync, rename), handed to `apply`, and acknowledged with number, hash and material
  * serial only when it runs. Whatever fails, the last good one stays, and the answer says why with a stable
  * id: replica.older, replica.bad-signature, replica.bad-hash, replica.not-central, replica.unseal,
- * replica.refused (apply failed, with its sentence), replica.disk.
+ * replica.refused (apply failed, with its sentence), replica.disk, replica.other-content (another text under
+ * the number that runs), replica.certificate (not for our key, name or authority), replica.busy (a push is
+ * being applied), replica.bad-push. The format: kept/topology/push.h.
  *
  * The machine renews its internal certificate itself: a new key is made when half of its life has passed (or
  * a name is missing), the request goes out in the next acknowledgement, the certificate comes back in the
@@ -26,13 +28,15 @@ struct replica_identity {
     struct arena arena;
     struct slice fqdn;
     struct slice central_fqdn;
+    struct net_addr listen; /* of the replica endpoint while no revision says where */
     struct slice internal_ca_pem;
     struct slice signer_pem; /* certificate of central's signing key */
     struct crypto_key *key;
     const struct crypto_cert *cert;
     struct crypto_trust *trust;
 };
-/* -ENOENT: not joined. */
+/* -ENOENT: not joined; -EBADMSG a damaged file, -ENOKEY the key is not the certificate's. Completes a renewal
+ * of the certificate that a crash cut short. */
 int replica_identity_load(const char *state_folder, struct replica_identity **ret);
 void replica_identity_free(struct replica_identity *id);
 /* Unpacks a bundle into an empty or fresh state folder. error: 256 bytes. */
@@ -49,9 +53,12 @@ struct replica_ops {
      * version. */
     void (*describe)(void *arg, struct arena *a, struct json_value *object);
 };
-/* Loads and applies what is on disk, then listens. `ready` once the first apply is through (with its result).
- */
+/* Loads and applies what is on disk, then listens. `ready` once the first apply is through (with its result),
+ * never before replica_new returned; it comes with an error, and the endpoint still listens for better, when
+ * what is on disk is damaged or was refused. -ENOENT: not joined. error: 512 bytes. */
 int replica_new(struct loop *l, struct helpers *h, const char *state_folder, const struct replica_ops *ops,
                 void *arg, replica_applied *ready, struct replica **ret, char *error);
+/* Before the loop ends; no callback of ours comes afterwards. */
 void replica_free(struct replica *r);
+/* The one that runs; 0: none. */
 uint64_t replica_revision(const struct replica *r);

@@ -1,0 +1,146 @@
+#include "service/central/priv.h"
+
+#include "ground/base/mem.h"
+
+#include <errno.h>
+
+static const char *const query_names[QUERY_N] = {"revision", "format", "path", "from", "to"};
+
+/* --- the answer --- */
+static struct json_value *error_object(struct api_call *q)
+{
+    struct json_value *o = json_object(&q->a);
+    json_set_string(&q->a, o, "id", slice_str(q->why.id));
+    json_set_string(&q->a, o, "text", slice_str(q->why.text));
+    return o;
+}
+
+static void api_answer(struct api_call *q, bool closed)
+{
+    struct buf text = {0};
+    struct json_value *out = q->why.status ? error_object(q) : q->out;
+    unsigned status = q->why.status ? q->why.status : 200;
+    if (q->findings.n)
+        json_set(&q->a, out, "findings", findings_to_json(&q->findings, &q->a));
+    if (closed) {
+        status = 503;
+        out = json_object(&q->a);
+        json_set_string(&q->a, out, "id", SLICE("central.ending"));
+        json_set_string(&q->a, out, "text", SLICE("Central management is ending."));
+    }
+    json_write(out, false, &text);
+    buf_append_char(&text, '\n');
+    http_respond(q->rq, status, "application/json", buf_slice(&text));
+    if (text.mem)
+        mem_wipe(text.mem, text.cap); /* a bundle holds a key */
+    buf_fini(&text);
+}
+
+static void api_free(struct api_call *q)
+{
+    material_wipe_json(q->in);
+    findings_fini(&q->findings);
+    arena_fini(&q->a);
+    mem_free(q);
+}
+
+static void api_work(struct task *t, struct vault *v)
+{
+    struct api_call *q = (struct api_call *)t;
+    q->route->store(q, v);
+}
+
+static void api_done(struct task *t, bool closed)
+{
+    struct api_call *q = (struct api_call *)t;
+    api_answer(q, closed);
+    api_free(q);
+}
+
+/* --- the question --- */
+int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret)
+{
+    if (!text.n) {
+        *ret = otherwise;
+        return 0;
+    }
+    if (slice_u64(text, (1ULL << 53) - 1, ret) == 0)
+        return 0;
+    return refuse(&q->why, 400, "api.number", "'" SLICE_FMT "' is no number of a revision.",
+                  SLICE_ARG(slice_head(text, 40)));
+}
+
+static const struct {
+    const struct api_route *routes;
+    const size_t *n;
+} tables[] = {
+    {api_topology_routes, &api_n_topology_routes},
+    {api_secret_routes,   &api_n_secret_routes  },
+    {api_machine_routes,  &api_n_machine_routes },
+};
+
+/* path_known: there is something at the path, for another method. */
+static const struct api_route *route_find(struct slice method, struct slice path, bool *path_known)
+{
+    *path_known = false;
+    for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
+        for (size_t i = 0; i < *tables[t].n; i++) {
+            const struct api_route *route = &tables[t].routes[i];
+            if (!slice_eq(path, slice_str(route->path)))
+                continue;
+            *path_known = true;
+            if (slice_eq(method, slice_str(route->method)))
+                return route;
+        }
+    return NULL;
+}
+
+static int read_body(struct api_call *q)
+{
+    struct json_error error;
+    struct slice method = http_method(q->rq);
+    q->body = arena_copy(&q->a, http_body(q->rq));
+    if (!slice_eq(method, SLICE("POST")))
+        return 0;
+    if (!slice_trim(q->body).n) {
+        q->in = json_object(&q->a);
+        return 0;
+    }
+    if (json_parse(q->body, &q->a, &q->in, &error) == 0 && q->in->kind == JSON_OBJECT)
+        return 0;
+    return refuse(&q->why, 400, "api.body", "The body is no JSON object.");
+}
+
+static void api_start(struct central *c, struct api_call *q)
+{
+    q->out = json_object(&q->a);
+    for (size_t i = 0; i < QUERY_N; i++)
+        q->query[i] = arena_copy(&q->a, http_query(q->rq, query_names[i]));
+    if (q->why.status == 0 && c->refs > CENTRAL_MAX_TASKS)
+        refuse(&q->why, 503, "api.busy", "Too many requests wait for the store.");
+    if (q->why.status == 0 && read_body(q) == 0 && q->route->store) {
+        q->task.work = api_work;
+        q->task.done = api_done;
+        task_run(c, &q->task);
+        return;
+    }
+    if (q->why.status == 0)
+        q->route->loop(q, c);
+    api_answer(q, false);
+    api_free(q);
+}
+
+bool central_api(struct central *c, struct http_request *rq)
+{
+    bool path_known;
+    const struct api_route *route = route_find(http_method(rq), http_path(rq), &path_known);
+    if (!route && !path_known)
+        return false;
+    struct api_call *q = MEM_NEW(struct api_call);
+    q->rq = rq;
+    q->route = route;
+    if (!route)
+        refuse(&q->why, 405, "api.method", "There is no such method at this path.");
+    api_start(c, q);
+    return true;
+}

@@ -1,0 +1,51 @@
+#include "service/central/priv.h"
+
+#include <errno.h>
+
+int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why)
+{
+    struct json_error error = {0};
+    struct slice trimmed = slice_trim(text);
+    bool json = trimmed.n && trimmed.p[0] == '{';
+    int r = json ? json_parse(text, a, ret, &error) : yaml_parse(text, a, ret, &error);
+    if (r < 0)
+        return refuse(why, 422, "draft.syntax", "Line %u, column %u: %s", error.line, error.column,
+                      error.text);
+    if ((*ret)->kind != JSON_OBJECT)
+        return refuse(why, 422, "draft.syntax", "A topology is a document with named parts.");
+    return 0;
+}
+
+int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refusal *why)
+{
+    struct buf text = {0};
+    struct revision *rev = NULL;
+    struct draft d = {0};
+    struct json_error error;
+    int r = store_draft_get(v->store, &text, &d.version, &d.base);
+    if (r < 0)
+        refuse_store(why, v, r);
+    else if (d.version == 0) {
+        r = vault_revision(v, 0, a, &rev, &d.doc, why);
+        d.base = v->now->number;
+    } else if (json_parse(buf_slice(&text), a, &d.doc, &error) < 0)
+        r = refuse(why, 500, "draft.damaged", "The draft in the store is damaged.");
+    revision_free(rev);
+    buf_fini(&text);
+    if (r == 0)
+        *ret = d;
+    return r;
+}
+
+int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected, uint64_t base,
+                struct slice author, uint64_t *ret_version, struct refusal *why)
+{
+    struct buf text = {0};
+    json_write(doc, false, &text);
+    int r = store_draft_put(v->store, buf_slice(&text), expected, base, author, ret_version);
+    buf_fini(&text);
+    if (r == -ESTALE)
+        return refuse(why, 409, "draft.changed",
+                      "Somebody changed the draft meanwhile: look at it, then change it again.");
+    return r < 0 ? refuse_store(why, v, r) : 0;
+}

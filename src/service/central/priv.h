@@ -1,0 +1,182 @@
+/*
+ * central/priv.h - what the files of this module share.
+ *
+ * Two owners of state. The vault (store, keys of the authority, the newest snapshot) belongs to the store's
+ * thread, where all changes are made in order. The loop has the snapshot that the last finished task left and
+ * the pushers. A snapshot never changes; pushes hold references.
+ */
+#pragma once
+
+#include "service/central/central.h"
+
+#include "kept/store/files.h"
+#include "kept/topology/check.h"
+#include "kept/topology/edit.h"
+#include "kept/topology/material.h"
+#include "kept/topology/push.h"
+
+enum {
+    CENTRAL_ERROR = 512,
+    CENTRAL_CA_YEARS = 10,
+    CENTRAL_CERT_DAYS = 365,   /* of machines; renewed at half of it */
+    CENTRAL_PUSH_THREADS = 16, /* so many dead machines hold up nobody */
+    CENTRAL_CONNECT_MS = 4000, /* of a push */
+    CENTRAL_MAX_TASKS = 10000, /* of the API, under way */
+    CENTRAL_KEYS_CHECK_MS = 60 * 1000,
+    CENTRAL_CLOCK_APART_MS = 5 * 60 * 1000, /* clocks further apart are worth a warning */
+};
+#define DAY_MS (24LL * 3600 * 1000)
+
+/* --- snapshots --- */
+struct snapshot {
+    _Atomic unsigned refs;
+    struct arena arena;
+    uint64_t number;
+    char hash[65];
+    struct slice text; /* of the revision */
+    struct topology *topology;
+    struct material *material;
+    bool has_dns;
+    struct central_dns dns;
+};
+struct snapshot *snapshot_new(void);
+struct snapshot *snapshot_copy(const struct snapshot *from); /* one reference, to be changed */
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);
+
+/* --- the vault: on the store's thread --- */
+struct vault {
+    char *folder;
+    struct store *store;
+    struct crypto_key *ca_key, *signer_key;
+    struct crypto_cert *ca, *signer;
+    struct slice ca_pem, signer_pem; /* in arena; never change */
+    struct slice fqdn;               /* of the machine that central runs on */
+    struct arena arena;
+    struct snapshot *now;
+};
+/* What is wrong with a request. */
+struct refusal {
+    unsigned status; /* HTTP; 0: nothing is wrong */
+    const char *id;
+    char text[CENTRAL_ERROR];
+};
+__attribute__((format(printf, 4, 5))) int refuse(struct refusal *r, unsigned status, const char *id,
+                                                 const char *fmt, ...);
+int refuse_store(struct refusal *r, const struct vault *v, int error);
+
+int vault_open(const char *folder, struct vault *v, char *error);
+void vault_fini(struct vault *v);
+/* Takes over m, whose serial it sets. */
+int vault_set_material(struct vault *v, struct material *m, struct refusal *why);
+int vault_set_dns(struct vault *v, struct slice json, struct refusal *why);
+int dns_parse(struct slice json, struct arena *a, struct central_dns *ret);
+int vault_rotate_keys(struct vault *v, struct refusal *why);
+
+struct publication {
+    const struct json_value *doc;
+    struct slice author, comment;
+    bool accept_warnings;
+    bool drop_draft; /* in the same transaction */
+};
+/* On success v->now is the new revision. Findings hold warnings, or what was refused. */
+int vault_publish(struct vault *v, const struct publication *p, struct findings *f, struct refusal *why);
+/* The checks of a document that parses, with those that central adds. */
+int vault_check(const struct vault *v, const struct json_value *doc, struct topology **ret,
+                struct findings *f);
+/* Content of a stored revision (0: the newest) as tree. */
+int vault_revision(struct vault *v, uint64_t number, struct arena *a, struct revision **ret,
+                   struct json_value **ret_doc, struct refusal *why);
+
+/* A certificate for a machine of the newest topology, with the names that this gives it. */
+int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
+                struct refusal *why);
+/* A joining bundle. */
+int vault_bundle(struct vault *v, struct slice fqdn, struct buf *out, struct refusal *why);
+/* Material as this machine needs it, sealed to its certificate. Any thread. */
+int snapshot_seal(const struct snapshot *s, struct slice fqdn, const struct crypto_cert *to, struct buf *out);
+
+/* The draft, or the newest revision where there is none (version 0). */
+struct draft {
+    struct json_value *doc;
+    uint64_t version, base;
+};
+int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refusal *why);
+int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected, uint64_t base,
+                struct slice author, uint64_t *ret_version, struct refusal *why);
+/* A document as YAML or JSON text: syntax alone. */
+int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why);
+
+/* --- tasks: work on the store's thread, done on the loop --- */
+struct task {
+    struct job job;
+    struct central *c;
+    void (*work)(struct task *t, struct vault *v);
+    void (*done)(struct task *t, bool closed); /* frees the task; closed: touch no caller */
+    struct snapshot *now;                      /* private: what the work left */
+};
+void task_run(struct central *c, struct task *t);
+
+/* --- the loop's side --- */
+struct central {
+    struct loop *loop;
+    struct helpers *store_thread, *push_threads;
+    struct vault vault;
+    struct snapshot *now;
+    struct list pushers;
+    struct timer keys_timer;
+    bool rotating;
+    unsigned refs; /* tasks and pushes under way, and the owner */
+    bool closed;
+};
+void central_unref(struct central *c);
+
+struct pusher {
+    struct list link;
+    struct central *c;
+    char *fqdn;
+    struct net_addr address, heard_address; /* of the newest topology; where it last answered */
+    bool try_heard;
+    struct timer timer;
+    bool busy, again, removed, known, names_ok, issuing, was_current;
+    uint64_t acknowledged, material;
+    char hash[65];
+    struct crypto_cert *cert; /* what it uses: material is sealed to it */
+    char *pending;            /* PEM of a certificate that it waits for */
+    unsigned backoff_ms;
+    int64_t heard_ms, clock_apart_ms;
+    struct buf why;
+    struct arena state_arena;
+    const struct json_value *state;
+};
+/* After a change of the snapshot: pushers for the machines that there are, and a push where something is new.
+ */
+void pushers_update(struct central *c);
+void pushers_poll(struct central *c);
+void pushers_free(struct central *c);
+bool pusher_current(const struct pusher *p);
+
+/* --- the API --- */
+enum { QUERY_REVISION, QUERY_FORMAT, QUERY_PATH, QUERY_FROM, QUERY_TO, QUERY_N };
+struct api_call {
+    struct task task;
+    const struct api_route *route;
+    struct http_request *rq;
+    struct arena a;
+    struct slice body;
+    struct json_value *in; /* the body of a POST; never NULL there */
+    struct slice query[QUERY_N];
+    struct json_value *out;
+    struct refusal why;
+    struct findings findings;
+};
+struct api_route {
+    const char *method, *path;
+    int (*store)(struct api_call *q, struct vault *v);  /* on the store's thread; or … */
+    int (*loop)(struct api_call *q, struct central *c); /* … on the loop */
+    const char *help;
+};
+extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[];
+extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes;
+/* An unsigned number of a query or member; -EINVAL after a refusal. */
+int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret);

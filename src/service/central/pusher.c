@@ -1,0 +1,453 @@
+#include "service/central/priv.h"
+
+#include "ground/base/mem.h"
+#include "ground/log/log.h"
+#include "ground/log/metric.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One exchange with a machine; everything it needs is its own. */
+struct push {
+    struct job job;
+    struct pusher *p;
+    struct snapshot *snap;
+    char *folder;
+    char *certificate;           /* PEM to be delivered, or NULL */
+    struct crypto_cert *seal_to; /* NULL: no revision in this one */
+    struct net_addr to, from;
+    int seal_error;
+    struct http_result result;
+};
+
+static void pusher_start(struct pusher *p);
+
+/* --- on a push thread --- */
+static void call(struct push *q, struct slice body, const char *url)
+{
+    struct buf cert = {0}, key = {0}, ca = {0};
+    struct bundle machine;
+    struct arena a = {0};
+    struct buf text = {0};
+    /* The replica of this machine renews these files: they are read each time. */
+    int r = files_read(q->folder, FILE_CERT, &cert);
+    if (r == 0)
+        r = files_read(q->folder, FILE_KEY, &key);
+    if (r == 0)
+        r = files_read(q->folder, FILE_MACHINE, &text);
+    if (r == 0)
+        r = bundle_machine_parse(buf_slice(&text), &a, &machine);
+    if (r == 0) {
+        buf_append(&ca, machine.ca_pem);
+        char *cert_pem = buf_take(&cert), *key_pem = buf_take(&key), *ca_pem = buf_take(&ca);
+        const struct http_call c = {
+            .method = "POST",
+            .url = url,
+            .body = body,
+            .content_type = "application/json",
+            .connect_to = q->to,
+            .local = q->from,
+            .cert_pem = cert_pem,
+            .key_pem = key_pem,
+            .trust_pem = ca_pem,
+            .timeout_ms = CENTRAL_PUSH_MS,
+            .connect_timeout_ms = CENTRAL_CONNECT_MS,
+        };
+        http_call(&c, &q->result);
+        mem_wipe(key_pem, strlen(key_pem));
+        mem_free(key_pem);
+        mem_free(cert_pem);
+        mem_free(ca_pem);
+    } else {
+        q->seal_error = r;
+    }
+    buf_fini(&text);
+    buf_fini(&cert);
+    buf_fini(&key);
+    buf_fini(&ca);
+    arena_fini(&a);
+}
+
+static void push_work(struct job *j)
+{
+    struct push *q = (struct push *)j;
+    struct push_request request = {0};
+    struct buf sealed = {0}, body = {0}, url = {0};
+    struct slice fqdn = slice_str(q->p->fqdn);
+    if (q->certificate)
+        request.certificate = slice_str(q->certificate);
+    if (q->seal_to) {
+        q->seal_error = snapshot_seal(q->snap, fqdn, q->seal_to, &sealed);
+        request.revision = q->snap->text;
+        request.material = buf_slice(&sealed);
+        request.material_serial = q->snap->material->serial;
+    }
+    if (q->seal_error == 0) {
+        push_request_write(&request, &body);
+        buf_printf(&url, "https://%s:%u" PUSH_PATH, q->p->fqdn, net_addr_port(&q->to));
+        char *text = buf_take(&url);
+        call(q, buf_slice(&body), text);
+        mem_free(text);
+    }
+    buf_fini(&body);
+    buf_fini(&sealed);
+}
+
+/* --- what came of it --- */
+bool pusher_current(const struct pusher *p)
+{
+    const struct snapshot *s = p->c->now;
+    return p->known && p->names_ok && p->acknowledged == s->number && strcmp(p->hash, s->hash) == 0 &&
+           p->material == s->material->serial;
+}
+
+static bool lacks_content(const struct pusher *p)
+{
+    const struct snapshot *s = p->c->now;
+    return p->acknowledged != s->number || strcmp(p->hash, s->hash) != 0 ||
+           p->material != s->material->serial;
+}
+
+static void set_why(struct pusher *p, const char *id, const char *detail, struct slice text)
+{
+    struct buf b = {0};
+    buf_printf(&b, "%s%s: " SLICE_FMT, id, detail, SLICE_ARG(text));
+    if (!slice_eq(buf_slice(&b), buf_slice(&p->why)) && !p->c->closed)
+        log_event(LOG_WARN, "central.machine-behind", FIELDS({"peer", slice_str(p->fqdn)}), SLICE_FMT,
+                  SLICE_ARG(buf_slice(&b)));
+    buf_fini(&p->why);
+    p->why = b;
+}
+
+static bool mentions(const char *text, const char *what)
+{
+    return slice_search(slice_str(text), slice_str(what)) != SIZE_MAX;
+}
+
+static void no_answer(struct pusher *p, const struct push *q)
+{
+    static const char *const ids[] = {
+        [HTTP_OK] = "other",    [HTTP_NAME] = "name",     [HTTP_ROUTE] = "route",
+        [HTTP_TRUST] = "trust", [HTTP_TIMEOUT] = "route", [HTTP_OTHER] = "other",
+    };
+    const char *id = ids[q->result.failure];
+    struct slice text = slice_str(q->result.error);
+    if (q->seal_error) {
+        id = "other";
+        text = SLICE("central's own key cannot be read, or the material cannot be sealed");
+    } else if (q->result.failure == HTTP_TRUST &&
+               (mentions(q->result.error, "not yet valid") || mentions(q->result.error, "expired")))
+        id = "clock";
+    set_why(p, id, "", text);
+}
+
+static void keep_state(struct pusher *p, const struct push_answer *w)
+{
+    struct crypto_cert *cert;
+    p->known = true;
+    p->heard_ms = loop_wall();
+    p->acknowledged = w->revision;
+    p->material = w->material;
+    p->names_ok = w->names_ok;
+    memset(p->hash, 0, sizeof(p->hash));
+    if (w->hash.n < sizeof(p->hash) && w->hash.n)
+        memcpy(p->hash, w->hash.p, w->hash.n);
+    if (crypto_cert_parse(w->certificate, &cert) == 0) {
+        crypto_cert_unref(p->cert);
+        p->cert = cert;
+    }
+    p->clock_apart_ms = w->time_ms ? w->time_ms - p->heard_ms : 0;
+    if (llabs(p->clock_apart_ms) > CENTRAL_CLOCK_APART_MS)
+        log_event(LOG_WARN, "central.clock", FIELDS({"peer", slice_str(p->fqdn)}),
+                  "the machine's clock is %lld s apart", (long long)(p->clock_apart_ms / 1000));
+    arena_reset(&p->state_arena);
+    p->state = NULL;
+    if (w->state) {
+        struct buf text = {0};
+        struct json_value *copy;
+        struct json_error error;
+        json_write(w->state, false, &text);
+        if (json_parse(buf_slice(&text), &p->state_arena, &copy, &error) == 0)
+            p->state = copy;
+        buf_fini(&text);
+    }
+}
+
+/* --- certificates that machines ask for --- */
+struct issuing {
+    struct task task;
+    struct pusher *p;
+    struct buf fqdn, request, pem;
+    struct refusal why;
+};
+
+static void issue_work(struct task *t, struct vault *v)
+{
+    struct issuing *q = (struct issuing *)t;
+    vault_issue(v, buf_slice(&q->fqdn), buf_slice(&q->request), &q->pem, &q->why);
+}
+
+static struct pusher *pusher_find(struct central *c, struct slice fqdn)
+{
+    LIST_FOR(it, &c->pushers)
+    {
+        struct pusher *p = LIST_ENTRY(it, struct pusher, link);
+        if (!p->removed && slice_caseeq(slice_str(p->fqdn), fqdn))
+            return p;
+    }
+    return NULL;
+}
+
+static void issue_done(struct task *t, bool closed)
+{
+    struct issuing *q = (struct issuing *)t;
+    struct pusher *p = pusher_find(t->c, buf_slice(&q->fqdn)); /* it may have left the topology */
+    if (p && !closed) {
+        p->issuing = false;
+        if (q->why.status)
+            log_event(LOG_WARN, "central.certificate", FIELDS({"peer", slice_str(p->fqdn)}), "%s",
+                      q->why.text);
+        else {
+            METRIC_COUNT("central.certificates-issued");
+            mem_free(p->pending);
+            p->pending = buf_take(&q->pem);
+            pusher_start(p);
+        }
+    }
+    buf_fini(&q->fqdn);
+    buf_fini(&q->request);
+    buf_fini(&q->pem);
+    mem_free(q);
+}
+
+static void issue(struct pusher *p, struct slice request)
+{
+    struct issuing *q = MEM_NEW(struct issuing);
+    buf_append(&q->fqdn, slice_str(p->fqdn));
+    buf_append(&q->request, request);
+    q->task.work = issue_work;
+    q->task.done = issue_done;
+    p->issuing = true;
+    task_run(p->c, &q->task);
+}
+
+/* --- the turn of a machine --- */
+static void pusher_free(struct pusher *p)
+{
+    timer_stop(&p->timer);
+    list_unlink(&p->link);
+    crypto_cert_unref(p->cert);
+    mem_free(p->pending);
+    buf_fini(&p->why);
+    arena_fini(&p->state_arena);
+    mem_free(p->fqdn);
+    mem_free(p);
+}
+
+static void back_off(struct pusher *p)
+{
+    p->backoff_ms = p->backoff_ms ? 2 * p->backoff_ms : CENTRAL_RETRY_MIN_MS;
+    if (p->backoff_ms > CENTRAL_RETRY_MAX_MS)
+        p->backoff_ms = CENTRAL_RETRY_MAX_MS;
+    timer_start(&p->timer, loop_now(p->c->loop) + p->backoff_ms);
+}
+
+static void note_current(struct pusher *p)
+{
+    bool current = pusher_current(p);
+    if (current && !p->was_current)
+        log_event(LOG_INFO, "central.machine-current", FIELDS({"peer", slice_str(p->fqdn)}),
+                  "the machine runs revision %llu", (unsigned long long)p->acknowledged);
+    p->was_current = current;
+    if (current) {
+        buf_fini(&p->why);
+        p->backoff_ms = 0;
+    }
+}
+
+/* After an answer: again at once where something new is to be said, else the heartbeat; a machine that stays
+ * behind although it answered is left alone for a while. */
+static void next_turn(struct pusher *p, const struct push *q, const struct push_answer *w)
+{
+    struct central *c = p->c;
+    bool was_told = q->seal_to && q->snap->number == c->now->number &&
+                    q->snap->material->serial == c->now->material->serial;
+    note_current(p);
+    if (w->request.n && !p->pending && !p->issuing)
+        issue(p, w->request);
+    if (w->error_id.n) {
+        char detail[64];
+        snprintf(detail, sizeof(detail), ":" SLICE_FMT, SLICE_ARG(slice_head(w->error_id, 60)));
+        set_why(p, "refused", detail, w->error_text);
+        METRIC_COUNT("central.pushes-refused");
+        back_off(p);
+    } else if (p->pending || (lacks_content(p) && !was_told)) {
+        pusher_start(p);
+    } else if (lacks_content(p)) {
+        set_why(p, "behind", "", SLICE("the machine does not run what it was given"));
+        back_off(p);
+    } else {
+        if (!p->names_ok)
+            set_why(p, "certificate", "", SLICE("its internal certificate lacks a name; a new one is made"));
+        timer_start(&p->timer, loop_now(c->loop) + CENTRAL_HEARTBEAT_MS);
+        if (p->again)
+            pusher_start(p);
+    }
+}
+
+static void push_free(struct push *q)
+{
+    http_result_fini(&q->result);
+    snapshot_unref(q->snap);
+    crypto_cert_unref(q->seal_to);
+    mem_free(q->certificate);
+    mem_free(q->folder);
+    mem_free(q);
+}
+
+static bool same_machine(const struct pusher *p, const struct push_answer *w)
+{
+    return slice_caseeq(w->fqdn, slice_str(p->fqdn));
+}
+
+static void push_done(struct job *j)
+{
+    struct push *q = (struct push *)j;
+    struct pusher *p = q->p;
+    struct central *c = p->c;
+    struct arena a = {0};
+    struct push_answer w;
+    p->busy = false;
+    if (c->closed) {
+        /* its pusher goes with central */
+    } else if (p->removed) {
+        pusher_free(p);
+    } else if (q->seal_error || q->result.status == 0) {
+        METRIC_COUNT("central.pushes-failed");
+        p->try_heard = !p->try_heard && p->known;
+        no_answer(p, q);
+        back_off(p);
+    } else if (push_answer_parse(buf_slice(&q->result.body), &a, &w) < 0 || !same_machine(p, &w)) {
+        set_why(p, "other", "", SLICE("the answer is not that of this machine's replica"));
+        back_off(p);
+    } else {
+        p->heard_address = q->to;
+        if (q->certificate && p->pending && strcmp(q->certificate, p->pending) == 0) {
+            mem_free(p->pending); /* taken, or refused and to be asked for again */
+            p->pending = NULL;
+        }
+        keep_state(p, &w);
+        next_turn(p, q, &w);
+    }
+    arena_fini(&a);
+    push_free(q);
+    central_unref(c);
+}
+
+/* A certificate goes first and alone: what is sealed afterwards is sealed to it. A machine that has not been
+ * heard is asked for its state, and so for the certificate to seal to. */
+static void pusher_start(struct pusher *p)
+{
+    struct central *c = p->c;
+    struct topology_role role;
+    if (p->busy) {
+        p->again = true;
+        return;
+    }
+    timer_stop(&p->timer);
+    p->again = false;
+    struct push *q = MEM_NEW(struct push);
+    q->p = p;
+    q->snap = snapshot_ref(c->now);
+    q->folder = mem_strdup(c->vault.folder);
+    q->to = p->try_heard ? p->heard_address : p->address;
+    if (topology_role_find(c->now->topology, c->now->topology->central.machine, &role))
+        (void)net_addr_parse(role.internal_address, 0, &q->from);
+    if (p->pending)
+        q->certificate = mem_strdup(p->pending);
+    else if (p->known && p->cert && lacks_content(p))
+        q->seal_to = crypto_cert_ref(p->cert);
+    q->job.work = push_work;
+    q->job.done = push_done;
+    p->busy = true;
+    c->refs++;
+    if (helpers_run(c->push_threads, c->loop, &q->job) < 0) {
+        p->busy = false;
+        c->refs--;
+        push_free(q);
+        back_off(p);
+    }
+}
+
+static void on_timer(void *arg)
+{
+    pusher_start(arg);
+}
+
+/* --- all of them --- */
+static struct pusher *pusher_new(struct central *c, struct slice fqdn)
+{
+    struct pusher *p = MEM_NEW(struct pusher);
+    p->c = c;
+    p->fqdn = slice_dup(fqdn);
+    timer_init(&p->timer, c->loop, on_timer, p);
+    buf_printf(&p->why, "new: The machine has not been heard yet.");
+    list_push_back(&c->pushers, &p->link);
+    return p;
+}
+
+static void pusher_update(struct pusher *p)
+{
+    struct topology_role role;
+    if (topology_role_find(p->c->now->topology, slice_str(p->fqdn), &role))
+        (void)net_addr_parse(role.internal_address, (uint16_t)role.replica_port, &p->address);
+    if (!lacks_content(p) && p->known)
+        return;
+    p->was_current = false;
+    p->backoff_ms = 0;
+    if (p->known && !buf_len(&p->why))
+        buf_printf(&p->why, "behind: The newest revision is on its way.");
+    pusher_start(p);
+}
+
+void pushers_update(struct central *c)
+{
+    size_t cursor = 0;
+    struct slice fqdn;
+    struct topology_role role;
+    LIST_FOR(it, &c->pushers)
+    {
+        struct pusher *p = LIST_ENTRY(it, struct pusher, link);
+        if (topology_role_find(c->now->topology, slice_str(p->fqdn), &role) && role.managed)
+            continue;
+        p->removed = true;
+        if (!p->busy)
+            pusher_free(p);
+    }
+    while (topology_managed_next(c->now->topology, &cursor, &fqdn))
+        if (!pusher_find(c, fqdn))
+            pusher_new(c, fqdn);
+    LIST_FOR(it, &c->pushers)
+    {
+        struct pusher *p = LIST_ENTRY(it, struct pusher, link);
+        if (!p->removed)
+            pusher_update(p);
+    }
+}
+
+void pushers_poll(struct central *c)
+{
+    LIST_FOR(it, &c->pushers)
+    {
+        struct pusher *p = LIST_ENTRY(it, struct pusher, link);
+        if (!p->removed)
+            pusher_start(p);
+    }
+}
+
+void pushers_free(struct central *c)
+{
+    LIST_FOR(it, &c->pushers)
+    pusher_free(LIST_ENTRY(it, struct pusher, link));
+}
