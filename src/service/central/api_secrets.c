@@ -87,7 +87,7 @@ static int store_certificate(struct api_call *q, struct vault *v, struct slice p
 static int certificate_import(struct api_call *q, struct vault *v)
 {
     struct slice pool = json_get_string(q->in, "pool"), cert_pem = json_get_string(q->in, "cert_pem");
-    struct slice key_pem = json_get_string(q->in, "key_pem"), external;
+    struct slice key_pem = json_get_string(q->in, "key_pem"), external = SLICE_NONE;
     struct crypto_cert *cert = NULL;
     struct crypto_key *key = NULL;
     if (external_name(q, v, pool, &external) < 0)

@@ -70,7 +70,7 @@ void vault_fini(struct vault *v);
 /* Takes over m, whose serial it sets. */
 int vault_set_material(struct vault *v, struct material *m, struct refusal *why);
 int vault_set_dns(struct vault *v, struct slice json, struct refusal *why);
-int dns_parse(struct slice json, struct arena *a, struct central_dns *ret);
+int dns_settings_parse(struct slice json, struct arena *a, struct central_dns *ret);
 int vault_rotate_keys(struct vault *v, struct refusal *why);
 
 struct publication {

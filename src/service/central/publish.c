@@ -77,7 +77,7 @@ static int store_it(struct vault *v, const struct revision *rev, bool drop_draft
 
 int vault_publish(struct vault *v, const struct publication *p, struct findings *f, struct refusal *why)
 {
-    struct topology *t;
+    struct topology *t = NULL;
     struct revision *rev = NULL;
     struct buf content = {0};
     if (check_for_publish(v, p, &t, f, why) < 0)

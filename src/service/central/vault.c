@@ -122,7 +122,7 @@ int vault_rotate_keys(struct vault *v, struct refusal *why)
     return vault_set_material(v, m, why);
 }
 
-int dns_parse(struct slice json, struct arena *a, struct central_dns *ret)
+int dns_settings_parse(struct slice json, struct arena *a, struct central_dns *ret)
 {
     struct json_value *doc;
     struct json_error error;
@@ -153,7 +153,7 @@ int dns_parse(struct slice json, struct arena *a, struct central_dns *ret)
 int vault_set_dns(struct vault *v, struct slice json, struct refusal *why)
 {
     struct snapshot *s = snapshot_copy(v->now);
-    int r = dns_parse(json, &s->arena, &s->dns);
+    int r = dns_settings_parse(json, &s->arena, &s->dns);
     s->has_dns = r == 0;
     if (r == 0)
         r = store_blob_put(v->store, "secret", SLICE("dns"), json);
@@ -205,7 +205,7 @@ static int load_snapshot(struct vault *v, struct buf *text)
     if (r == 0)
         r = material_parse(buf_slice(text), &s->material);
     if (r == 0 && load_secret(v, "dns", text) == 0)
-        s->has_dns = dns_parse(arena_copy(&s->arena, buf_slice(text)), &s->arena, &s->dns) == 0;
+        s->has_dns = dns_settings_parse(arena_copy(&s->arena, buf_slice(text)), &s->arena, &s->dns) == 0;
     buf_clear(text, SIZE_MAX);
     if (r == 0)
         r = store_revision_text(v->store, 0, text);
