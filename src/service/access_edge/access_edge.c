@@ -109,6 +109,23 @@ static const struct material_cert *choose_certificate(const struct edge *e)
     return own;
 }
 
+/*
+ * The name under which we ask to be found in dialogs must be one that the certificate carries, or a partner
+ * that checks names turns away. Before DNS moves, the adopted name still leads to the legacy pool: machines
+ * of ours, which serve any dialog. A foreign one could not, so there it is our own name.
+ */
+static struct slice choose_outer_host(const struct edge *e, const struct material_cert *mc)
+{
+    if (certificate_names(mc, e->pool->external_fqdn))
+        return e->pool->external_fqdn;
+    for (size_t i = 0; i < e->pool->adopts.n; i++) {
+        const struct topology_edge_pool *old = topology_edge_pool_find(e->t, e->pool->adopts.items[i]);
+        if (old && old->managed && certificate_names(mc, old->external_fqdn))
+            return old->external_fqdn;
+    }
+    return e->pool->external_fqdn;
+}
+
 static int context(struct compiling *k, const struct tls_config *tls, const char *what, struct tls_ctx **ret)
 {
     if (tls_ctx_new(tls, ret) < 0)
@@ -149,13 +166,14 @@ static int external_side(struct compiling *k)
     if (!mc)
         return fail(k, "no external certificate for Edge pool " SLICE_FMT ": entente cert import",
                     SLICE_ARG(pool->fqdn));
+    k->e->outer_host = choose_outer_host(k->e, mc);
     struct tls_config tls = {.peer = TLS_PEER_REQUIRED,
                              .refuse_server_auth_only = !k->e->t->deployment.accept_server_auth_only,
                              .refuse_client_auth_only = true};
     struct crypto_cert *cert = NULL;
     struct element_listener l = {.side = SIDE_EXTERNAL,
                                  .transport = SIP_TLS,
-                                 .host = pool->external_fqdn,
+                                 .host = k->e->outer_host,
                                  .port = (uint16_t)pool->federation_port};
     int r = partner_trust(k, &tls.trust);
     if (r == 0 && (crypto_key_parse(mc->key_pem, &tls.key) < 0 || crypto_cert_parse(mc->cert_pem, &cert) < 0))

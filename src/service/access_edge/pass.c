@@ -54,7 +54,7 @@ static bool record_route(struct request *rq, const struct dialog_sides *d, struc
         return false;
     }
     const char *scheme = request_uri(rq)->scheme == SIP_SCHEME_SIPS ? "sips" : "sip";
-    struct slice outer = arena_printf(a, SLICE_FMT ":%u;transport=tls", SLICE_ARG(e->pool->external_fqdn),
+    struct slice outer = arena_printf(a, SLICE_FMT ":%u;transport=tls", SLICE_ARG(e->outer_host),
                                       (unsigned)e->pool->federation_port);
     struct slice inner = inner_hostport(e, d->inner_transport, d->inner_port, a);
     for (int step = 0; step < 2; step++) {

@@ -27,6 +27,7 @@ struct edge {
     struct slice machine;
     const struct topology_edge_pool *pool;
     const struct topology_machine *self;
+    struct slice outer_host; /* what we are called outside: in Via and Record-Route */
     struct own_name *names;
     size_t n_names;
 };
