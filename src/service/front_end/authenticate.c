@@ -1,0 +1,174 @@
+/* Digest authentication of clients (RFC 3261 section 22, RFC 7616, RFC 8760). */
+#include "service/front_end/priv.h"
+
+#include "ground/base/mem.h"
+#include "ground/crypto/hash.h"
+#include "ground/log/log.h"
+#include "ground/log/metric.h"
+
+/* ---------------------------------------------------------------- connections that need no more challenge */
+static void pass_proof(const struct directory_user *user, unsigned char out[32])
+{
+    crypto_sha256(slice_mem(user, sizeof(*user)), out);
+}
+
+static struct pass *pass_find(struct connection *c, struct slice aor)
+{
+    for (size_t i = 0; c && i < c->n_passes; i++)
+        if (slice_eq(slice_str(c->passes[i].aor), aor))
+            return &c->passes[i];
+    return NULL;
+}
+
+/* A user who was removed or has a new password must prove it again. */
+bool connection_passes(const struct visit *v, struct slice aor)
+{
+    struct directory_user user = {0};
+    unsigned char proof[32];
+    const struct pass *p = pass_find(v->connection, aor);
+    if (!p || v->fe->pool->challenge != TOPOLOGY_CHALLENGE_CONNECTION ||
+        !directory_find(v->fe->directory, aor, &user))
+        return false;
+    pass_proof(&user, proof);
+    mem_wipe(&user, sizeof(user));
+    return memcmp(proof, p->proof, sizeof(proof)) == 0;
+}
+
+void connection_add_pass(const struct visit *v, struct slice aor)
+{
+    struct directory_user user = {0};
+    struct connection *c = v->connection;
+    struct pass *p = pass_find(c, aor);
+    if (!c || !directory_find(v->fe->directory, aor, &user))
+        return;
+    if (!p && c->n_passes < FRONT_END_MAX_PASSES) {
+        p = &c->passes[c->n_passes++];
+        p->aor = slice_dup(aor);
+    }
+    if (p)
+        pass_proof(&user, p->proof);
+    mem_wipe(&user, sizeof(user));
+}
+
+/* ---------------------------------------------------------------- challenges */
+static bool is_register(const struct visit *v)
+{
+    return request_msg(v->rq)->method == SIP_REGISTER;
+}
+
+/* The pool's algorithms, in its order, as far as the user has an HA1 of them; for nobody's name all of them,
+ * so that a challenge does not tell who exists. */
+static void challenge(struct visit *v, struct slice realm, const struct directory_user *user, bool known,
+                      bool stale)
+{
+    const struct topology_names *names = &v->fe->pool->digest_algorithms;
+    char nonce[NONCE_TEXT + 1];
+    struct buf rows = {0};
+    nonce_make(v->fe->nonce_key, realm, front_end_now(v->fe->state), nonce);
+    for (unsigned round = 0; round < 2 && buf_len(&rows) == 0; round++)
+        for (size_t i = 0; i < names->n; i++) {
+            enum sip_digest d;
+            if (sip_digest_parse(names->items[i], &d) < 0 || (round == 0 && known && !user->ha1[d][0]))
+                continue;
+            buf_append(&rows, is_register(v) ? SLICE("WWW-Authenticate: ") : SLICE("Proxy-Authenticate: "));
+            sip_challenge_write(d, realm, slice_str(nonce), stale, &rows);
+            buf_append(&rows, SLICE("\r\n"));
+        }
+    METRIC_COUNT("front-end.challenged");
+    request_trace(v->rq, "challenged%s", stale ? ", the nonce was stale" : "");
+    request_reply(v->rq, &(struct reply){.status = is_register(v) ? 401 : 407,
+                                         .extra = buf_slice(&rows),
+                                         .stateless_over_udp = true});
+    buf_fini(&rows);
+}
+
+/* ---------------------------------------------------------------- credentials */
+enum proof { PROOF_NONE, PROOF_WRONG, PROOF_STALE, PROOF_OTHER_USER, PROOF_GOOD };
+
+/* The answer is looked at before the nonce: stale is told only to who knows the password (RFC 7616 3.3). The
+ * digest's uri is not compared with the Request-URI: clients put there what they connected to, and a count is
+ * good for one request anyway. */
+static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct slice realm,
+                        struct slice user_part, const struct directory_user *user, bool known)
+{
+    static const char nobody[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    const struct sip_msg *m = request_msg(v->rq);
+    struct nonce nonce;
+    bool mine = slice_eq(sip_unquote(c->username, request_arena(v->rq)), user_part);
+    bool has = mine && known && user->ha1[c->digest][0];
+    struct slice ha1 = has ? slice_str(user->ha1[c->digest]) : slice_str(nobody);
+    bool right = sip_credentials_match(c, ha1, m->method_name, m->body);
+    if (!mine)
+        return PROOF_OTHER_USER;
+    if (!has || !right)
+        return PROOF_WRONG;
+    if (nonce_check(v->fe->nonce_key, realm, c->nonce, front_end_now(v->fe->state), &nonce) != NONCE_GOOD)
+        return PROOF_STALE;
+    if (!nonce_counts_take(front_end_counts(v->fe->state), &nonce, c->has_qop ? c->nonce_count : 1)) {
+        METRIC_COUNT("front-end.nonce-replayed");
+        return PROOF_STALE;
+    }
+    return PROOF_GOOD;
+}
+
+/* Is the algorithm one that we would have asked for? */
+static bool offered(const struct visit *v, enum sip_digest d)
+{
+    const struct topology_names *names = &v->fe->pool->digest_algorithms;
+    for (size_t i = 0; i < names->n; i++)
+        if (slice_caseeq(names->items[i], slice_str(sip_digest_name(d))))
+            return true;
+    return false;
+}
+
+/* The best of the credentials for this realm: a client may answer several challenges. */
+static enum proof best_proof(struct visit *v, struct slice realm, struct slice user_part,
+                             const struct directory_user *user, bool known)
+{
+    const struct sip_msg *m = request_msg(v->rq);
+    enum sip_header_id id = is_register(v) ? SIP_H_AUTHORIZATION : SIP_H_PROXY_AUTHORIZATION;
+    enum proof best = PROOF_NONE;
+    unsigned n = 0;
+    for (const struct sip_header *h = sip_msg_header(m, id);
+         h && n < FRONT_END_MAX_CREDENTIALS && best < PROOF_GOOD; h = sip_msg_next(m, h)) {
+        struct sip_credentials c;
+        if (sip_credentials_parse(h->value, &c) < 0 ||
+            !slice_caseeq(sip_unquote(c.realm, request_arena(v->rq)), realm) || !offered(v, c.digest))
+            continue;
+        enum proof p = weigh(v, &c, realm, user_part, user, known);
+        best = p > best ? p : best;
+        n++;
+    }
+    return best;
+}
+
+static void tell_failure(const struct visit *v, struct slice aor)
+{
+    char text[NET_ADDR_TEXT];
+    METRIC_COUNT("front-end.auth-failed");
+    log_event(LOG_WARN, "front-end.auth-failed",
+              FIELDS({"user", aor}, {"peer", net_addr_text(request_source(v->rq), text)},
+                     {"call_id", request_msg(v->rq)->call_id}),
+              "wrong password or unknown user " SLICE_FMT, SLICE_ARG(aor));
+}
+
+bool authenticate(struct visit *v, struct slice aor)
+{
+    struct directory_user user = {0};
+    struct slice realm = domain_of(aor), user_part = slice_head(aor, aor.n - realm.n - 1);
+    if (connection_passes(v, aor))
+        return true;
+    bool known = directory_find(v->fe->directory, aor, &user);
+    enum proof p = best_proof(v, realm, user_part, &user, known);
+    if (p == PROOF_OTHER_USER) {
+        METRIC_COUNT("front-end.auth-failed");
+        request_refuse(v->rq, is_register(v) ? &REFUSE_FE_AOR_NOT_YOURS : &REFUSE_FE_FROM_NOT_YOURS,
+                       "the credentials are those of another user than " SLICE_FMT, SLICE_ARG(aor));
+    } else if (p != PROOF_GOOD) {
+        if (p == PROOF_WRONG)
+            tell_failure(v, aor);
+        challenge(v, realm, &user, known, p == PROOF_STALE);
+    }
+    mem_wipe(&user, sizeof(user));
+    return p == PROOF_GOOD;
+}

@@ -1,0 +1,161 @@
+/* The registrar: RFC 3261 section 10.3. */
+#include "service/front_end/priv.h"
+
+#include <time.h>
+
+#include "ground/base/mem.h"
+#include "ground/log/metric.h"
+#include "service/front_end/contacts.h"
+
+struct registration {
+    struct visit *v; /* NULL: the request is gone */
+};
+
+/* ---------------------------------------------------------------- answers */
+static void append_date(struct buf *out, int64_t now_ms)
+{
+    time_t s = (time_t)(now_ms / 1000);
+    struct tm tm;
+    char text[64];
+    gmtime_r(&s, &tm);
+    strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+    buf_append(out, slice_str(text));
+}
+
+/* Step 8: all there is. */
+static void registrar_answer(struct visit *v)
+{
+    struct location_binding *b;
+    struct buf rows = {0};
+    int64_t now_ms = loop_wall();
+    size_t n = location_find(v->fe->location, v->aor, now_ms, request_arena(v->rq), &b);
+    contacts_write(b, n, now_ms, &rows);
+    append_date(&rows, now_ms);
+    connection_add_pass(v, v->aor);
+    request_reply(v->rq, &(struct reply){.status = 200, .extra = buf_slice(&rows)});
+    buf_fini(&rows);
+}
+
+static const struct {
+    enum contacts_verdict verdict;
+    const struct refusal *refusal;
+} registrar_refusals[] = {
+    {CONTACTS_BAD,      &REFUSE_FE_BAD_CONTACT      },
+    {CONTACTS_BAD_STAR, &REFUSE_FE_BAD_STAR         },
+    {CONTACTS_TOO_MANY, &REFUSE_FE_TOO_MANY_CONTACTS},
+};
+
+static void registrar_refuse(struct visit *v, enum contacts_verdict verdict)
+{
+    if (verdict == CONTACTS_BRIEF) {
+        struct slice row =
+            arena_printf(request_arena(v->rq), "Min-Expires: %lld\r\n", (long long)v->fe->pool->min_expires);
+        request_refuse_with(v->rq, &REFUSE_FE_BRIEF, row);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(registrar_refusals) / sizeof(registrar_refusals[0]); i++)
+        if (registrar_refusals[i].verdict == verdict)
+            request_refuse(v->rq, registrar_refusals[i].refusal, NULL);
+}
+
+/* ---------------------------------------------------------------- the change */
+static void registrar_done(void *arg, enum location_outcome outcome)
+{
+    struct registration *r = arg;
+    struct visit *v = r->v;
+    mem_free(r);
+    if (!v)
+        return;
+    v->registration = NULL;
+    struct flow *f = request_flow(v->rq);
+    v->connection = f ? flow_data(f) : NULL; /* it may have gone meanwhile */
+    switch (outcome) {
+    case LOCATION_OK:
+        METRIC_COUNT("front-end.registered");
+        registrar_answer(v);
+        return;
+    case LOCATION_STALE:
+        request_refuse(v->rq, &REFUSE_FE_REGISTER_STALE, NULL);
+        return;
+    case LOCATION_TOO_MANY:
+        request_refuse(v->rq, &REFUSE_FE_TOO_MANY_CONTACTS, NULL);
+        return;
+    case LOCATION_FAILED:
+        request_refuse_with(v->rq, &REFUSE_FE_LOCATION_DOWN, SLICE("Retry-After: 5\r\n"));
+        return;
+    }
+}
+
+void registrar_over(struct visit *v)
+{
+    if (v->registration)
+        v->registration->v = NULL;
+    v->registration = NULL;
+}
+
+static void registrar_change(struct visit *v, enum contacts_verdict verdict, struct location_change *changes,
+                             size_t n)
+{
+    const struct sip_msg *m = request_msg(v->rq);
+    struct flow_ref ref = request_flow_ref(v->rq);
+    for (size_t i = 0; i < n; i++) {
+        changes[i].binding.transport = request_transport(v->rq);
+        changes[i].binding.source = *request_source(v->rq);
+        changes[i].binding.flow = (struct location_flow){ref.worker, ref.slot, ref.generation};
+    }
+    struct registration *r = MEM_NEW(struct registration);
+    r->v = v;
+    v->registration = r;
+    location_sweep(v->fe->location, loop_wall());
+    location_update(v->fe->location, request_loop(v->rq),
+                    &(struct location_request){.aor = v->aor,
+                                               .remove_all = verdict == CONTACTS_REMOVE_ALL,
+                                               .call_id = m->call_id,
+                                               .cseq = m->cseq,
+                                               .changes = changes,
+                                               .n = n,
+                                               .max_contacts = (size_t)v->fe->pool->max_contacts},
+                    registrar_done, r);
+}
+
+/* Step 2: no extension of REGISTER is required of us that we have. */
+static bool registrar_extensions_ok(struct visit *v)
+{
+    struct slice require = sip_msg_value(request_msg(v->rq), SIP_H_REQUIRE);
+    if (require.n == 0)
+        return true;
+    struct slice row =
+        arena_printf(request_arena(v->rq), "Unsupported: " SLICE_FMT "\r\n", SLICE_ARG(require));
+    request_refuse_with(v->rq, &REFUSE_FE_BAD_EXTENSION, row);
+    return false;
+}
+
+void registrar_request(struct visit *v)
+{
+    const struct topology_front_end_pool *pool = v->fe->pool;
+    struct contacts_rules rules = {pool->min_expires, pool->max_expires, pool->default_expires};
+    struct slice aor = sip_uri_aor(&request_to(v->rq)->uri, request_arena(v->rq));
+    const struct sip_uri *to = &request_to(v->rq)->uri;
+    struct location_change *changes = NULL;
+    size_t n = 0;
+    if (v->machine.n) {
+        request_refuse(v->rq, &REFUSE_FE_REGISTER_RELAYED, NULL);
+        return;
+    }
+    if (!to->has_user || !topology_is_own_domain(v->fe->t, to->host) ||
+        !topology_is_own_domain(v->fe->t, request_uri(v->rq)->host)) {
+        request_refuse(v->rq, &REFUSE_FE_NO_SUCH_DOMAIN, NULL);
+        return;
+    }
+    if (!registrar_extensions_ok(v) || !authenticate(v, aor))
+        return;
+    v->aor = aor;
+    enum contacts_verdict verdict =
+        contacts_read(request_msg(v->rq), &rules, loop_wall(), request_arena(v->rq), &changes, &n);
+    if (verdict == CONTACTS_QUERY)
+        registrar_answer(v);
+    else if (verdict == CONTACTS_UPDATE || verdict == CONTACTS_REMOVE_ALL)
+        registrar_change(v, verdict, changes, n);
+    else
+        registrar_refuse(v, verdict);
+}

@@ -1,0 +1,107 @@
+#include "service/front_end/routes.h"
+
+#include "ground/base/test.h"
+
+/* %s: properties of the old pool, of the new pool */
+#define DOCUMENT                                                                                             \
+    "schema: 1\n"                                                                                            \
+    "deployment:\n"                                                                                          \
+    "  name: contoso\n"                                                                                      \
+    "  default_domain: contoso.example\n"                                                                    \
+    "central:\n"                                                                                             \
+    "  machine: fe1.contoso.example\n"                                                                       \
+    "sites:\n"                                                                                               \
+    "- name: hq\n"                                                                                           \
+    "  federation_route: old.contoso.example\n"                                                              \
+    "edge_pools:\n"                                                                                          \
+    "- fqdn: old.contoso.example\n"                                                                          \
+    "  site: hq\n"                                                                                           \
+    "  external_fqdn: sip.contoso.example\n"                                                                 \
+    "  next_hop: fe.contoso.example\n"                                                                       \
+    "%s"                                                                                                     \
+    "  machines:\n"                                                                                          \
+    "  - fqdn: old1.contoso.example\n"                                                                       \
+    "    internal_address: 127.0.0.1\n"                                                                      \
+    "    external_address: 127.0.1.1\n"                                                                      \
+    "  - fqdn: old2.contoso.example\n"                                                                       \
+    "    internal_address: 127.0.0.2\n"                                                                      \
+    "    external_address: 127.0.1.2\n"                                                                      \
+    "- fqdn: new.contoso.example\n"                                                                          \
+    "  site: hq\n"                                                                                           \
+    "  external_fqdn: sip2.contoso.example\n"                                                                \
+    "  next_hop: fe.contoso.example\n"                                                                       \
+    "  internal_port: 5071\n"                                                                                \
+    "  federation: true\n"                                                                                   \
+    "%s"                                                                                                     \
+    "  machines:\n"                                                                                          \
+    "  - fqdn: new1.contoso.example\n"                                                                       \
+    "    internal_address: 127.0.0.3\n"                                                                      \
+    "    external_address: 127.0.1.3\n"                                                                      \
+    "front_end_pools:\n"                                                                                     \
+    "- fqdn: fe.contoso.example\n"                                                                           \
+    "  site: hq\n"                                                                                           \
+    "  sip_port: 5062\n"                                                                                     \
+    "  machines:\n"                                                                                          \
+    "  - fqdn: fe1.contoso.example\n"                                                                        \
+    "    internal_address: 127.0.0.9\n"
+
+static void check_route(const char *of_old, const char *of_new, const char *host, uint64_t spread,
+                        const char *want)
+{
+    struct arena a = {0};
+    struct buf got = {0};
+    struct findings f = {0};
+    struct topology *t = NULL;
+    struct target_address *to;
+    char text[NET_ADDR_TEXT];
+    struct slice document = arena_printf(&a, DOCUMENT, of_old, of_new);
+    CHECK_INT(topology_parse(document, &t, &f), 0);
+    if (t) {
+        size_t n = routes_to(t, slice_str(host), spread, &a, &to);
+        for (size_t i = 0; i < n; i++) {
+            buf_printf(&got, "%s" SLICE_FMT, i ? " " : "", SLICE_ARG(net_addr_text(&to[i].addr, text)));
+            CHECK_INT(to[i].transport, SIP_TLS);
+            CHECK(slice_ends(to[i].identity, SLICE(".contoso.example")));
+        }
+        CHECK_STR(buf_slice(&got), want);
+        CHECK_INT(routes_knows(t, slice_str(host)), n != 0);
+    }
+    topology_unref(t);
+    findings_fini(&f);
+    buf_fini(&got);
+    arena_fini(&a);
+}
+
+#define OLD_ON "  federation: true\n"
+#define ADOPTS "  adopts: [old.contoso.example]\n"
+#define OLD1 "127.0.0.1:5061"
+#define OLD2 "127.0.0.2:5061"
+#define NEW1 "127.0.0.3:5071"
+
+TEST(pools_are_spread)
+{
+    check_route(OLD_ON, "", "old.contoso.example", 0, OLD1 " " OLD2);
+    check_route(OLD_ON, "", "OLD.contoso.example", 7, OLD2 " " OLD1);
+    check_route(OLD_ON, "", "fe.contoso.example", 7, "127.0.0.9:5062");
+    check_route(OLD_ON, "", "fabrikam.example", 0, "");
+    check_route(OLD_ON, "", "", 0, "");
+}
+
+TEST(machines_come_first)
+{
+    check_route(OLD_ON, "", "old1.contoso.example", 7, OLD1 " " OLD2);
+    check_route(OLD_ON, "", "old2.contoso.example", 0, OLD2 " " OLD1);
+    check_route(OLD_ON, "", "new1.contoso.example", 0, NEW1);
+}
+
+TEST(adopters)
+{
+    check_route(OLD_ON, ADOPTS, "old2.contoso.example", 0, OLD2 " " OLD1 " " NEW1);
+    check_route(OLD_ON "  access_edge: draining\n", ADOPTS, "old2.contoso.example", 0,
+                NEW1 " " OLD2 " " OLD1);
+    check_route("  federation: false\n", ADOPTS, "old.contoso.example", 0, NEW1 " " OLD1 " " OLD2);
+    check_route(OLD_ON "  access_edge: disabled\n", ADOPTS, "old2.contoso.example", 0, NEW1);
+    check_route(OLD_ON "  access_edge: disabled\n", "", "old2.contoso.example", 0, OLD2 " " OLD1);
+}
+
+TEST_MAIN(pools_are_spread, machines_come_first, adopters)
