@@ -100,4 +100,73 @@ TEST(adopted_names_bring_a_new_certificate)
     world_end();
 }
 
-TEST_MAIN(adopted_names_bring_a_new_certificate, every_machine_acknowledges, who_was_away_gets_the_newest)
+TEST(a_renewal_cut_short_is_completed)
+{
+    world_start();
+    struct node *n = &world.nodes[NEW1];
+    struct buf sealed = {0}, key = {0};
+    node_stop(n);
+    CHECK_INT(files_read(n->folder, FILE_KEY, &key), 0);
+    CHECK_INT(files_read(n->folder, FILE_MATERIAL, &sealed), 0);
+    /* as a crash right behind the certificate leaves it: the first names hold what the old key is for */
+    struct crypto_key *old = crypto_key_new();
+    struct buf old_pem = {0};
+    crypto_key_write(old, &old_pem);
+    CHECK_INT(files_write(n->folder, "internal.key.next", buf_slice(&key)), 0);
+    CHECK_INT(files_write(n->folder, "material.sealed.next", buf_slice(&sealed)), 0);
+    CHECK_INT(files_write(n->folder, FILE_KEY, buf_slice(&old_pem)), 0);
+    CHECK_INT(files_write(n->folder, FILE_MATERIAL, SLICE("for the old key")), 0);
+    node_start(n);
+    CHECK_INT(n->ready_error, 0);
+    CHECK(!files_exists(n->folder, "internal.key.next"));
+    CHECK(!files_exists(n->folder, "material.sealed.next"));
+    publish_partner("a.example");
+    wait_all_current(2);
+    crypto_key_unref(old);
+    buf_fini(&old_pem);
+    buf_fini(&sealed);
+    buf_fini(&key);
+    world_end();
+}
+
+TEST(going_back_makes_a_new_number)
+{
+    struct arena a = {0};
+    struct json_value *v;
+    world_start();
+    CHECK_INT(api(&a, "GET", "/v1/topology?revision=1", "", &v), 200);
+    struct slice hash = json_get_string(v, "hash");
+    publish_partner("a.example");
+    publish_partner("b.example");
+    api_good("POST", "/v1/rollback", "{\"number\":1,\"accept_warnings\":true}");
+    wait_all_current(4);
+    CHECK_INT(world.nodes[OLD1].revision, 4);
+    CHECK_INT(api(&a, "GET", "/v1/topology?format=json", "", &v), 200);
+    CHECK_INT(json_get_int(v, "number", 0), 4);
+    CHECK_SLICE(json_get_string(v, "hash"), hash);
+    CHECK_STR(json_get_string(v, "comment"), "back to revision 1");
+    CHECK(json_get(json_get(v, "document"), "partners") == NULL);
+    CHECK_INT(api(&a, "GET", "/v1/history", "", &v), 200);
+    CHECK_INT(json_count(json_get(v, "revisions")), 4);
+    api_refused("POST", "/v1/rollback", "{\"number\":77}", 404, "topology.no-revision");
+    arena_fini(&a);
+    world_end();
+}
+
+TEST(central_comes_back_with_everything)
+{
+    world_start();
+    draft_set("deployment/timer_c_s", "200");
+    central_stop();
+    central_start();
+    CHECK_INT(central_revision(world.central), 1);
+    publish("the draft is still there");
+    wait_all_current(2);
+    struct topology *t = central_topology(world.central);
+    CHECK_INT(t->deployment.timer_c_s, 200);
+    topology_unref(t);
+    world_end();
+}
+
+TEST_MAIN(every_machine_acknowledges, who_was_away_gets_the_newest, adopted_names_bring_a_new_certificate,
+          a_renewal_cut_short_is_completed, going_back_makes_a_new_number, central_comes_back_with_everything)

@@ -164,7 +164,7 @@ static void settled(struct job *j)
     bool undo = e->error_id && (e->revision || e->material) && r->running && !r->closed;
     if (!e->error_id) {
         make_current(e);
-        r->running = r->topology != NULL;
+        r->running = r->running || e->applied;
     }
     r->names_ok = e->names_ok;
     buf_clear(&r->request, 0);
@@ -201,6 +201,7 @@ static void applied(void *arg, int error, const char *text)
     struct exchange *e = arg;
     replica_identity_free(e->old_id);
     e->old_id = NULL;
+    e->applied = !error;
     if (error && !e->error_id)
         exchange_refuse(e, "replica.refused", "%s", text && *text ? text : strerror(-error));
     if (e->error_id)

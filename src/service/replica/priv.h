@@ -51,7 +51,7 @@ struct exchange {
     struct topology *topology;
     struct material *material;
     struct replica_identity *old_id; /* until apply is through */
-    bool names_ok;
+    bool applied, names_ok;
     struct buf request;
 };
 
