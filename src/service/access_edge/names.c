@@ -24,21 +24,32 @@ static void names_add_pool(struct edge *e, const struct topology_edge_pool *p)
     }
 }
 
-/* Our pool's, and those of the pools that it adopts: their dialogs come to us when they are gone. */
+static bool names_adopted(const struct edge *e, const struct topology_edge_pool *p)
+{
+    for (size_t i = 0; i < e->pool->adopts.n; i++)
+        if (slice_eq(e->pool->adopts.items[i], p->fqdn))
+            return true;
+    return false;
+}
+
+/*
+ * All Edges of the deployment that share our keys, and pools that we adopt: dialogs belong to no machine. One
+ * that began at another Edge comes here by a name that DNS has moved, with that Edge's inner name below it.
+ */
+static bool names_serves(const struct edge *e, const struct topology_edge_pool *p)
+{
+    return p == e->pool || p->managed || names_adopted(e, p);
+}
+
 void names_compile(struct edge *e)
 {
-    size_t n = NAMES_POOL + NAMES_MACHINE * e->pool->n_machines;
-    for (size_t i = 0; i < e->pool->adopts.n; i++) {
-        const struct topology_edge_pool *p = topology_edge_pool_find(e->t, e->pool->adopts.items[i]);
-        n += p ? NAMES_POOL + NAMES_MACHINE * p->n_machines : 0;
-    }
+    size_t n = 0;
+    for (size_t i = 0; i < e->t->n_edge_pools; i++)
+        n += NAMES_POOL + NAMES_MACHINE * e->t->edge_pools[i].n_machines;
     e->names = ARENA_ARRAY(&e->arena, struct own_name, n);
-    names_add_pool(e, e->pool);
-    for (size_t i = 0; i < e->pool->adopts.n; i++) {
-        const struct topology_edge_pool *p = topology_edge_pool_find(e->t, e->pool->adopts.items[i]);
-        if (p)
-            names_add_pool(e, p);
-    }
+    for (size_t i = 0; i < e->t->n_edge_pools; i++)
+        if (names_serves(e, &e->t->edge_pools[i]))
+            names_add_pool(e, &e->t->edge_pools[i]);
 }
 
 bool names_own(const struct edge *e, struct slice host, uint16_t port)
