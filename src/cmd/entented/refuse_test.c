@@ -4,6 +4,8 @@
 
 #include "ground/base/text.h"
 #include "ground/crypto/hash.h"
+#include "ground/crypto/pki_for_test.h"
+#include "kept/store/store.h"
 #include "kept/topology/push.h"
 
 /* Pushes made by hand, over TLS with a chosen machine's certificate; central does not run meanwhile. */
@@ -172,6 +174,11 @@ static bool why_is_refused(void *arg)
     return found;
 }
 
+static bool runs_second(void *arg)
+{
+    return ((struct node *)arg)->revision == 2;
+}
+
 TEST(what_cannot_be_applied_is_refused)
 {
     struct arena a = {0};
@@ -184,7 +191,7 @@ TEST(what_cannot_be_applied_is_refused)
     CHECK(wait_until(why_is_refused, n));
     CHECK_INT(replica_revision(n->replica), 1);
     CHECK_INT(n->revision, 1);
-    CHECK_INT(world.nodes[OLD1].revision, 2);
+    CHECK(wait_until(runs_second, &world.nodes[OLD1]));
     CHECK_INT(api(&a, "GET", "/v1/replication", "", &v), 200);
     CHECK(!json_get_bool(v, "current", true));
     CHECK_INT(json_get_int(v, "revision", 0), 2);
@@ -256,5 +263,85 @@ TEST(bundles_are_looked_through)
     world_end();
 }
 
+/* --- why a machine is behind: something else answers at its address --- */
+static bool why_of_old(void *arg)
+{
+    struct arena a = {0};
+    struct central_machine_state *list;
+    size_t n = central_machines(world.central, &a, &list);
+    bool found = false;
+    for (size_t i = 0; i < n; i++)
+        if (slice_eq(list[i].fqdn, slice_str(node_names[OLD1])))
+            found = slice_starts(list[i].why, slice_str(arg)) && !list[i].current;
+    arena_fini(&a);
+    return found;
+}
+
+static void not_found(void *arg, struct http_request *rq)
+{
+    (void)arg;
+    http_respond(rq, 200, "text/plain", SLICE("hello"));
+}
+
+static void check_why(const struct pki_id *impostor, char *why)
+{
+    struct net_addr at;
+    struct http_server *server = NULL;
+    struct tls_ctx *tls = NULL;
+    const struct tls_config config = {.server = true, .key = impostor->key, .cert = impostor->cert};
+    CHECK_INT(tls_ctx_new(&config, &tls), 0);
+    CHECK_INT(net_addr_parse(slice_str(world.nodes[OLD1].address), 4443, &at), 0);
+    CHECK_INT(http_server_new(world.loop, &at, tls, not_found, NULL, &server), 0);
+    if (!wait_until(why_of_old, why))
+        TEST_DIAG("not behind for %s", why);
+    http_server_free(server);
+    tls_ctx_unref(tls);
+}
+
+static struct pki_id real_authority(void)
+{
+    struct pki_id ca = {0};
+    struct store *s = NULL;
+    struct buf b = {0};
+    CHECK_INT(store_open(world.nodes[CMS].folder, &s), 0);
+    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.key"), &b), 0);
+    CHECK_INT(crypto_key_parse(buf_slice(&b), &ca.key), 0);
+    buf_clear(&b, SIZE_MAX);
+    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.crt"), &b), 0);
+    CHECK_INT(crypto_cert_parse(buf_slice(&b), &ca.cert), 0);
+    buf_fini(&b);
+    store_close(s);
+    return ca;
+}
+
+TEST(status_says_why_a_machine_is_behind)
+{
+    world_start();
+    struct slice name = SLICE("old1.contoso.example");
+    const struct crypto_request_names past = {
+        .common_name = name, .dns = &name, .n_dns = 1, .not_before_ms = pki_now() - 3 * PKI_HOUR};
+    struct pki_id strange = pki_ca("another"), ca = real_authority();
+    struct pki_id untrusted = pki_host(&strange, "old1.contoso.example");
+    struct pki_id other = pki_host(&ca, "other.contoso.example");
+    struct pki_id expired = pki_leaf(&ca, &past, pki_now() - 2 * PKI_HOUR);
+    struct pki_id right = pki_host(&ca, "old1.contoso.example");
+    node_stop(&world.nodes[OLD1]);
+    add_partner("a.example");
+    CHECK(wait_until(why_of_old, "route: "));
+    check_why(&untrusted, "trust: ");
+    check_why(&other, "name: ");
+    check_why(&expired, "clock: ");
+    check_why(&right, "other: ");
+    node_start(&world.nodes[OLD1]);
+    wait_all_current(2);
+    pki_fini(&strange);
+    pki_fini(&ca);
+    pki_fini(&untrusted);
+    pki_fini(&other);
+    pki_fini(&expired);
+    pki_fini(&right);
+    world_end();
+}
+
 TEST_MAIN(bad_revisions_leave_the_old_one, only_central_may_push, what_cannot_be_applied_is_refused,
-          a_damaged_replica_waits_for_better, bundles_are_looked_through)
+          a_damaged_replica_waits_for_better, bundles_are_looked_through, status_says_why_a_machine_is_behind)

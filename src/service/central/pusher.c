@@ -125,6 +125,23 @@ static bool mentions(const char *text, const char *what)
     return slice_search(slice_str(text), slice_str(what)) != SIZE_MAX;
 }
 
+/* A certificate of another machine, or one whose dates do not fit a clock: by OpenSSL's and curl's words. */
+static const char *distrust(const char *text)
+{
+    static const struct {
+        const char *words, *id;
+    } causes[] = {
+        {"not yet valid", "clock"},
+        {"expired",       "clock"},
+        {"subject name",  "name" },
+        {"host name",     "name" },
+    };
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+        if (mentions(text, causes[i].words))
+            return causes[i].id;
+    return "trust";
+}
+
 static void no_answer(struct pusher *p, const struct push *q)
 {
     static const char *const ids[] = {
@@ -136,9 +153,8 @@ static void no_answer(struct pusher *p, const struct push *q)
     if (q->seal_error) {
         id = "other";
         text = SLICE("central's own key cannot be read, or the material cannot be sealed");
-    } else if (q->result.failure == HTTP_TRUST &&
-               (mentions(q->result.error, "not yet valid") || mentions(q->result.error, "expired")))
-        id = "clock";
+    } else if (q->result.failure == HTTP_TRUST)
+        id = distrust(q->result.error);
     set_why(p, id, "", text);
 }
 
