@@ -64,11 +64,13 @@ $(O)/libentente.a: $(LIB_O)
 define program
 $(O)/$(1): $(patsubst %.c,$(O)/%.o,$(filter src/cmd/$(1)/%,$(CMD_C))) $(O)/libentente.a
 	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(O)/libentente.a $$(LIBS)
+# a program's unit tests see all of it but main()
+$(filter $(O)/src/cmd/$(1)/%,$(UNIT)): $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(filter src/cmd/$(1)/%,$(CMD_C))))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
-	$(CC) $(LDFLAGS) -o $@ $< $(O)/libentente.a $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libentente.a $(LIBS)
 
 -include $(ALL_C:%.c=$(O)/%.d)
 

@@ -1,0 +1,19 @@
+/*
+ * entente/file.h - files that a command reads and writes, and secrets: from a file, a terminal without echo
+ * or standard input, never from arguments.
+ */
+#pragma once
+
+#include "cmd/entente/command.h"
+
+enum { FILE_MAX = 64 << 20, SECRET_MAX = 1024 };
+
+/* "-" is standard input. EXIT_DONE, or EXIT_REFUSED after saying why. */
+int file_read(struct invocation *v, const char *path, struct buf *out);
+/* Written beside and renamed, so that a file is whole or is not there; mode as given (umask does not count).
+ */
+int file_write(struct invocation *v, const char *path, struct slice text, unsigned mode);
+/* The first line of --password-file; otherwise asked for twice on a terminal, or the first line of standard
+ * input. Refuses an empty one. The caller wipes with secret_fini. */
+int secret_read(struct invocation *v, const char *what, struct buf *out);
+void secret_fini(struct buf *secret);

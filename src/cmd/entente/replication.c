@@ -1,0 +1,143 @@
+#include "cmd/entente/replication.h"
+
+#include "cmd/entente/call.h"
+#include "cmd/entente/table.h"
+#include "cmd/entente/wait.h"
+
+struct slice replication_why(struct invocation *v, const struct json_value *machine)
+{
+    const struct json_value *why = json_get(machine, "why");
+    struct slice id = json_get_string(why, "id"), text = json_get_string(why, "text");
+    return id.n ? arena_printf(&v->arena, SLICE_FMT ": " SLICE_FMT, SLICE_ARG(id), SLICE_ARG(text)) : text;
+}
+
+int cmd_replication_status(struct invocation *v)
+{
+    static const char *const heads[] = {"MACHINE", "REVISION", "HEARD", "STATE", "REASON", NULL};
+    struct answer answer;
+    struct table t;
+    int r = call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
+    if (r || call_json(v, &answer))
+        return r;
+    const struct json_value *machines = json_get(answer.json, "machines");
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        int64_t age = json_get_int(m, "age_ms", -1);
+        table_cell(&t, json_get_string(m, "fqdn"));
+        table_int(&t, json_get_int(m, "revision", 0));
+        table_cell(&t, age < 0
+                           ? SLICE("never")
+                           : arena_printf(&v->arena, SLICE_FMT " ago", SLICE_ARG(table_age(&v->arena, age))));
+        table_cell(&t, json_get_string(m, "state"));
+        table_cell(&t, replication_why(v, m));
+    }
+    fprintf(v->out, "newest revision: %lld\n\n", (long long)json_get_int(answer.json, "revision", 0));
+    table_print(&t, v->out, "no managed machines");
+    return EXIT_DONE;
+}
+
+/* --- waiting --- */
+struct watch {
+    struct invocation *v;
+    int64_t number, began;
+    struct live live;
+    bool live_lines;
+    struct slice *seen; /* plain lines: what was last said, by machine's place in the list */
+    size_t n_seen;
+};
+
+static bool runs(const struct watch *w, const struct json_value *m)
+{
+    int64_t revision = json_get_int(m, "revision", 0);
+    return revision > w->number || (revision == w->number && json_get_bool(m, "current", true));
+}
+
+static struct slice machine_line(const struct watch *w, const struct json_value *m)
+{
+    struct slice fqdn = json_get_string(m, "fqdn"), why = replication_why(w->v, m);
+    if (runs(w, m))
+        return arena_printf(&w->v->arena, SLICE_FMT " runs revision %lld", SLICE_ARG(fqdn),
+                            (long long)json_get_int(m, "revision", 0));
+    return arena_printf(&w->v->arena, SLICE_FMT " is at revision %lld%s" SLICE_FMT, SLICE_ARG(fqdn),
+                        (long long)json_get_int(m, "revision", 0), why.n ? ": " : "", SLICE_ARG(why));
+}
+
+static void show_plain(struct watch *w, size_t i, struct slice text)
+{
+    if (i >= w->n_seen) {
+        struct slice *more = ARENA_ARRAY(&w->v->arena, struct slice, 2 * i + 16);
+        if (w->n_seen)
+            memcpy(more, w->seen, w->n_seen * sizeof(*more));
+        w->seen = more;
+        w->n_seen = 2 * i + 16;
+    }
+    if (slice_eq(w->seen[i], text))
+        return;
+    w->seen[i] = text;
+    fprintf(w->v->out, "%6.2f s  ", (double)(wait_now() - w->began) / 1000);
+    call_put(w->v->out, text);
+    fputc('\n', w->v->out);
+}
+
+/* A line for each machine; true when all run it. */
+static bool show(struct watch *w, const struct json_value *machines)
+{
+    bool all = true, silent = option_given(w->v, OPTION_JSON);
+    if (w->live_lines && !silent)
+        live_begin(&w->live);
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        all = all && runs(w, m);
+        if (silent)
+            continue;
+        if (w->live_lines)
+            live_line(&w->live, machine_line(w, m));
+        else
+            show_plain(w, i, machine_line(w, m));
+    }
+    fflush(w->v->out);
+    return all;
+}
+
+static int too_late(struct watch *w, const struct json_value *machines, int64_t limit_ms)
+{
+    size_t behind = 0;
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        if (runs(w, m))
+            continue;
+        behind++;
+        call_put(w->v->err, machine_line(w, m));
+        fputc('\n', w->v->err);
+    }
+    return call_fail(
+        w->v, "publish.not-everywhere",
+        "after %.0f s revision %lld does not run on %zu of %zu machines; it reaches them when they can",
+        (double)limit_ms / 1000, (long long)w->number, behind, json_count(machines));
+}
+
+int replication_wait(struct invocation *v, int64_t number, int64_t limit_ms, struct json_value **ret_last)
+{
+    struct watch w = {.v = v, .number = number, .began = wait_now(), .live = {.out = v->out}};
+    struct answer answer = {0};
+    int64_t heard = w.began;
+    w.live_lines = wait_on_terminal(v->out);
+    for (;;) {
+        v->quiet = wait_now() - heard < WAIT_GONE_MS && wait_now() - w.began < limit_ms;
+        int r = call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
+        if (r == EXIT_REFUSED || (r == EXIT_NO_DAEMON && !v->quiet))
+            return r;
+        v->quiet = false;
+        if (r == EXIT_DONE) {
+            const struct json_value *machines = json_get(answer.json, "machines");
+            heard = wait_now();
+            *ret_last = answer.json;
+            if (show(&w, machines))
+                return EXIT_DONE;
+            if (heard - w.began >= limit_ms)
+                return too_late(&w, machines, limit_ms);
+        }
+        wait_pause(WAIT_POLL_MS);
+    }
+}

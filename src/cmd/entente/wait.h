@@ -1,0 +1,29 @@
+/*
+ * entente/wait.h - watching something until it is done: time, terminals, asking people.
+ */
+#pragma once
+
+#include "cmd/entente/command.h"
+
+enum {
+    WAIT_POLL_MS = 200,
+    WAIT_DEFAULT_MS = 60000, /* --wait without a number */
+    WAIT_GONE_MS = 30000     /* so long a daemon may be away meanwhile (it restarts) */
+};
+int64_t wait_now(void); /* monotonic milliseconds */
+void wait_pause(int64_t ms);
+/* Milliseconds of --wait. */
+int64_t wait_limit(const struct invocation *v, int64_t otherwise);
+bool wait_on_terminal(FILE *out);
+/* Who does this, for the history: $SUDO_USER, $USER or the number of the user. */
+struct slice wait_author(struct invocation *v);
+/* Asks on the terminal; false without one. */
+bool wait_ask(struct invocation *v, const char *question);
+
+/* Lines that are drawn over those of the time before. */
+struct live {
+    FILE *out;
+    size_t lines; /* drawn now */
+};
+void live_begin(struct live *l); /* what was drawn is gone; print the new lines, each through live_line */
+void live_line(struct live *l, struct slice text);
