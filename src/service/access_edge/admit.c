@@ -53,6 +53,8 @@ void admit(struct request *rq)
     case SENDER_NAMED:
         break;
     }
-    if (passage_partner(rq, domain))
+    if (topology_is_own_domain(passage_of(rq)->e->t, domain))
+        request_refuse(rq, &EDGE_SENDER_NOT_PROVEN, "a sender of our own domain comes from outside");
+    else if (passage_partner(rq, domain))
         proof_of_sender(rq, admit_proven);
 }

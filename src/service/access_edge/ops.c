@@ -1,5 +1,6 @@
 #include "service/access_edge/priv.h"
 
+#include "ground/log/log.h"
 #include "ground/log/metric.h"
 
 const struct edge *edge_of(const struct element_config *c)
@@ -12,7 +13,16 @@ static const struct refusal *edge_flow_up(const struct element_config *c, struct
     /* What we dialled is judged by edge_flow_covers, what comes from outside request by request. */
     if (flow_side(f) == SIDE_EXTERNAL || !flow_is_inbound(f))
         return NULL;
-    return peer_machine(edge_of(c), f).n ? NULL : &EDGE_NOT_A_MACHINE;
+    if (peer_machine(edge_of(c), f).n)
+        return NULL;
+    if (flow_cert(f)) {
+        struct arena a = {0};
+        struct slice cert = crypto_cert_describe(flow_cert(f), &a);
+        log_event(LOG_WARN, "edge.certificate-of-no-machine", FIELDS({"certificate", cert}),
+                  "certificate " SLICE_FMT " names no machine of the topology", SLICE_ARG(cert));
+        arena_fini(&a);
+    }
+    return &EDGE_NOT_A_MACHINE;
 }
 
 /* secure_name is not asked for: peer_identity names the SRV targets that count. */

@@ -48,7 +48,7 @@ static bool record_route(struct request *rq, const struct dialog_sides *d, struc
     const struct edge *e = p->e;
     struct arena *a = request_arena(rq);
     const struct sip_msg *m = request_msg(rq);
-    const struct material_key *key = token_signing_key(e->m->keys, e->m->n_keys, loop_wall());
+    const struct material_key *key = material_signing_key(e->m, loop_wall());
     if (!key) {
         request_refuse(rq, &EDGE_NO_KEY, NULL);
         return false;

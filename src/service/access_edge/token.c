@@ -35,16 +35,6 @@ static void token_mac(const struct material_key *key, struct slice content, stru
     memcpy(out, mac, TOKEN_MAC);
 }
 
-const struct material_key *token_signing_key(const struct material_key *keys, size_t n, int64_t now_ms)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool valid = keys[i].expires_ms == 0 || keys[i].expires_ms > now_ms;
-        if (valid && keys[i].made_ms <= now_ms - TOKEN_SETTLE_MS)
-            return &keys[i];
-    }
-    return n ? &keys[0] : NULL;
-}
-
 static size_t put_name(unsigned char *p, struct slice name)
 {
     p[0] = (unsigned char)name.n;

@@ -29,9 +29,6 @@ enum {
     TOKEN_MAX_NAME = 253, /* bytes of the domain, and of the FQDN */
     TOKEN_MAX_RAW = 1 + 4 + 1 + 2 * (1 + TOKEN_MAX_NAME) + TOKEN_MAC,
     TOKEN_MAX_TEXT = (TOKEN_MAX_RAW * 4 + 2) / 3,
-    /* A key signs only when it is this old, so that all machines hold it by then; until then an older one
-       does. */
-    TOKEN_SETTLE_MS = 10 * 60 * 1000,
 };
 
 struct token {
@@ -41,8 +38,6 @@ struct token {
     struct slice machine; /* FQDN of the machine inside that serves the dialog */
 };
 
-/* The key to sign with: the newest that has settled, else the newest; NULL without keys. */
-const struct material_key *token_signing_key(const struct material_key *keys, size_t n, int64_t now_ms);
 /* Appends the text. -EINVAL: a name is empty or too long, or from_tag is empty. */
 int token_make(const struct token *t, struct slice call_id, struct slice from_tag,
                const struct material_key *key, struct buf *out);
