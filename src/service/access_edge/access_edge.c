@@ -47,6 +47,7 @@ static struct edge *edge_new(const struct topology *t, const struct material *m,
     e->pool = role->edge;
     e->self = role->machine;
     e->machine = role->machine->fqdn;
+    e->outer_host = role->edge->external_fqdn;
     names_compile(e);
     return e;
 }
@@ -120,7 +121,8 @@ static struct slice choose_outer_host(const struct edge *e, const struct materia
         return e->pool->external_fqdn;
     for (size_t i = 0; i < e->pool->adopts.n; i++) {
         const struct topology_edge_pool *old = topology_edge_pool_find(e->t, e->pool->adopts.items[i]);
-        if (old && old->managed && certificate_names(mc, old->external_fqdn))
+        if (old && old->managed && old->federation_port == e->pool->federation_port &&
+            certificate_names(mc, old->external_fqdn))
             return old->external_fqdn;
     }
     return e->pool->external_fqdn;

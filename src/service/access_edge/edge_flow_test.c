@@ -195,13 +195,13 @@ TEST(adopting_edge_serves_the_dialog)
                           alice_route, 8});
     serve(&fabrikam, "INFO");
     hear_status(&p, 200);
-    /* and a new dialog by the new Edge: its certificate is the adopted one's, its Record-Route names itself
-     */
+    /* A new dialog by the new Edge: outside it asks to be found by the adopted name, which its certificate
+     * carries and DNS still leads to the old Edge: that one serves it. */
     say(&p, &(struct say){"INVITE", "sip:bob@fabrikam.example", ALICE ";tag=a3", BOB, "call2", NULL, 1});
     struct peer *bob = hear_request(&fabrikam, "INVITE");
     if (bob) {
         char *route = route_set(&bob->m, false);
-        CHECK(strstr(route, "@sip-new.contoso.example:5061;transport=tls;lr>") != NULL);
+        CHECK(strstr(route, "@sip.contoso.example:5061;transport=tls;lr>") != NULL);
         respond(bob, 200, "b3", "");
         hear_status(&p, 200);
         say(&bob_out, &(struct say){"BYE", "sip:alice@fe1.contoso.example", BOB ";tag=b3", ALICE ";tag=a3",

@@ -25,13 +25,13 @@ static void token_mac(const struct material_key *key, struct slice content, stru
     struct slice parts[] = {SLICE("entente record-route"), content, call_id, caller_tag};
     enum { N = sizeof(parts) / sizeof(parts[0]) };
     unsigned char lengths[N][LENGTH], mac[CRYPTO_SHA256];
-    struct slice framed[2 * N];
+    struct slice framed[N + N];
     for (size_t i = 0; i < N; i++) {
         put_u32(lengths[i], (uint32_t)parts[i].n);
         framed[2 * i] = slice_mem(lengths[i], LENGTH);
         framed[2 * i + 1] = parts[i];
     }
-    crypto_hmac_sha256(slice_mem(key->key, MATERIAL_KEY), framed, 2 * N, mac);
+    crypto_hmac_sha256(slice_mem(key->key, MATERIAL_KEY), framed, sizeof(framed) / sizeof(framed[0]), mac);
     memcpy(out, mac, TOKEN_MAC);
 }
 
