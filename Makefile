@@ -9,8 +9,13 @@ DESTDIR ?=
 # release, asan (address and undefined behaviour) or tsan
 BUILD ?= release
 FUZZ_SECONDS ?= 3
-# `make test` runs the long tests shortened; `make soak` sets this to 1
-SOAK ?= 0
+# programs under test at once, and compilers of the composite targets
+JOBS ?= $(shell nproc)
+
+# short lines, unless V=1
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '%-4s %s\n' $(1) $(patsubst build/%,%,$(2)))
 
 VERSION := 0.1.0
 PKGS := openssl libevent_core libevent_extra libevent_openssl libevent_pthreads libcurl jansson yaml-0.1 sqlite3
@@ -40,48 +45,57 @@ all: $(PROGRAMS:%=$(O)/%)
 
 help:
 	@echo 'make setup    install what is missing (Debian packages; root or sudo)'
-	@echo 'make          build the programs into build/release'
+	@echo 'make          build the programs into build/release; V=1 shows the commands'
 	@echo 'make demo     two organisations federate; the route moves to a new Edge while they talk'
 	@echo 'make test     everything that must hold: check, units, sanitizers, fuzz (short), integration'
-	@echo 'make soak     the long runs of the same tests'
+	@echo 'make soak     the long runs of the integration tests'
 	@echo 'make check    format, layers, lint, warnings as errors'
 	@echo 'make unit     unit tests of one build: make unit BUILD=asan'
 	@echo 'make san      unit tests under ASan/UBSan and TSan'
 	@echo 'make fuzz     every fuzz target, FUZZ_SECONDS each'
-	@echo 'make bench    CPU a forwarded message beside Kamailio'
+	@echo 'make integration   tests/*_test.py'
+	@echo 'make bench    CPU a forwarded message beside Kamailio; options in BENCH='
 	@echo 'make format   run clang-format'
 	@echo 'make install  DESTDIR=, PREFIX='
 
 # --- programs and libraries -----------------------------------------------------------------------------------
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/libentente.a: $(LIB_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 define program
 $(O)/$(1): $(patsubst %.c,$(O)/%.o,$(filter src/cmd/$(1)/%,$(CMD_C))) $(O)/libentente.a
-	$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(O)/libentente.a $$(LIBS)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(O)/libentente.a $$(LIBS)
 # a program's unit tests see all of it but main()
 $(filter $(O)/src/cmd/$(1)/%,$(UNIT)): $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(filter src/cmd/$(1)/%,$(CMD_C))))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libentente.a $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libentente.a $(LIBS)
 
 -include $(ALL_C:%.c=$(O)/%.d)
 
 # --- tests ----------------------------------------------------------------------------------------------------
-unit: export TSAN_OPTIONS := suppressions=tools/tsan.supp
+# Leaks are looked for through /proc; where that is not mounted, all but leaks is found.
+export ASAN_OPTIONS := $(if $(wildcard /proc/self/status),,detect_leaks=0)
+export TSAN_OPTIONS := suppressions=$(CURDIR)/tools/tsan.supp
+PARALLEL := $(MAKE) --no-print-directory -j$(JOBS)
+
 unit: $(UNIT)
-	@prove -j2 -Q --exec '' $(UNIT)
+	@tools/tap-sum run -j $(JOBS) $(UNIT)
 
 san:
-	$(MAKE) --no-print-directory unit BUILD=asan
-	$(MAKE) --no-print-directory unit BUILD=tsan
+	@$(PARALLEL) unit BUILD=asan
+	@$(PARALLEL) unit BUILD=tsan
 
 # Fuzz targets are linked from a library of their own, instrumented by clang.
 ifeq ($(BUILD),fuzz)
@@ -89,13 +103,53 @@ CC := clang
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 build/fuzz/run/%: build/fuzz/src/%.o build/fuzz/libentente.a
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
 endif
 
-.PHONY: all help unit san fuzz check format layers lint setup demo test soak bench install clean
+.PHONY: all help unit san fuzz integration check format layers lint setup demo test soak bench install clean
 fuzz:
-	@$(MAKE) --no-print-directory BUILD=fuzz $(FUZZ)
-	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
+	@$(PARALLEL) BUILD=fuzz $(FUZZ)
+	@tools/tap-sum run -j $(JOBS) $(FUZZ:%='tools/fuzz $(FUZZ_SECONDS) %')
+
+# Each is a program that prints TAP. One at a time where they are long: they measure what is lost, not who is slow.
+INTEGRATION := $(sort $(wildcard tests/*_test.py))
+INTEGRATION_JOBS ?= 1
+INTEGRATION_LIMIT ?= 1200
+integration: all
+	@tools/tap-sum run -j $(INTEGRATION_JOBS) --limit $(INTEGRATION_LIMIT) $(INTEGRATION:%='python3 %')
+
+test: setup
+	@tools/tap-sum parts 'build=$(PARALLEL) all' 'check=$(PARALLEL) check' 'unit=$(PARALLEL) unit' \
+		'asan=$(PARALLEL) unit BUILD=asan' 'tsan=$(PARALLEL) unit BUILD=tsan' 'fuzz=$(PARALLEL) fuzz' \
+		'integration=$(MAKE) --no-print-directory integration'
+
+# The same tests at full length, and with the daemons under AddressSanitizer.
+soak: export SOAK := 1
+soak: setup
+	@tools/tap-sum parts 'build=$(PARALLEL) all' 'fuzz=$(PARALLEL) fuzz FUZZ_SECONDS=120' \
+		'integration=$(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200'
+
+demo: setup
+	@$(PARALLEL) all
+	@python3 -m lab.demo $(DEMO)
+
+# --- bench: stands apart from src, and measures it from outside -------------------------------------------------
+BENCH_O := $(patsubst %.c,build/%.o,$(wildcard bench/load/*.c))
+BENCH_COMMON := build/bench/load/net.o build/bench/load/stat.o
+build/bench/load/%.o: bench/load/%.c $(wildcard bench/load/*.h)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -D_GNU_SOURCE -Ibench -std=gnu17 -O2 -g $(WARN) -c -o $@ $<
+build/bench/tlsfwd: build/bench/load/tlsfwd.o $(BENCH_COMMON)
+build/bench/sipload: $(filter-out %/tlsfwd.o,$(BENCH_O))
+build/bench/tlsfwd build/bench/sipload:
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ -lssl -lcrypto
+
+bench: setup
+	@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload
+	@bench/run $(BENCH)
 
 # --- check ----------------------------------------------------------------------------------------------------
 SOURCES := $(shell find src bench -name '*.[ch]' 2>/dev/null | sort)
@@ -103,8 +157,8 @@ format:
 	clang-format -i $(SOURCES)
 
 check: layers
-	clang-format --dry-run --Werror $(SOURCES)
-	$(MAKE) --no-print-directory lint
+	@clang-format --dry-run --Werror $(SOURCES)
+	@$(PARALLEL) lint
 
 layers:
 	@tools/layers ARCHITECTURE.md src
@@ -113,12 +167,31 @@ LINT_STAMP := $(LIB_C:%.c=build/lint/%.ok) $(CMD_C:%.c=build/lint/%.ok)
 lint: $(LINT_STAMP)
 build/lint/%.ok: %.c .clang-tidy
 	@mkdir -p $(@D)
+	$(call say,LINT,$<)
 	@clang-tidy --quiet $< -- $(CPPFLAGS) -std=gnu17 2> $@.err || { cat $@.err; exit 1; }
+	@$(CC) $(CPPFLAGS) -MM -MP -MT $@ -MF $@.d $<
 	@touch $@
+-include $(LINT_STAMP:%=%.d)
 
 # --- setup ----------------------------------------------------------------------------------------------------
 setup:
 	@tools/setup packaging/debian-packages
+
+# --- install --------------------------------------------------------------------------------------------------
+BINDIR := $(PREFIX)/bin
+UNITDIR := $(PREFIX)/lib/systemd/system
+SYSUSERSDIR := $(PREFIX)/lib/sysusers.d
+COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
+DOCDIR := $(PREFIX)/share/doc/entente
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(COMPLETIONDIR) \
+		$(DESTDIR)$(DOCDIR)
+	install -m 755 $(PROGRAMS:%=$(O)/%) $(DESTDIR)$(BINDIR)
+	sed 's|@BINDIR@|$(BINDIR)|g' packaging/entented.service.in > $(DESTDIR)$(UNITDIR)/entented.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/entented.service
+	install -m 644 packaging/entente.sysusers $(DESTDIR)$(SYSUSERSDIR)/entente.conf
+	$(O)/entente completion bash > $(DESTDIR)$(COMPLETIONDIR)/entente
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE doc/*.md) $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build
