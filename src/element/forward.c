@@ -518,7 +518,7 @@ static void forward_branches(struct request *rq, const struct forward *plan)
 static bool forward_breadth(struct request *rq)
 {
     uint32_t breadth = MAX_BREADTH;
-    unsigned widest = 0;
+    unsigned widest = 1;
     struct slice given = sip_msg_value(&rq->msg, SIP_H_MAX_BREADTH);
     if (given.n)
         sip_number_parse(given, &breadth);

@@ -59,7 +59,7 @@ struct slice slice_from(struct slice s, size_t i)
 {
     if (i > s.n)
         i = s.n;
-    return (struct slice){s.p ? s.p + i : NULL, s.n - i};
+    return (struct slice){s.n ? s.p + i : s.p, s.n - i};
 }
 
 struct slice slice_head(struct slice s, size_t i)

@@ -161,7 +161,7 @@ int front_end_compile(const struct topology *t, const struct material *m, const 
                       struct element_config *c, char *error)
 {
     struct topology_role role;
-    struct tls_ctx *server, *client;
+    struct tls_ctx *server = NULL, *client = NULL;
     struct net_addr at;
     (void)m; /* nothing of it is for Front Ends */
     if (!topology_role_find(t, self->machine, &role) || !role.front_end) {
