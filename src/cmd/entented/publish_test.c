@@ -168,5 +168,89 @@ TEST(central_comes_back_with_everything)
     world_end();
 }
 
+TEST(a_machine_may_change_its_address)
+{
+    char value[32];
+    world_start();
+    struct node *n = &world.nodes[OLD1];
+    unsigned pid = (unsigned)getpid();
+    snprintf(value, sizeof(value), "127.%u.%u.%u", 64 + ((pid >> 14) & 63), (pid >> 6) & 255,
+             ((pid & 63) << 2) + N_NODES);
+    draft_set("edge_pools/old.contoso.example/machines/old1.contoso.example/internal_address", value);
+    publish("moved");
+    wait_all_current(2);
+    node_stop(n);
+    node_start(n); /* at the new address alone */
+    publish_partner("a.example");
+    wait_all_current(3);
+    CHECK_INT(n->revision, 3);
+    world_end();
+}
+
+static bool only_two_machines(void *arg)
+{
+    struct arena a = {0};
+    struct central_machine_state *list;
+    size_t n = central_machines(world.central, &a, &list);
+    bool all = n == 2 && list[0].current && list[1].current;
+    (void)arg;
+    arena_fini(&a);
+    return all;
+}
+
+TEST(machines_leave_and_come)
+{
+    struct arena a = {0};
+    struct json_value *v;
+    world_start();
+    api_good("POST", "/v1/draft/remove", "{\"path\":\"edge_pools/new.contoso.example\"}");
+    publish("one less");
+    CHECK(wait_until(only_two_machines, NULL));
+    CHECK_INT(world.nodes[NEW1].revision, 1);
+    api_good("POST", "/v1/rollback", "{\"number\":1,\"accept_warnings\":true}");
+    wait_all_current(3);
+    CHECK_INT(world.nodes[NEW1].revision, 3);
+    CHECK_INT(api(&a, "GET", "/v1/machines", "", &v), 200);
+    CHECK_INT(json_count(json_get(v, "machines")), N_NODES);
+    CHECK_INT(api(&a, "GET", "/v1/routes", "", &v), 200);
+    CHECK(json_count(json_get(v, "routes")) > 20);
+    CHECK_INT(api(&a, "POST", "/v1/replication", "", &v), 200);
+    CHECK(json_get_int(json_get(json_at(json_get(v, "machines"), 0), "report"), "applies", 0) > 0);
+    arena_fini(&a);
+    world_end();
+}
+
+static bool blob_is_done(void *arg)
+{
+    return ((struct buf *)arg)->end > 0;
+}
+
+static void on_blob(void *arg, int error, struct slice value)
+{
+    buf_printf(arg, "%d:" SLICE_FMT, error, SLICE_ARG(value));
+}
+
+TEST(plans_are_kept_as_blobs)
+{
+    struct buf b = {0};
+    world_start();
+    central_blob_put(world.central, "transition", SLICE("plan"), SLICE("step 1"), on_blob, &b);
+    CHECK(wait_until(blob_is_done, &b));
+    CHECK_STR(buf_slice(&b), "0:step 1");
+    central_stop();
+    central_start();
+    buf_clear(&b, 0);
+    central_blob_get(world.central, "transition", SLICE("plan"), on_blob, &b);
+    CHECK(wait_until(blob_is_done, &b));
+    CHECK_STR(buf_slice(&b), "0:step 1");
+    buf_clear(&b, 0);
+    central_blob_get(world.central, "transition", SLICE("none"), on_blob, &b);
+    CHECK(wait_until(blob_is_done, &b));
+    CHECK_STR(buf_slice(&b), "-2:");
+    buf_fini(&b);
+    world_end();
+}
+
 TEST_MAIN(every_machine_acknowledges, who_was_away_gets_the_newest, adopted_names_bring_a_new_certificate,
-          a_renewal_cut_short_is_completed, going_back_makes_a_new_number, central_comes_back_with_everything)
+          a_renewal_cut_short_is_completed, going_back_makes_a_new_number, a_machine_may_change_its_address,
+          machines_leave_and_come, plans_are_kept_as_blobs, central_comes_back_with_everything)

@@ -8,6 +8,9 @@
 #include "kept/store/store.h"
 #include "kept/topology/push.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* Pushes made by hand, over TLS with a chosen machine's certificate; central does not run meanwhile. */
 struct credentials {
     char *cert, *key, *ca;
@@ -161,6 +164,47 @@ TEST(only_central_may_push)
     world_end();
 }
 
+static bool runs_second(void *arg)
+{
+    return ((struct node *)arg)->revision == 2;
+}
+
+static void files_may_grow_to(rlim_t bytes)
+{
+    struct rlimit limit;
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST(a_full_disk_changes_nothing)
+{
+    struct arena a = {0};
+    struct buf body = {0};
+    struct push_answer w;
+    world_start();
+    struct node *n = &world.nodes[OLD1];
+    node_stop(n);
+    add_partner("a.example");
+    CHECK(wait_until(runs_second, &world.nodes[NEW1]));
+    central_stop();
+    node_start(n);
+    struct credentials central = credentials_of(&world.nodes[CMS]);
+    char *second = file_text(&world.nodes[NEW1], FILE_REVISION);
+    signal(SIGXFSZ, SIG_IGN);
+    files_may_grow_to(100);
+    push_refused(&central, n, slice_str(second), 409, "replica.disk");
+    files_may_grow_to(RLIM_INFINITY);
+    push_request_write(&(struct push_request){.revision = slice_str(second)}, &body);
+    CHECK_INT(push(&central, n, buf_slice(&body), &a, &w), 200);
+    CHECK_INT(w.revision, 2);
+    credentials_free(&central);
+    mem_free(second);
+    buf_fini(&body);
+    arena_fini(&a);
+    world_end();
+}
+
 static bool why_is_refused(void *arg)
 {
     struct arena a = {0};
@@ -172,11 +216,6 @@ static bool why_is_refused(void *arg)
             found = !list[i].current && slice_starts(list[i].why, SLICE("refused:replica.refused: a port"));
     arena_fini(&a);
     return found;
-}
-
-static bool runs_second(void *arg)
-{
-    return ((struct node *)arg)->revision == 2;
 }
 
 TEST(what_cannot_be_applied_is_refused)
@@ -343,5 +382,6 @@ TEST(status_says_why_a_machine_is_behind)
     world_end();
 }
 
-TEST_MAIN(bad_revisions_leave_the_old_one, only_central_may_push, what_cannot_be_applied_is_refused,
-          a_damaged_replica_waits_for_better, bundles_are_looked_through, status_says_why_a_machine_is_behind)
+TEST_MAIN(bad_revisions_leave_the_old_one, only_central_may_push, a_full_disk_changes_nothing,
+          what_cannot_be_applied_is_refused, a_damaged_replica_waits_for_better, bundles_are_looked_through,
+          status_says_why_a_machine_is_behind)

@@ -39,6 +39,10 @@ static void api_answer(struct api_call *q, bool closed)
 static void api_free(struct api_call *q)
 {
     material_wipe_json(q->in);
+    if (q->body.n)
+        explicit_bzero((char *)(uintptr_t)q->body.p, q->body.n);
+    if (q->secret_answer)
+        material_wipe_json(q->out);
     findings_fini(&q->findings);
     arena_fini(&q->a);
     mem_free(q);
@@ -79,19 +83,29 @@ static const struct {
     {api_machine_routes,  &api_n_machine_routes },
 };
 
+const struct api_route *api_route_next(size_t *cursor)
+{
+    size_t i = (*cursor)++;
+    for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+        if (i < *tables[t].n)
+            return &tables[t].routes[i];
+        i -= *tables[t].n;
+    }
+    return NULL;
+}
+
 /* path_known: there is something at the path, for another method. */
 static const struct api_route *route_find(struct slice method, struct slice path, bool *path_known)
 {
+    size_t cursor = 0;
     *path_known = false;
-    for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
-        for (size_t i = 0; i < *tables[t].n; i++) {
-            const struct api_route *route = &tables[t].routes[i];
-            if (!slice_eq(path, slice_str(route->path)))
-                continue;
-            *path_known = true;
-            if (slice_eq(method, slice_str(route->method)))
-                return route;
-        }
+    for (const struct api_route *route; (route = api_route_next(&cursor)) != NULL;) {
+        if (!slice_eq(path, slice_str(route->path)))
+            continue;
+        *path_known = true;
+        if (slice_eq(method, slice_str(route->method)))
+            return route;
+    }
     return NULL;
 }
 

@@ -109,6 +109,7 @@ static int bundle(struct api_call *q, struct vault *v)
     struct buf text = {0};
     struct json_error error;
     int r = vault_bundle(v, json_get_string(q->in, "fqdn"), &text, &q->why);
+    q->secret_answer = true;
     if (r == 0 && json_parse(buf_slice(&text), &q->a, &q->out, &error) < 0)
         r = refuse(&q->why, 500, "machine.bundle", "The bundle cannot be written.");
     if (text.mem)
@@ -117,7 +118,24 @@ static int bundle(struct api_call *q, struct vault *v)
     return r;
 }
 
+static int list_routes(struct api_call *q, struct central *c)
+{
+    struct json_value *list = json_array(&q->a);
+    size_t cursor = 0;
+    (void)c;
+    for (const struct api_route *route; (route = api_route_next(&cursor)) != NULL;) {
+        struct json_value *o = json_object(&q->a);
+        json_set_string(&q->a, o, "method", slice_str(route->method));
+        json_set_string(&q->a, o, "path", slice_str(route->path));
+        json_set_string(&q->a, o, "help", slice_str(route->help));
+        json_push(&q->a, list, o);
+    }
+    json_set(&q->a, q->out, "routes", list);
+    return 0;
+}
+
 const struct api_route api_machine_routes[] = {
+    {"GET",  "/v1/routes",          NULL,     list_routes, "what central management answers"            },
     {"GET",  "/v1/machines",        machines, NULL,        "managed machines of the published topology" },
     {"POST", "/v1/machines/bundle", bundle,   NULL,        "{fqdn}: the answer is the bundle; secret"   },
     {"GET",  "/v1/replication",     NULL,     replication, "a machine's revision, age, state and reason"},

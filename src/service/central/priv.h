@@ -167,6 +167,7 @@ struct api_call {
     struct json_value *in; /* the body of a POST; never NULL there */
     struct slice query[QUERY_N];
     struct json_value *out;
+    bool secret_answer; /* out is its own, and wiped */
     struct refusal why;
     struct findings findings;
 };
@@ -178,5 +179,7 @@ struct api_route {
 };
 extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[];
 extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes;
+/* All routes, one after the other; NULL at the end. */
+const struct api_route *api_route_next(size_t *cursor);
 /* An unsigned number of a query or member; -EINVAL after a refusal. */
 int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret);

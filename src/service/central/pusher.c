@@ -109,13 +109,14 @@ static bool lacks_content(const struct pusher *p)
            p->material != s->material->serial;
 }
 
+/* A machine that was never heard has not joined yet, or starts at this moment. */
 static void set_why(struct pusher *p, const char *id, const char *detail, struct slice text)
 {
     struct buf b = {0};
     buf_printf(&b, "%s%s: " SLICE_FMT, id, detail, SLICE_ARG(text));
     if (!slice_eq(buf_slice(&b), buf_slice(&p->why)) && !p->c->closed)
-        log_event(LOG_WARN, "central.machine-behind", FIELDS({"peer", slice_str(p->fqdn)}), SLICE_FMT,
-                  SLICE_ARG(buf_slice(&b)));
+        log_event(p->known ? LOG_WARN : LOG_INFO, "central.machine-behind",
+                  FIELDS({"peer", slice_str(p->fqdn)}), SLICE_FMT, SLICE_ARG(buf_slice(&b)));
     buf_fini(&p->why);
     p->why = b;
 }
