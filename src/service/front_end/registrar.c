@@ -9,7 +9,12 @@
 
 struct registration {
     struct visit *v; /* NULL: the request is gone */
+    bool remove_all;
+    bool made_room;
+    struct location_change *changes; /* room for LOCATION_MAX_CHANGES */
+    size_t n;
 };
+static void registrar_done(void *arg, enum location_outcome outcome);
 
 /* ---------------------------------------------------------------- answers */
 static void append_date(struct buf *out, int64_t now_ms)
@@ -59,14 +64,45 @@ static void registrar_refuse(struct visit *v, enum contacts_verdict verdict)
 }
 
 /* ---------------------------------------------------------------- the change */
-static void registrar_done(void *arg, enum location_outcome outcome)
+static void registrar_ask(struct registration *r)
 {
-    struct registration *r = arg;
     struct visit *v = r->v;
-    mem_free(r);
-    if (!v)
-        return;
-    v->registration = NULL;
+    const struct sip_msg *m = request_msg(v->rq);
+    location_update(v->fe->location, request_loop(v->rq),
+                    &(struct location_request){.aor = v->aor,
+                                               .remove_all = r->remove_all,
+                                               .call_id = m->call_id,
+                                               .cseq = m->cseq,
+                                               .changes = r->changes,
+                                               .n = r->n,
+                                               .max_contacts = (size_t)v->fe->pool->max_contacts},
+                    registrar_done, r);
+}
+
+/* A user at the limit: contacts whose connection is gone give way to new ones, or a client that came back a
+ * few times under another port would be locked out by its own past. They go first, so that one that is
+ * refreshed in this very request is there again afterwards. False: there are none. */
+static bool registrar_make_room(struct registration *r)
+{
+    struct visit *v = r->v;
+    struct location_binding *b;
+    struct location_change *all =
+        ARENA_ARRAY(request_arena(v->rq), struct location_change, LOCATION_MAX_CHANGES);
+    size_t n_all = 0, n = location_find(v->fe->location, v->aor, loop_wall(), request_arena(v->rq), &b);
+    for (size_t i = 0; i < n && n_all + r->n < LOCATION_MAX_CHANGES; i++)
+        if (b[i].flow_lost)
+            all[n_all++] = (struct location_change){.uri = b[i].uri, .remove = true};
+    if (r->made_room || n_all == 0)
+        return false;
+    memcpy(all + n_all, r->changes, r->n * sizeof(all[0]));
+    r->changes = all;
+    r->n += n_all;
+    r->made_room = true;
+    return true;
+}
+
+static void registrar_finish(struct visit *v, enum location_outcome outcome)
+{
     struct flow *f = request_flow(v->rq);
     v->connection = f ? flow_data(f) : NULL; /* it may have gone meanwhile */
     switch (outcome) {
@@ -86,6 +122,21 @@ static void registrar_done(void *arg, enum location_outcome outcome)
     }
 }
 
+static void registrar_done(void *arg, enum location_outcome outcome)
+{
+    struct registration *r = arg;
+    struct visit *v = r->v;
+    if (v && outcome == LOCATION_TOO_MANY && registrar_make_room(r)) {
+        registrar_ask(r);
+        return;
+    }
+    mem_free(r);
+    if (!v)
+        return;
+    v->registration = NULL;
+    registrar_finish(v, outcome);
+}
+
 void registrar_over(struct visit *v)
 {
     if (v->registration)
@@ -93,10 +144,8 @@ void registrar_over(struct visit *v)
     v->registration = NULL;
 }
 
-static void registrar_change(struct visit *v, enum contacts_verdict verdict, struct location_change *changes,
-                             size_t n)
+static void registrar_change(struct visit *v, bool remove_all, struct location_change *changes, size_t n)
 {
-    const struct sip_msg *m = request_msg(v->rq);
     struct flow_ref ref = request_flow_ref(v->rq);
     for (size_t i = 0; i < n; i++) {
         changes[i].binding.transport = request_transport(v->rq);
@@ -104,18 +153,10 @@ static void registrar_change(struct visit *v, enum contacts_verdict verdict, str
         changes[i].binding.flow = (struct location_flow){ref.worker, ref.slot, ref.generation};
     }
     struct registration *r = MEM_NEW(struct registration);
-    r->v = v;
+    *r = (struct registration){.v = v, .remove_all = remove_all, .changes = changes, .n = n};
     v->registration = r;
     location_sweep(v->fe->location, loop_wall());
-    location_update(v->fe->location, request_loop(v->rq),
-                    &(struct location_request){.aor = v->aor,
-                                               .remove_all = verdict == CONTACTS_REMOVE_ALL,
-                                               .call_id = m->call_id,
-                                               .cseq = m->cseq,
-                                               .changes = changes,
-                                               .n = n,
-                                               .max_contacts = (size_t)v->fe->pool->max_contacts},
-                    registrar_done, r);
+    registrar_ask(r);
 }
 
 /* Step 2: no extension of REGISTER is required of us that we have. */
@@ -155,7 +196,7 @@ void registrar_request(struct visit *v)
     if (verdict == CONTACTS_QUERY)
         registrar_answer(v);
     else if (verdict == CONTACTS_UPDATE || verdict == CONTACTS_REMOVE_ALL)
-        registrar_change(v, verdict, changes, n);
+        registrar_change(v, verdict == CONTACTS_REMOVE_ALL, changes, n);
     else
         registrar_refuse(v, verdict);
 }
