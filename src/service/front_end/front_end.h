@@ -15,9 +15,13 @@ struct front_end_self {
     struct crypto_key *key;
     const struct crypto_cert *cert;
     struct crypto_trust *internal_trust;
-    struct directory *directory; /* outlive every config */
+    /* Both outlive every config and the element. At the end: workers_stop, element_free, location_close,
+     * workers_free. */
+    struct directory *directory;
     struct location *location;
-    unsigned char nonce_key[32]; /* of this state folder: nonces survive a restart */
+    /* Of this state folder; 32 random bytes. Tokens of dialogs survive a restart by it; nonces of before are
+     * answered with stale=true, for their counts are not known any more. */
+    unsigned char nonce_key[32];
 };
 /* As access_edge_compile. */
 int front_end_compile(const struct topology *t, const struct material *m, const struct front_end_self *self,

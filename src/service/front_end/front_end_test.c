@@ -125,9 +125,9 @@ static void start(void)
 
 static void stop(void)
 {
-    location_close(self.location);
     workers_stop(team);
     element_free(element);
+    location_close(self.location);
     workers_free(team);
     helpers_free(helpers);
     directory_close(self.directory);
