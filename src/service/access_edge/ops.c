@@ -90,4 +90,5 @@ const struct element_ops edge_ops = {
     .is_own_uri = edge_is_own_uri,
     .request = edge_request,
     .response = pass_response,
+    .request_over = passage_over,
 };

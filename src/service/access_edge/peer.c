@@ -123,22 +123,21 @@ void peer_remember(const struct edge *e, struct flow *f, struct slice domain, co
 {
     struct peer *p = peer_of(f);
     struct peer_entry *x = peer_find(p, domain);
-    bool known = x && x->rule == proof->rule;
-    char *name = slice_dup(proof->name), *copy = slice_dup(domain); /* may point into the entry */
     if (!x) {
         x = &p->proven[p->next];
         p->next = (p->next + 1) % PEER_MAX_PROVEN;
     }
-    peer_entry_clear(x);
-    *x = (struct peer_entry){
-        .domain = copy,
-        .name = name,
-        .rule = proof->rule,
-        .generation = e->generation,
-        .until = proof->rule == IDENTITY_SRV ? loop_now(loop_current()) + PEER_SRV_MS : UINT64_MAX,
-    };
-    if (!known)
-        peer_log(f, slice_str(x->domain), &(struct peer_proof){x->rule, slice_str(x->name)});
+    bool known = x->domain && x->rule == proof->rule && slice_caseeq(slice_str(x->domain), domain) &&
+                 slice_caseeq(slice_str(x->name), proof->name);
+    if (!known) {
+        peer_entry_clear(x);
+        x->domain = slice_dup(domain);
+        x->name = slice_dup(proof->name);
+        x->rule = proof->rule;
+        peer_log(f, domain, proof);
+    }
+    x->generation = e->generation;
+    x->until = proof->rule == IDENTITY_SRV ? loop_now(loop_current()) + PEER_SRV_MS : UINT64_MAX;
 }
 
 struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n)
@@ -170,6 +169,9 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
     struct slice targets[ELEMENT_MAX_TARGETS], domain = identity, rest = SLICE_NONE;
     struct identity_claim claim = {.names = crypto_cert_names(flow_cert(f)), .targets = targets};
     slice_cut(identity, ' ', &domain, &rest);
+    struct peer_proof proof = {0};
+    if (peer_recall(e, f, domain, &proof))
+        return true;
     while (rest.n && claim.n_targets < ELEMENT_MAX_TARGETS) {
         struct slice one = rest;
         if (!slice_cut(rest, ' ', &one, &rest))
@@ -180,7 +182,6 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
     claim.domain = domain;
     claim.pinned = policy.pinned;
     claim.provider = policy.provider;
-    struct peer_proof proof = {0};
     proof.rule = identity_prove(&claim, &proof.name);
     if (proof.rule == IDENTITY_NONE)
         return false;

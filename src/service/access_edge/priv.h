@@ -86,12 +86,16 @@ struct passage {
     struct slice machine;       /* from inside: who sent it */
     struct token_opened dialog; /* within a dialog */
     struct peer_proof proof;    /* from outside: of the partner's domain */
+    const struct crypto_cert
+        *cert; /* while DNS is asked: of the sender's connection, which may end meanwhile */
+    bool over; /* answered while DNS was asked (CANCEL) */
     bool dns_failed;
     struct slice targets[ELEMENT_MAX_TARGETS]; /* SRV targets of the partner that count for rule c */
     size_t n_targets;
     void (*next)(struct request *rq);
 };
 struct passage *passage_of(const struct request *rq);
+void passage_over(struct request *rq);
 /* Sets partner and policy; false when policy refuses (the request has been answered). */
 bool passage_partner(struct request *rq, struct slice domain);
 /* Does the connection that the request came on prove the partner? Then `next`, now or later; proof.rule says.

@@ -39,14 +39,12 @@ static void targets_that_count(struct passage *p, const struct srv_names *names)
 }
 
 /* By what is known now; remembered when it holds. */
-static bool proof_try(struct request *rq)
+static bool proof_try(struct request *rq, const struct crypto_cert *cert)
 {
     struct passage *p = passage_of(rq);
     struct flow *f = request_flow(rq);
-    if (!f || !flow_cert(f) || flow_cert_verdict(f) != CRYPTO_VERIFY_OK)
-        return false;
     struct identity_claim claim = {
-        .names = crypto_cert_names(flow_cert(f)),
+        .names = crypto_cert_names(cert),
         .domain = p->partner,
         .pinned = p->policy.pinned,
         .provider = p->policy.provider,
@@ -54,37 +52,54 @@ static bool proof_try(struct request *rq)
         .n_targets = p->n_targets,
     };
     p->proof.rule = identity_prove(&claim, &p->proof.name);
-    if (p->proof.rule == IDENTITY_NONE)
-        return false;
-    peer_remember(p->e, f, p->partner, &p->proof);
-    return true;
+    if (f && p->proof.rule != IDENTITY_NONE)
+        peer_remember(p->e, f, p->partner, &p->proof);
+    return p->proof.rule != IDENTITY_NONE;
 }
 
 static void sender_looked_up(struct request *rq, const struct srv_names *names)
 {
-    targets_that_count(passage_of(rq), names);
-    proof_try(rq);
-    passage_of(rq)->next(rq);
+    struct passage *p = passage_of(rq);
+    if (p->over)
+        return;
+    targets_that_count(p, names);
+    proof_try(rq, p->cert);
+    p->next(rq);
 }
 
 void proof_of_sender(struct request *rq, void (*next)(struct request *rq))
 {
     struct passage *p = passage_of(rq);
     struct flow *f = request_flow(rq);
+    const struct crypto_cert *cert = f && flow_cert_verdict(f) == CRYPTO_VERIFY_OK ? flow_cert(f) : NULL;
     p->next = next;
-    if (f && peer_recall(p->e, f, p->partner, &p->proof))
+    if (f && peer_recall(p->e, f, p->partner, &p->proof)) {
         p->proof.name = arena_copy(request_arena(rq), p->proof.name); /* the connection may end first */
-    else if (!proof_try(rq) && f && p->policy.srv_names) {
+    } else if (cert && !proof_try(rq, cert) && p->policy.srv_names) {
+        p->cert = crypto_cert_ref(cert);
         request_lookup_federation(rq, p->partner, sender_looked_up);
         return;
     }
     next(rq);
 }
 
+void passage_over(struct request *rq)
+{
+    struct passage *p = passage_of(rq);
+    if (!p)
+        return;
+    p->over = true;
+    crypto_cert_unref(p->cert);
+    p->cert = NULL;
+}
+
 static void targets_looked_up(struct request *rq, const struct srv_names *names)
 {
-    targets_that_count(passage_of(rq), names);
-    passage_of(rq)->next(rq);
+    struct passage *p = passage_of(rq);
+    if (p->over)
+        return;
+    targets_that_count(p, names);
+    p->next(rq);
 }
 
 void proof_targets(struct request *rq, void (*next)(struct request *rq))
