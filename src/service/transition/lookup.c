@@ -1,0 +1,237 @@
+#include "service/transition/lookup.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DNS_HEADER = 12, MAX_DATAGRAM = 65535 };
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int fail(char error[LOOKUP_ERROR], int r, const struct net_addr *server, const char *what)
+{
+    char text[NET_ADDR_TEXT];
+    struct slice addr = net_addr_text(server, text);
+    snprintf(error, LOOKUP_ERROR, "name server " SLICE_FMT ": %s", SLICE_ARG(addr), what);
+    return r;
+}
+
+static int wait_fd(int fd, short what, int64_t deadline)
+{
+    for (;;) {
+        int64_t left = deadline - now_ms();
+        struct pollfd p = {fd, what, 0};
+        int r = poll(&p, 1, left > 0 ? (int)left : 0);
+        if (r > 0)
+            return 0;
+        if (r == 0)
+            return -ETIMEDOUT;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static bool is_answer_to(struct slice query, struct slice answer)
+{
+    return answer.n >= DNS_HEADER && memcmp(answer.p, query.p, 2) == 0 && (answer.p[2] & 0x80);
+}
+
+static int udp_try(int fd, struct slice query, struct buf *answer)
+{
+    int64_t deadline = now_ms() + LOOKUP_UDP_MS;
+    int r;
+    if (send(fd, query.p, query.n, MSG_NOSIGNAL) < 0)
+        return -errno;
+    while ((r = wait_fd(fd, POLLIN, deadline)) == 0) {
+        buf_clear(answer, MAX_DATAGRAM);
+        ssize_t n = recv(fd, buf_reserve(answer, MAX_DATAGRAM), MAX_DATAGRAM, MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        if (n < 0)
+            continue;
+        buf_commit(answer, (size_t)n);
+        if (is_answer_to(query, buf_slice(answer)))
+            return 0;
+    }
+    return r;
+}
+
+static int exchange_udp(const struct net_addr *server, struct slice query, struct buf *answer)
+{
+    int r = -ETIMEDOUT;
+    int fd = socket(server->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* connected: only this server's datagrams, and a closed port is told */
+    if (connect(fd, &server->sa, net_addr_len(server)) < 0)
+        r = -errno;
+    else
+        for (unsigned i = 0; i < LOOKUP_TRIES && r == -ETIMEDOUT; i++)
+            r = udp_try(fd, query, answer);
+    close(fd);
+    return r;
+}
+
+static int tcp_io(int fd, bool out, char *p, size_t n, int64_t deadline)
+{
+    while (n) {
+        int r = wait_fd(fd, out ? POLLOUT : POLLIN, deadline);
+        if (r < 0)
+            return r;
+        ssize_t k = out ? send(fd, p, n, MSG_NOSIGNAL) : recv(fd, p, n, 0);
+        if (k == 0 && !out)
+            return -ECONNRESET;
+        if (k < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        if (k > 0) {
+            p += k;
+            n -= (size_t)k;
+        }
+    }
+    return 0;
+}
+
+static int tcp_connect(int fd, const struct net_addr *server, int64_t deadline)
+{
+    int error = 0;
+    socklen_t n = sizeof(error);
+    if (connect(fd, &server->sa, net_addr_len(server)) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return -errno;
+    int r = wait_fd(fd, POLLOUT, deadline);
+    if (r < 0)
+        return r;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 ? -errno : -error;
+}
+
+static int exchange_tcp(const struct net_addr *server, struct slice query, struct buf *answer)
+{
+    int64_t deadline = now_ms() + LOOKUP_TCP_MS;
+    unsigned char length[2] = {(unsigned char)(query.n >> 8), (unsigned char)query.n};
+    struct buf out = {0};
+    int fd = socket(server->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    buf_append_mem(&out, length, 2);
+    buf_append(&out, query);
+    int r = tcp_connect(fd, server, deadline);
+    if (r == 0)
+        r = tcp_io(fd, true, out.mem + out.start, buf_len(&out), deadline);
+    if (r == 0)
+        r = tcp_io(fd, false, (char *)length, 2, deadline);
+    if (r == 0) {
+        size_t n = (size_t)length[0] << 8 | length[1];
+        buf_clear(answer, MAX_DATAGRAM);
+        r = tcp_io(fd, false, buf_reserve(answer, n + 1), n, deadline);
+        if (r == 0)
+            buf_commit(answer, n);
+        if (r == 0 && !is_answer_to(query, buf_slice(answer)))
+            r = -EBADMSG;
+    }
+    buf_fini(&out);
+    close(fd);
+    return r;
+}
+
+static int exchange(const struct net_addr *server, struct slice query, struct buf *answer, char *error)
+{
+    int r = exchange_udp(server, query, answer);
+    bool truncated = r == 0 && (buf_slice(answer).p[2] & 0x02);
+    if (truncated || r == -ETIMEDOUT)
+        r = exchange_tcp(server, query, answer);
+    return r < 0 ? fail(error, r, server, r == -ETIMEDOUT ? "no answer" : strerror(-r)) : 0;
+}
+
+static uint16_t random_id(void)
+{
+    uint16_t id = 0;
+    if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+        id = (uint16_t)now_ms();
+    return id;
+}
+
+static const char *rcode_text(unsigned rcode)
+{
+    static const char *const words[] = {"no error", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+                                        "YXDOMAIN", "YXRRSET", "NXRRSET",  "NOTAUTH",  "NOTZONE"};
+    return rcode < sizeof(words) / sizeof(words[0]) ? words[rcode] : "an unknown rcode";
+}
+
+/* Those of the answer section that are meant; -ELOOP when an alias stands there instead. */
+static int pick(const struct dns_message *m, struct slice name, uint16_t type, struct arena *a,
+                struct dns_record **ret, size_t *ret_n)
+{
+    struct dns_record *found = ARENA_ARRAY(a, struct dns_record, m->n_answers);
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_answers; i++) {
+        if (!slice_caseeq(m->answers[i].name, name))
+            continue;
+        if (m->answers[i].type == DNS_CNAME)
+            return -ELOOP;
+        if (m->answers[i].type == type)
+            found[n++] = m->answers[i];
+    }
+    *ret = found;
+    *ret_n = n;
+    return 0;
+}
+
+int lookup_records(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+                   struct dns_record **ret, size_t *ret_n, char error[LOOKUP_ERROR])
+{
+    struct buf query = {0}, answer = {0};
+    struct dns_message m;
+    int r = dns_question_write(random_id(), name, type, &query);
+    if (r < 0) {
+        fail(error, r, server, "this name cannot be asked for");
+        goto out;
+    }
+    r = exchange(server, buf_slice(&query), &answer, error);
+    if (r < 0)
+        goto out;
+    if (dns_parse(arena_copy(a, buf_slice(&answer)), a, &m) < 0)
+        r = fail(error, -EBADMSG, server, "its answer cannot be read");
+    else if (m.rcode != DNS_NOERROR && m.rcode != DNS_NXDOMAIN)
+        r = fail(error, -EREMOTEIO, server, rcode_text(m.rcode));
+    else if ((r = pick(&m, name, type, a, ret, ret_n)) < 0)
+        fail(error, r, server, "the name is an alias (CNAME)");
+out:
+    buf_fini(&query);
+    buf_fini(&answer);
+    return r;
+}
+
+int lookup_update(const struct net_addr *server, struct slice zone, const struct dns_change *changes,
+                  size_t n, const struct dns_tsig_key *key, uint64_t now_s, char error[LOOKUP_ERROR])
+{
+    struct buf request = {0}, answer = {0};
+    int r = dns_update_write(random_id(), zone, changes, n, key, now_s, &request);
+    if (r < 0) {
+        fail(error, r, server, "the update cannot be written");
+        goto out;
+    }
+    r = exchange(server, buf_slice(&request), &answer, error);
+    if (r < 0)
+        goto out;
+    unsigned rcode = (unsigned char)buf_slice(&answer).p[3] & 0x0f;
+    /* an unsigned refusal still says more than that its signature is missing */
+    if (key && dns_update_verify(buf_slice(&answer), buf_slice(&request), key, now_s) < 0)
+        r = fail(error, -EKEYREJECTED, server,
+                 rcode ? rcode_text(rcode) : "its answer is not signed with our key");
+    else if (rcode != DNS_NOERROR)
+        r = fail(error, -EREMOTEIO, server, rcode_text(rcode));
+out:
+    buf_fini(&request);
+    buf_fini(&answer);
+    return r;
+}
