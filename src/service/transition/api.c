@@ -2,7 +2,7 @@
  * GET /v1/transition, POST /v1/transition/plan|apply|rollback|continue. A body {from, to, classic} with apply
  * makes the plan as well, unless that very transition is under way: then it goes on.
  *
- * Answers are the plan as plan_to_json shows it; refusals {"error": {"id", "text"}, "findings": […]}.
+ * Answers are the plan as plan_to_json shows it; refusals {"id", "text", "findings": […]}.
  */
 #include "service/transition/priv.h"
 
@@ -24,10 +24,18 @@ static bool call_show(struct call *c)
     return true;
 }
 
-static bool call_plan(struct call *c)
+static bool make_plan(struct call *c)
 {
     return transition_plan(c->t, body_pool(c, "from"), body_pool(c, "to"),
                            json_get_bool(c->body, "classic", false), c->findings, c->refusal);
+}
+
+static bool call_plan(struct call *c)
+{
+    bool made = make_plan(c);
+    if (made)
+        transition_store(c->t);
+    return made;
 }
 
 static bool call_apply(struct call *c)
@@ -35,7 +43,7 @@ static bool call_apply(struct call *c)
     const struct plan *p = c->t->plan;
     bool same = p && slice_caseeq(p->from, body_pool(c, "from")) && slice_caseeq(p->to, body_pool(c, "to")) &&
                 p->classic == json_get_bool(c->body, "classic", false) && transition_is_under_way(c->t);
-    if (body_pool(c, "from").n && !same && !call_plan(c))
+    if (body_pool(c, "from").n && !same && !make_plan(c))
         return false;
     return transition_apply(c->t, c->refusal);
 }
@@ -64,10 +72,9 @@ static const struct route {
 static void write_refusal(const struct transition_refusal *r, const struct findings *f, struct arena *a,
                           struct buf *out)
 {
-    struct json_value *o = json_object(a), *error = json_object(a);
-    json_set_string(a, error, "id", slice_str(r->id));
-    json_set_string(a, error, "text", slice_str(r->text));
-    json_set(a, o, "error", error);
+    struct json_value *o = json_object(a);
+    json_set_string(a, o, "id", slice_str(r->id));
+    json_set_string(a, o, "text", slice_str(r->text));
     json_set(a, o, "findings", findings_to_json(f, a));
     json_write(o, false, out);
 }

@@ -82,6 +82,8 @@ struct transition_refusal {
 };
 bool transition_plan(struct transition *t, struct slice from, struct slice to, bool classic,
                      struct findings *f, struct transition_refusal *ret);
+/* Makes the plan; store it, or apply it, which stores it too. */
+void transition_store(struct transition *t);
 bool transition_apply(struct transition *t, struct transition_refusal *ret);
 bool transition_rollback(struct transition *t, struct transition_refusal *ret);
 bool transition_continue(struct transition *t, struct transition_refusal *ret);

@@ -355,8 +355,12 @@ bool transition_plan(struct transition *t, struct slice from, struct slice to, b
     phase_clear(t);
     plan_free(t->plan);
     t->plan = p;
-    save(t);
     return true;
+}
+
+void transition_store(struct transition *t)
+{
+    save(t);
 }
 
 bool transition_apply(struct transition *t, struct transition_refusal *ret)
