@@ -1,0 +1,85 @@
+/*
+ * entented/daemon.h - the one daemon of every machine: what it is made of and how its parts meet.
+ *
+ * The main thread runs the control loop: replica, central management, transition, the local API, signals. SIP
+ * runs on the team of workers (one a core). What blocks runs on helper threads.
+ */
+#pragma once
+
+#include "element/element.h"
+#include "ground/http/http.h"
+#include "kept/directory/directory.h"
+#include "kept/location/location.h"
+#include "service/central/central.h"
+#include "service/replica/replica.h"
+#include "service/transition/transition.h"
+
+enum {
+    EXIT_DRAINED = 0,
+    EXIT_USAGE = 1,
+    EXIT_STATE = 2,  /* state folder unusable */
+    EXIT_LISTEN = 3, /* an address of the revision on disk cannot be listened on */
+    EXIT_NOT_JOINED = 4,
+    EXIT_INTERNAL = 70,
+    DRAIN_MAX_MS = 20000, /* SIGTERM: connections that are still there then are cut */
+    DRAIN_LINGER_MS = 2000,
+    DRAIN_IDLE_MS = 300,
+};
+
+struct daemon_options {
+    const char *state;
+    unsigned workers; /* 0: a worker a core */
+};
+
+struct daemon {
+    struct daemon_options options;
+    struct loop *control;
+    struct workers *team;
+    struct helpers *disk;   /* one thread: SQLite, files */
+    struct helpers *writer; /* one thread: bindings */
+    struct helpers *probes; /* what a transition asks of DNS */
+    char machine[256];
+    int64_t started_ms;
+
+    struct http_server *api;
+    struct replica *replica;
+    struct central *central;       /* NULL: not this machine's */
+    struct transition *transition; /* beside central */
+    struct element *element;       /* NULL until a revision gives this machine a SIP service */
+    struct directory *directory;   /* Front End */
+    struct location *location;
+    unsigned char nonce_key[32];
+    struct timer sweep;
+
+    /* what runs */
+    struct topology *topology;
+    struct material *material;
+    struct element_config *config;
+    const struct replica_identity *identity;
+    uint64_t revision;
+    const char *service; /* "access_edge", "front_end" or NULL */
+
+    bool stopping, ready;
+    struct timer drain;
+    uint64_t drain_until;
+    int exit_code;
+};
+
+/* daemon.c */
+int daemon_run(const struct daemon_options *options);
+/* Ends the control loop with this code, once what runs has been drained. */
+void daemon_stop(struct daemon *d, int code);
+
+/* roles.c: what a revision makes of this machine */
+void roles_apply(void *arg, struct topology *t, const struct revision *r, struct material *m,
+                 const struct replica_identity *id, replica_applied *done, void *done_arg);
+void roles_describe(void *arg, struct arena *a, struct json_value *object);
+/* Applies the running revision again as stopping. */
+void roles_stop(struct daemon *d, element_applied *done, void *arg);
+void roles_free(struct daemon *d);
+
+/* api.c: the local API on the UNIX socket */
+void api_handle(void *arg, struct http_request *rq);
+
+/* glue.c: central management as a transition sees it */
+struct transition_central glue_transition(struct daemon *d);

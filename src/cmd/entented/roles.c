@@ -1,0 +1,224 @@
+/* What a revision makes of this machine: which SIP service it runs, compiled and switched in one step. */
+#include "cmd/entented/daemon.h"
+
+#include "ground/base/mem.h"
+#include "service/access_edge/access_edge.h"
+#include "service/front_end/front_end.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* One apply at a time: the replica waits for `done`. */
+struct role_apply {
+    struct daemon *d;
+    struct topology *topology;
+    struct material *material;
+    const struct replica_identity *identity;
+    uint64_t revision;
+    struct element_config *config; /* NULL: no SIP service here */
+    const char *service;
+    replica_applied *done;
+    void *done_arg;
+    char error[256];
+};
+
+/* ---------------------------------------------------------------- compiling */
+static int roles_front_end_state(struct daemon *d, char *error)
+{
+    int r = d->directory ? 0 : directory_open(d->options.state, &d->directory);
+    if (r < 0) {
+        snprintf(error, 256, "users.db cannot be used: %s", strerror(-r));
+        return r;
+    }
+    r = d->location ? 0 : location_open(d->options.state, d->writer, &d->location);
+    if (r < 0)
+        snprintf(error, 256, "location.db cannot be used: %s", strerror(-r));
+    return r;
+}
+
+static int roles_compile_front_end(struct daemon *d, struct role_apply *ra)
+{
+    int r = roles_front_end_state(d, ra->error);
+    if (r < 0)
+        return r;
+    struct front_end_self self = {.machine = ra->identity->fqdn,
+                                  .key = ra->identity->key,
+                                  .cert = ra->identity->cert,
+                                  .internal_trust = ra->identity->trust,
+                                  .directory = d->directory,
+                                  .location = d->location};
+    memcpy(self.nonce_key, d->nonce_key, sizeof(self.nonce_key));
+    ra->service = "front_end";
+    return front_end_compile(ra->topology, ra->material, &self, ra->config, ra->error);
+}
+
+static int roles_compile_edge(struct role_apply *ra)
+{
+    struct access_edge_self self = {.machine = ra->identity->fqdn,
+                                    .key = ra->identity->key,
+                                    .cert = ra->identity->cert,
+                                    .internal_trust = ra->identity->trust};
+    ra->service = "access_edge";
+    return access_edge_compile(ra->topology, ra->material, &self, ra->config, ra->error);
+}
+
+/* The config for this machine, or NULL with 0 when it has no SIP service. */
+static int roles_compile(struct daemon *d, struct role_apply *ra)
+{
+    struct topology_role role;
+    if (!topology_role_find(ra->topology, ra->identity->fqdn, &role)) {
+        snprintf(ra->error, sizeof(ra->error), "revision %llu knows no machine " SLICE_FMT,
+                 (unsigned long long)ra->revision, SLICE_ARG(ra->identity->fqdn));
+        return -ENOENT;
+    }
+    if (!role.edge && !role.front_end)
+        return 0;
+    ra->config = element_config_new();
+    ra->config->revision = ra->revision;
+    int r = role.edge ? roles_compile_edge(ra) : roles_compile_front_end(d, ra);
+    if (r < 0) {
+        element_config_unref(ra->config);
+        ra->config = NULL;
+    }
+    return r;
+}
+
+/* ---------------------------------------------------------------- switching */
+static void roles_keep(struct daemon *d, struct role_apply *ra)
+{
+    topology_unref(d->topology);
+    material_unref(d->material);
+    element_config_unref(d->config);
+    d->topology = topology_ref(ra->topology);
+    d->material = material_ref(ra->material);
+    d->config = ra->config ? element_config_ref(ra->config) : NULL;
+    d->identity = ra->identity;
+    d->revision = ra->revision;
+    d->service = ra->service;
+}
+
+static void roles_applied(void *arg, int error, const char *text)
+{
+    struct role_apply *ra = arg;
+    if (error == 0)
+        roles_keep(ra->d, ra);
+    ra->done(ra->done_arg, error, text);
+    element_config_unref(ra->config);
+    topology_unref(ra->topology);
+    material_unref(ra->material);
+    mem_free(ra);
+}
+
+void roles_apply(void *arg, struct topology *t, const struct revision *r, struct material *m,
+                 const struct replica_identity *id, replica_applied *done, void *done_arg)
+{
+    struct daemon *d = arg;
+    struct role_apply *ra = MEM_NEW(struct role_apply);
+    *ra = (struct role_apply){.d = d,
+                              .topology = topology_ref(t),
+                              .material = material_ref(m),
+                              .identity = id,
+                              .revision = r->number,
+                              .done = done,
+                              .done_arg = done_arg};
+    int error = d->stopping ? -ECANCELED : roles_compile(d, ra);
+    if (d->stopping)
+        snprintf(ra->error, sizeof(ra->error), "this machine is being stopped");
+    if (error < 0 || (!ra->config && !d->config)) {
+        roles_applied(ra, error, ra->error);
+        return;
+    }
+    if (!ra->config) { /* it had a service that the revision takes away */
+        ra->config = element_config_new();
+        ra->config->ops = d->config->ops;
+        ra->config->machine = arena_copy(&ra->config->arena, id->fqdn);
+        ra->config->stopping = true;
+    }
+    if (!d->element)
+        d->element = element_new(d->team, d->machine);
+    element_apply(d->element, ra->config, d->control, roles_applied, ra);
+}
+
+/* ---------------------------------------------------------------- stopping */
+struct role_stop {
+    struct role_apply ra;
+    element_applied *done;
+    void *arg;
+};
+
+static void roles_stopped(void *arg, int error, const char *text)
+{
+    struct role_stop *rs = arg;
+    rs->done(rs->arg, error, text);
+    element_config_unref(rs->ra.config);
+    mem_free(rs);
+}
+
+void roles_stop(struct daemon *d, element_applied *done, void *arg)
+{
+    struct role_stop *rs = MEM_NEW(struct role_stop);
+    rs->ra = (struct role_apply){.d = d,
+                                 .topology = d->topology,
+                                 .material = d->material,
+                                 .identity = d->identity,
+                                 .revision = d->revision};
+    rs->done = done;
+    rs->arg = arg;
+    int r = roles_compile(d, &rs->ra);
+    if (r < 0 || !rs->ra.config) {
+        roles_stopped(rs, r < 0 ? r : -ENOENT, rs->ra.error);
+        return;
+    }
+    rs->ra.config->stopping = true;
+    rs->ra.config->linger_ms = DRAIN_LINGER_MS;
+    rs->ra.config->idle_close_ms = DRAIN_IDLE_MS;
+    element_apply(d->element, rs->ra.config, d->control, roles_stopped, rs);
+}
+
+void roles_free(struct daemon *d)
+{
+    element_config_unref(d->config);
+    topology_unref(d->topology);
+    material_unref(d->material);
+    d->config = NULL;
+    d->topology = NULL;
+    d->material = NULL;
+}
+
+/* ---------------------------------------------------------------- what the machine says of itself */
+static void describe_ago(struct arena *a, struct json_value *o, const char *name, uint64_t ago)
+{
+    json_set(a, o, name, ago == UINT64_MAX ? json_null(a) : json_int(a, (int64_t)ago));
+}
+
+static const char *describe_service(const struct daemon *d, const struct element_load *load)
+{
+    if (!d->config->stopping)
+        return "serving";
+    return load->connections || load->requests ? "stopping" : "stopped";
+}
+
+void roles_describe(void *arg, struct arena *a, struct json_value *object)
+{
+    struct daemon *d = arg;
+    struct element_load load = {0, 0, UINT64_MAX, UINT64_MAX};
+    struct json_value *services = json_object(a), *l = json_object(a);
+    if (d->element)
+        element_load(d->element, &load);
+    if (d->service && d->config)
+        json_set_string(a, services, d->service, slice_str(describe_service(d, &load)));
+    if (d->central)
+        json_set_string(a, services, "central", SLICE("serving"));
+    json_set_int(a, l, "requests", (int64_t)load.requests);
+    json_set_int(a, l, "connections", (int64_t)load.connections);
+    describe_ago(a, l, "last_request_ago_ms", load.last_request_ago_ms);
+    describe_ago(a, l, "last_dialog_request_ago_ms", load.dialog_requests_ago_ms);
+    json_set_string(a, object, "version", SLICE(ENTENTE_VERSION));
+    json_set_int(a, object, "revision", (int64_t)d->revision);
+    json_set(a, object, "services", services);
+    json_set(a, object, "load", l);
+    if (d->directory)
+        json_set_int(a, object, "users", (int64_t)directory_count(d->directory));
+    if (d->location)
+        json_set_int(a, object, "bindings", (int64_t)location_count(d->location));
+}
