@@ -1,4 +1,6 @@
 /* A revision of the topology, made into the element_config of a Front End machine. */
+#include "service/front_end/priv.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -6,7 +8,6 @@
 
 #include "ground/base/mem.h"
 #include "ground/crypto/hash.h"
-#include "service/front_end/priv.h"
 
 enum { ERROR_TEXT = 256, DNS_PORT = 53 };
 

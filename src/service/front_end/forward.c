@@ -1,6 +1,7 @@
 /* Where requests go. */
-#include "ground/log/metric.h"
 #include "service/front_end/priv.h"
+
+#include "ground/log/metric.h"
 #include "service/front_end/routes.h"
 
 static const char allow[] =

@@ -37,11 +37,19 @@ static char *machine_of(const struct front_end *fe, const struct flow *f)
 
 static const struct refusal *on_flow_up(const struct element_config *c, struct flow *f)
 {
-    struct connection *k = MEM_NEW(struct connection);
-    if (flow_transport(f) == SIP_TLS)
-        k->machine = machine_of(c->service, f);
-    flow_set_data(f, k, connection_free);
+    (void)c;
+    flow_set_data(f, MEM_NEW(struct connection), connection_free);
     return NULL;
+}
+
+/* Looked at again with each revision: an Edge may connect before this machine has heard of it. */
+static const char *connection_machine(struct connection *k, const struct front_end *fe, const struct flow *f)
+{
+    if (k->machine && is_machine(fe->t, slice_str(k->machine)))
+        return k->machine;
+    mem_free(k->machine);
+    k->machine = flow_transport(f) == SIP_TLS ? machine_of(fe, f) : NULL;
+    return k->machine;
 }
 
 static void on_flow_gone(const struct element_config *c, struct flow_ref ref)
@@ -125,8 +133,9 @@ static void on_request(struct request *rq)
     v->fe = request_config(rq)->service;
     v->connection = f ? flow_data(f) : NULL;
     request_set_data(rq, v);
-    if (v->connection && v->connection->machine && is_machine(v->fe->t, slice_str(v->connection->machine))) {
-        v->machine = arena_copy(request_arena(rq), slice_str(v->connection->machine));
+    const char *machine = v->connection ? connection_machine(v->connection, v->fe, f) : NULL;
+    if (machine) {
+        v->machine = arena_copy(request_arena(rq), slice_str(machine));
         request_set_peer(rq, v->machine);
     }
     dialog_read_token(v);
