@@ -79,12 +79,22 @@ bool call_json(struct invocation *v, const struct answer *answer)
     return true;
 }
 
+/* The sentence of a refusal may be that of its only finding: once is enough. */
+static bool says_the_same(const struct json_value *findings, struct slice id)
+{
+    const struct json_value *f = json_at(findings, 0);
+    return json_count(findings) == 1 && slice_eq(json_get_string(f, "id"), id) &&
+           json_get_string(f, "remedy").n == 0;
+}
+
 int call_refused(struct invocation *v, const struct answer *answer)
 {
+    const struct json_value *findings = json_get(answer->json, "findings");
     struct slice id = json_get_string(answer->json, "id"), text = json_get_string(answer->json, "text");
     if (answer->json)
         call_json(v, answer);
-    call_findings(v->err, json_get(answer->json, "findings"));
+    if (!says_the_same(findings, id) || text.n == 0)
+        call_findings(v->err, findings);
     if (text.n)
         return call_fail(v, id.n ? arena_cstr(&v->arena, id) : "api.unnamed", SLICE_FMT, SLICE_ARG(text));
     return call_fail(v, "api.not-json", "the daemon answered %u and no sentence", answer->status);

@@ -120,7 +120,8 @@ const struct command commands[] = {
             "the steps that move the routes from one Edge pool to another", NULL),
     COMMAND("transition apply", "", PLANS | WITH(WAIT), 0, cmd_transition_apply,
             "begin or go on with what is planned",
-            "With --from and --to it is planned anew first. With --wait each step is printed when it ends; "
+            "With --from and --to it is planned anew first, unless that very transition is under way. With "
+            "--wait each step is printed when it ends; "
             "without SECONDS there is no limit."),
     COMMAND("transition status", "", WITH_DAEMON, 0, cmd_transition_status, "where the transition stands",
             NULL),

@@ -118,13 +118,15 @@ static int read_hidden(struct invocation *v, const char *prompt, const char *wha
     if (r < 0)
         return r;
     hidden = before;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ISIG); /* a signal would leave the terminal without echo */
     tcsetattr(v->in, TCSAFLUSH, &hidden);
     fprintf(v->err, "%s %s: ", prompt, what);
     fflush(v->err);
     r = read_line(v->in, out);
     tcsetattr(v->in, TCSAFLUSH, &before);
     fputc('\n', v->err);
+    if (r == 0 && slice_find(buf_slice(out), (char)before.c_cc[VINTR]) != SIZE_MAX)
+        r = -EINTR;
     return r;
 }
 

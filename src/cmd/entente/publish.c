@@ -18,8 +18,9 @@ static int refused_by_warnings(struct invocation *v, const struct answer *answer
                                                 : call_fail(v, "publish.warnings", "nothing was published");
 }
 
-/* With what only warnings stand against sent again. */
-static int post(struct invocation *v, struct slice path, struct json_value *body, struct answer *ret)
+/* Sent again when only warnings stand against it and somebody at the terminal accepts them. */
+static int post(struct invocation *v, struct slice path, struct json_value *body, bool *ret_seen,
+                struct answer *ret)
 {
     struct arena *a = &v->arena;
     json_set_string(a, body, "author", wait_author(v));
@@ -32,6 +33,7 @@ static int post(struct invocation *v, struct slice path, struct json_value *body
     r = refused_by_warnings(v, ret);
     if (r)
         return r;
+    *ret_seen = true;
     json_set_bool(a, body, "accept_warnings", true);
     return call_api(v, "POST", path, body, ret);
 }
@@ -40,13 +42,14 @@ int publish_send(struct invocation *v, struct slice path, struct json_value *bod
 {
     struct answer answer;
     struct json_value *replication = NULL;
-    bool json = option_given(v, OPTION_JSON);
-    int r = post(v, path, body, &answer);
+    bool json = option_given(v, OPTION_JSON), seen = false;
+    int r = post(v, path, body, &seen, &answer);
     if (r)
         return r;
     int64_t number = json_get_int(answer.json, "number", 0);
     if (!json) {
-        call_findings(v->err, json_get(answer.json, "findings"));
+        if (!seen)
+            call_findings(v->err, json_get(answer.json, "findings"));
         fprintf(v->out, "revision %lld is published\n", (long long)number);
         fflush(v->out);
     }

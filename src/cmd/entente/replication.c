@@ -113,7 +113,7 @@ static int too_late(struct watch *w, const struct json_value *machines, int64_t 
     }
     return call_fail(
         w->v, "publish.not-everywhere",
-        "after %.0f s revision %lld does not run on %zu of %zu machines; it reaches them when they can",
+        "after %.3g s revision %lld does not run on %zu of %zu machines; it reaches them when they can",
         (double)limit_ms / 1000, (long long)w->number, behind, json_count(machines));
 }
 

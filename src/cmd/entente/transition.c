@@ -31,19 +31,22 @@ static void put_heading(struct invocation *v, const struct json_value *plan)
     fputc('\n', v->out);
 }
 
-static int post_plan(struct invocation *v, struct answer *ret)
+/* {from, to, classic}, or {} without them. */
+static struct json_value *plan_body(struct invocation *v)
 {
     struct json_value *body = json_object(&v->arena);
+    if (!option_given(v, OPTION_FROM))
+        return body;
     json_set_string(&v->arena, body, "from", option_slice(v, OPTION_FROM));
     json_set_string(&v->arena, body, "to", option_slice(v, OPTION_TO));
     json_set_bool(&v->arena, body, "classic", option_given(v, OPTION_CLASSIC));
-    return call_api(v, "POST", SLICE("/v1/transition/plan"), body, ret);
+    return body;
 }
 
 int cmd_transition_plan(struct invocation *v)
 {
     struct answer answer;
-    int r = post_plan(v, &answer);
+    int r = call_api(v, "POST", SLICE("/v1/transition/plan"), plan_body(v), &answer);
     if (r || call_json(v, &answer))
         return r;
     const struct json_value *steps = json_get(answer.json, "steps");
@@ -67,6 +70,8 @@ int cmd_transition_plan(struct invocation *v)
 static struct slice step_took(struct invocation *v, const struct json_value *s)
 {
     int64_t began = json_get_int(s, "started_ms", 0), ended = json_get_int(s, "ended_ms", 0);
+    if (began && slice_eq(json_get_string(s, "state"), SLICE("running")))
+        ended = wait_wall();
     return began && ended >= began ? table_duration(&v->arena, ended - began) : SLICE_NONE;
 }
 
@@ -157,8 +162,11 @@ static void show_steps(struct watch *w, const struct json_value *plan)
 static void forget_old(struct watch *w, const struct json_value *plan)
 {
     const struct json_value *steps = json_get(plan, "steps");
-    for (size_t i = 0; i < json_count(steps) && i < STEPS_MAX; i++)
-        w->seen[i] = json_get_string(json_at(steps, i), "state");
+    for (size_t i = 0; i < json_count(steps) && i < STEPS_MAX; i++) {
+        struct slice state = json_get_string(json_at(steps, i), "state");
+        if (slice_eq(state, SLICE("done")) || slice_eq(state, SLICE("undone")))
+            w->seen[i] = state;
+    }
 }
 
 static const struct {
@@ -225,22 +233,23 @@ static int watch(struct watch *w, bool back)
                 return finish(w, &answer, good);
         }
         if (wait_now() - w->began >= limit)
-            return call_fail(v, "transition.not-yet", "it is not through after %.0f s, and goes on",
+            return call_fail(v, "transition.not-yet", "it is not through after %.3g s, and goes on",
                              (double)limit / 1000);
         wait_pause(WAIT_POLL_MS);
     }
 }
 
-static int begin(struct invocation *v, struct slice path, bool back, const char *begun)
+static int begin(struct invocation *v, struct slice path, struct json_value *body, bool back,
+                 const char *begun)
 {
     struct answer answer;
     struct watch w = {.v = v, .began = wait_now(), .live = {.out = v->out}};
-    if (option_given(v, OPTION_WAIT) && call_ask(v, "GET", transition_path, NULL, &answer) == EXIT_DONE)
-        forget_old(&w, answer.json);
-    int r = call_api(v, "POST", path, json_object(&v->arena), &answer);
+    int r = call_api(v, "POST", path, body, &answer);
     if (r)
         return r;
+    call_findings(v->err, json_get(answer.json, "findings"));
     if (option_given(v, OPTION_WAIT)) {
+        forget_old(&w, answer.json);
         w.silent = option_given(v, OPTION_JSON);
         w.live_lines = wait_on_terminal(v->out);
         return watch(&w, back);
@@ -252,24 +261,17 @@ static int begin(struct invocation *v, struct slice path, bool back, const char 
 
 int cmd_transition_apply(struct invocation *v)
 {
-    struct answer answer;
     bool from = option_given(v, OPTION_FROM), to = option_given(v, OPTION_TO);
     if (from != to || (option_given(v, OPTION_CLASSIC) && !from)) {
         fputs("entente: --from and --to belong together, and --classic to both\n", v->err);
         return EXIT_WRONG_USAGE;
     }
-    if (from) {
-        int r = post_plan(v, &answer);
-        if (r)
-            return r;
-        call_findings(v->err, json_get(answer.json, "findings"));
-    }
-    return begin(v, SLICE("/v1/transition/apply"), false, "it is being applied");
+    return begin(v, SLICE("/v1/transition/apply"), plan_body(v), false, "it is being applied");
 }
 
 int cmd_transition_rollback(struct invocation *v)
 {
-    return begin(v, SLICE("/v1/transition/rollback"), true, "it is being undone");
+    return begin(v, SLICE("/v1/transition/rollback"), json_object(&v->arena), true, "it is being undone");
 }
 
 int cmd_transition_continue(struct invocation *v)

@@ -8,11 +8,21 @@
 #include <time.h>
 #include <unistd.h>
 
-int64_t wait_now(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t wait_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t wait_wall(void)
+{
+    return read_clock(CLOCK_REALTIME);
 }
 
 void wait_pause(int64_t ms)

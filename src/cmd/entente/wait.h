@@ -10,7 +10,8 @@ enum {
     WAIT_DEFAULT_MS = 60000, /* --wait without a number */
     WAIT_GONE_MS = 30000     /* so long a daemon may be away meanwhile (it restarts) */
 };
-int64_t wait_now(void); /* monotonic milliseconds */
+int64_t wait_now(void);  /* monotonic milliseconds */
+int64_t wait_wall(void); /* milliseconds since 1970 UTC */
 void wait_pause(int64_t ms);
 /* Milliseconds of --wait. */
 int64_t wait_limit(const struct invocation *v, int64_t otherwise);

@@ -1,0 +1,318 @@
+/* Commands that ask once. */
+#include "ground/base/test.h"
+
+#include "cmd/entente/fake_for_test.h"
+
+/* --- looking --- */
+TEST(status_for_people_and_programs)
+{
+    static const struct row rows[] = {
+        {"GET", "/v1/status", 200,
+         "{\"machine\":\"fe1.example\",\"revision\":7,\"version\":\"0.1.0\",\"uptime_ms\":130000,"
+         "\"services\":"
+         "{\"front_end\":\"serving\"},\"load\":{\"requests\":3},\"counters\":{\"sip.requests\":12}}"},
+        {NULL,  NULL,         0,   NULL                                                             }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "status");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_HAS(r.out, "revision  7\n");
+    CHECK_HAS(r.out, "up        2 min\n");
+    CHECK_HAS(r.out, "services  front_end serving\n");
+    CHECK_HAS(r.out, "sip.requests     12\n");
+    ran_fini(&r);
+    RUN(&r, "status", "--json");
+    CHECK_HAS(r.out, "  \"revision\": 7,\n");
+    CHECK_STR(slice_str(r.err), "");
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(a_call_id_is_escaped)
+{
+    static const struct row rows[] = {
+        {"GET", "/v1/trace", 200, "{\"lines\":\"1.000 came\\n1.002 went\\n\"}"},
+        {"GET", "/v1/trace", 200, "{\"lines\":\"\"}"                          },
+        {NULL,  NULL,        0,   NULL                                        }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "trace", "a&b=c d%41@h\xc3\xb6st");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_STR(slice_str(r.out), "1.000 came\n1.002 went\n");
+    CHECK(asked("GET /v1/trace call_id=a&b=c d%41@h\xc3\xb6st \n"));
+    ran_fini(&r);
+    RUN(&r, "trace", "other");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "(trace.nothing)");
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(replication_is_a_table)
+{
+    static const struct row rows[] = {
+        {"GET", "/v1/replication", 200,
+         "{\"revision\":4,\"machines\":[{\"fqdn\":\"a.example\",\"revision\":4,\"state\":\"current\",\"age_"
+         "ms\":1500},"
+         "{\"fqdn\":\"b.example\",\"revision\":0,\"state\":\"new\",\"age_ms\":-1,\"why\":{\"id\":\"route\","
+         "\"text\":"
+         "\"nobody \\u001b[31mlistens\"}}]}"},
+        {NULL,  NULL,              0,   NULL}
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "replication", "status");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_STR(slice_str(r.out), "newest revision: 4\n\n"
+                                "MACHINE    REVISION  HEARD    STATE    REASON\n"
+                                "a.example         4  1 s ago  current  -\n"
+                                "b.example         0  never    new      route: nobody ?[31mlistens\n");
+    ran_fini(&r);
+    fake_stop();
+}
+
+/* --- nobody there --- */
+TEST(who_is_not_there_is_said)
+{
+    struct ran r;
+    snprintf(fake.folder, sizeof(fake.folder), "/tmp/entente-test.XXXXXX");
+    CHECK(mkdtemp(fake.folder));
+    snprintf(fake.socket, sizeof(fake.socket), "%s/entented.sock", fake.folder);
+    RUN(&r, "status");
+    CHECK_INT(r.code, EXIT_NO_DAEMON);
+    CHECK_HAS(r.err, "there is no socket");
+    CHECK_HAS(r.err, fake.socket);
+    CHECK_HAS(r.err, "(daemon.no-socket)");
+    ran_fini(&r);
+
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    memcpy(addr.sun_path, fake.socket, strlen(fake.socket));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    RUN(&r, "user", "list");
+    CHECK_INT(r.code, EXIT_NO_DAEMON);
+    CHECK_HAS(r.err, "(daemon.gone)");
+    ran_fini(&r);
+    close(fd);
+    unlink(fake.socket);
+    rmdir(fake.folder);
+
+    RUN(&r, "status");
+    CHECK_INT(r.code, EXIT_NO_DAEMON);
+    CHECK_HAS(r.err, "(daemon.no-state)");
+    ran_fini(&r);
+    RUN(&r, "status", "--socket",
+        "/tmp/"
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+        "012345");
+    CHECK_INT(r.code, EXIT_NO_DAEMON);
+    CHECK_HAS(r.err, "(daemon.long-path)");
+    ran_fini(&r);
+}
+
+/* --- refusals --- */
+TEST(findings_are_lines)
+{
+    static const struct row rows[] = {
+        {"POST", "/v1/publish", 422,
+         "{\"id\":\"publish.errors\",\"text\":\"The checks found 1 error(s).\",\"findings\":[{\"id\":"
+         "\"route-without-federation\",\"severity\":\"error\",\"path\":\"sites/hq/"
+         "federation_route\",\"text\":"
+         "\"The route leads nowhere.\",\"remedy\":\"turn federation "
+         "on\"},{\"id\":\"x\",\"severity\":\"warning\","
+         "\"path\":\"\",\"text\":\"Look.\",\"line\":3}]}"},
+        {NULL,   NULL,          0,   NULL                }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "publish", "-m", "a \"b\"");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_STR(slice_str(r.err),
+              "error route-without-federation sites/hq/federation_route: The route leads nowhere. "
+              "(turn federation on)\n"
+              "warning x (line 3): Look.\n"
+              "entente: The checks found 1 error(s). (publish.errors)\n");
+    CHECK_STR(slice_str(r.out), "");
+    CHECK(asked("\"comment\":\"a \\\"b\\\"\""));
+    CHECK(asked("\"accept_warnings\":false"));
+    ran_fini(&r);
+    RUN(&r, "publish", "--yes", "--json");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.out, "\"id\": \"publish.errors\"");
+    CHECK(asked("\"accept_warnings\":true"));
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(an_answer_that_is_not_ours_is_refused)
+{
+    static const struct row rows[] = {
+        {"GET", "/v1/history", 200, "<html>"},
+        {"GET", "/v1/check",   502, ""      },
+        {NULL,  NULL,          0,   NULL    }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "topology", "history");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "(api.not-json)");
+    ran_fini(&r);
+    RUN(&r, "topology", "check");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "502");
+    ran_fini(&r);
+    RUN(&r, "machine", "list");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "entente: no such thing (api.unknown)\n");
+    ran_fini(&r);
+    fake_stop();
+}
+
+/* --- the draft --- */
+TEST(documents_are_shown_and_changed)
+{
+    static const struct row rows[] = {
+        {"GET",  "/v1/draft",     200, "{\"draft\":true,\"text\":\"name: hq\\n\"}"      },
+        {"GET",  "/v1/draft",     200, "{\"draft\":true,\"document\":{\"name\":\"hq\"}}"},
+        {"POST", "/v1/draft/set", 200,
+         "{\"draft\":true,\"findings\":[{\"id\":\"f\",\"severity\":\"error\",\"path\":\"a\",\"text\":\"T.\"}]"
+         "}"                                                                            },
+        {"POST", "/v1/draft/add", 422,
+         "{\"id\":\"unknown-path\",\"text\":\"there is "
+         "none\",\"findings\":[{\"id\":\"unknown-path\",\"text\":\"there is none\"}]}"  },
+        {"GET",  "/v1/diff",      200, "{\"changes\":[],\"text\":\"\"}"                 },
+        {NULL,   NULL,            0,   NULL                                             }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "topology", "show", "sites/hq");
+    CHECK_STR(slice_str(r.out), "name: hq\n");
+    CHECK(asked("GET /v1/draft path=sites/hq format=yaml"));
+    ran_fini(&r);
+    RUN(&r, "topology", "show", "--format", "json");
+    CHECK_STR(slice_str(r.out), "{\n  \"name\": \"hq\"\n}\n");
+    ran_fini(&r);
+    RUN(&r, "topology", "show", "--format", "xml");
+    CHECK_INT(r.code, EXIT_WRONG_USAGE);
+    ran_fini(&r);
+    RUN(&r, "topology", "set", "a/b", "true");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_HAS(r.err, "error f a: T.\n");
+    CHECK(asked("POST /v1/draft/set {\"path\":\"a/b\",\"value\":\"true\",\"author\":"));
+    ran_fini(&r);
+    RUN(&r, "topology", "add", "sits", "name=x", "y=");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_STR(slice_str(r.err), "entente: there is none (unknown-path)\n");
+    CHECK(asked("{\"path\":\"sits\",\"assignments\":[\"name=x\",\"y=\"],"));
+    ran_fini(&r);
+    RUN(&r, "topology", "add", "sites", "x");
+    CHECK_INT(r.code, EXIT_WRONG_USAGE);
+    ran_fini(&r);
+    RUN(&r, "topology", "diff", "3");
+    CHECK_STR(slice_str(r.out), "no difference\n");
+    CHECK(asked("GET /v1/diff from=3 \n"));
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(a_known_partner_is_changed)
+{
+    static const struct row rows[] = {
+        {"POST", "/v1/draft/add", 422, "{\"id\":\"double-identity\",\"text\":\"there already\"}"        },
+        {"POST", "/v1/draft/set", 200, "{\"draft\":true}"                                               },
+        {"GET",  "/v1/draft",     200,
+         "{\"document\":[{\"domain\":\"a.example\"},{\"domain\":\"b.example\",\"policy\":\"blocked\"}]}"},
+        {NULL,   NULL,            0,   NULL                                                             }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "partner", "allow", "a.example", "--edge", "sip.a.example");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK(asked("[\"domain=a.example\",\"policy=allowed\",\"edge_fqdn=sip.a.example\"]"));
+    CHECK(asked("{\"path\":\"partners/a.example/policy\",\"value\":\"allowed\","));
+    CHECK(asked("{\"path\":\"partners/a.example/edge_fqdn\",\"value\":\"sip.a.example\","));
+    ran_fini(&r);
+    RUN(&r, "partner", "list");
+    CHECK_HAS(r.out, "a.example  allowed  -");
+    CHECK_HAS(r.out, "b.example  blocked  -");
+    ran_fini(&r);
+    fake_stop();
+}
+
+/* --- secrets and files --- */
+TEST(passwords_come_from_files_or_standard_input)
+{
+    static const struct row rows[] = {
+        {"POST",   "/v1/users", 200, "{\"changed\":1}"                                        },
+        {"PUT",    "/v1/users", 404, "{\"id\":\"user.unknown\",\"text\":\"alice is no user\"}"},
+        {"DELETE", "/v1/users", 200, "{\"changed\":1}"                                        },
+        {NULL,     NULL,        0,   NULL                                                     }
+    };
+    struct ran r;
+    int fds[2];
+    fake_start(rows);
+    CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
+    CHECK_INT(write(fds[1], "s\"cr\\t\r\nrest", 12), 12);
+    close(fds[1]);
+    run_with(&r, fds[0], (const char *const[]){"user", "add", "alice@contoso.example", NULL});
+    close(fds[0]);
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_STR(slice_str(r.out), "alice@contoso.example is added\n");
+    CHECK(asked(
+        "POST /v1/users {\"users\":[{\"aor\":\"alice@contoso.example\",\"password\":\"s\\\"cr\\\\t\"}]}\n"));
+    ran_fini(&r);
+    RUN(&r, "user", "passwd", "alice", "--password-file", "/dev/null");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "(secret.empty)");
+    ran_fini(&r);
+    RUN(&r, "user", "passwd", "alice", "--password-file", "/proc/sys/kernel/ostype");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "entente: alice is no user (user.unknown)\n");
+    CHECK(asked("PUT /v1/users {\"users\":[{\"aor\":\"alice\",\"password\":\"Linux\"}]}\n"));
+    ran_fini(&r);
+    RUN(&r, "user", "remove", "alice@contoso.example");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK(asked("DELETE /v1/users aor=alice@contoso.example \n"));
+    ran_fini(&r);
+    RUN(&r, "user", "passwd", "alice", "--password-file", "/nowhere/p");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "cannot read /nowhere/p: No such file or directory (file.unreadable)");
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(a_bundle_is_for_its_owner_alone)
+{
+    static const struct row rows[] = {
+        {"POST", "/v1/machines/bundle", 200, "{\"format\":1,\"fqdn\":\"m.example\"}\n"},
+        {NULL,   NULL,                  0,   NULL                                     }
+    };
+    struct ran r;
+    struct stat st;
+    char path[128], text[64] = "";
+    fake_start(rows);
+    snprintf(path, sizeof(path), "%s/m.bundle", fake.folder);
+    RUN(&r, "machine", "bundle", "m.example", "-o", path);
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_INT(stat(path, &st), 0);
+    CHECK_INT(st.st_mode & 07777, 0600);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    CHECK_STR(slice_str(text), "{\"format\":1,\"fqdn\":\"m.example\"}\n");
+    CHECK(!has(r.out, "format"));
+    unlink(path);
+    ran_fini(&r);
+    RUN(&r, "machine", "bundle", "m.example", "-o", "/nowhere/m.bundle");
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "(file.unwritable)");
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST_MAIN(status_for_people_and_programs, a_call_id_is_escaped, replication_is_a_table,
+          who_is_not_there_is_said, findings_are_lines, an_answer_that_is_not_ours_is_refused,
+          documents_are_shown_and_changed, a_known_partner_is_changed,
+          passwords_come_from_files_or_standard_input, a_bundle_is_for_its_owner_alone)
