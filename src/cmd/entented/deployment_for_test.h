@@ -8,6 +8,7 @@
 #include "service/replica/replica.h"
 
 #include "ground/base/mem.h"
+#include "ground/crypto/pki_for_test.h"
 #include "kept/store/files.h"
 
 #include <errno.h>
@@ -356,4 +357,21 @@ static inline void world_end(void)
         crypto_cert_unref(world.nodes[i].cert);
     }
     CHECK_INT(nftw(world.root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* The deployment's own authority, out of central's store. */
+static inline struct pki_id real_authority(void)
+{
+    struct pki_id ca = {0};
+    struct store *s = NULL;
+    struct buf b = {0};
+    CHECK_INT(store_open(world.nodes[CMS].folder, &s), 0);
+    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.key"), &b), 0);
+    CHECK_INT(crypto_key_parse(buf_slice(&b), &ca.key), 0);
+    buf_clear(&b, SIZE_MAX);
+    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.crt"), &b), 0);
+    CHECK_INT(crypto_cert_parse(buf_slice(&b), &ca.cert), 0);
+    buf_fini(&b);
+    store_close(s);
+    return ca;
 }

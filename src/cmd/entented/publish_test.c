@@ -251,6 +251,84 @@ TEST(plans_are_kept_as_blobs)
     world_end();
 }
 
-TEST_MAIN(every_machine_acknowledges, who_was_away_gets_the_newest, adopted_names_bring_a_new_certificate,
+/* --- what comes with time --- */
+static const int64_t DAY = 24LL * 3600 * 1000;
+
+static void age_key(int64_t days)
+{
+    struct store *s = NULL;
+    struct buf text = {0};
+    struct material *m = NULL;
+    CHECK_INT(store_open(world.nodes[CMS].folder, &s), 0);
+    CHECK_INT(store_blob_get(s, "secret", SLICE("material"), &text), 0);
+    CHECK_INT(material_parse(buf_slice(&text), &m), 0);
+    m->keys[0].made_ms -= days * DAY;
+    buf_clear(&text, 0);
+    material_write(m, &text);
+    CHECK_INT(store_blob_put(s, "secret", SLICE("material"), buf_slice(&text)), 0);
+    material_unref(m);
+    buf_fini(&text);
+    store_close(s);
+}
+
+static bool two_keys_everywhere(void *arg)
+{
+    bool all = all_current(arg);
+    for (unsigned i = 0; i < N_NODES; i++)
+        all = all && world.nodes[i].material->n_keys == 2;
+    return all;
+}
+
+TEST(keys_are_changed_in_their_time)
+{
+    world_start();
+    central_stop();
+    age_key(6);
+    central_start();
+    wait_all_current(1);
+    CHECK_INT(world.nodes[OLD1].material->n_keys, 1); /* dialog_key_days is 7 */
+    central_stop();
+    age_key(1);
+    central_start();
+    CHECK(wait_until(two_keys_everywhere, NULL));
+    const struct material *m = world.nodes[OLD1].material;
+    CHECK_INT(m->keys[0].expires_ms, 0);
+    CHECK_INT(m->keys[1].expires_ms, m->keys[0].made_ms + 7 * DAY + MATERIAL_SIGN_AFTER_MS);
+    CHECK(memcmp(m->keys[0].key, m->keys[1].key, MATERIAL_KEY) != 0);
+    CHECK_INT(material_signing_key(m, m->keys[0].made_ms)->id, m->keys[1].id);
+    world_end();
+}
+
+static bool certificate_is_new(void *arg)
+{
+    struct node *n = arg;
+    return all_current(NULL) && crypto_cert_not_after(n->cert) > pki_now() + 300 * DAY;
+}
+
+TEST(certificates_are_renewed_at_half_of_their_life)
+{
+    world_start();
+    struct node *n = &world.nodes[NEW1];
+    struct buf pem = {0};
+    const struct slice names[] = {SLICE("new1.contoso.example"), SLICE("new.contoso.example")};
+    const struct crypto_request_names old_names = {
+        .common_name = names[0], .dns = names, .n_dns = 2, .not_before_ms = pki_now() - 200 * DAY};
+    struct pki_id ca = real_authority(), old = pki_leaf(&ca, &old_names, pki_now() + 165 * DAY);
+    node_stop(n);
+    crypto_key_write(old.key, &pem);
+    CHECK_INT(files_write(n->folder, FILE_KEY, buf_slice(&pem)), 0);
+    buf_clear(&pem, 0);
+    crypto_cert_write(old.cert, &pem);
+    CHECK_INT(files_write(n->folder, FILE_CERT, buf_slice(&pem)), 0);
+    node_start(n); /* its material is sealed to another key: it comes again, sealed to this one */
+    CHECK(wait_until(certificate_is_new, n));
+    pki_fini(&old);
+    pki_fini(&ca);
+    buf_fini(&pem);
+    world_end();
+}
+
+TEST_MAIN(keys_are_changed_in_their_time, certificates_are_renewed_at_half_of_their_life,
+          every_machine_acknowledges, who_was_away_gets_the_newest, adopted_names_bring_a_new_certificate,
           a_renewal_cut_short_is_completed, going_back_makes_a_new_number, a_machine_may_change_its_address,
           machines_leave_and_come, plans_are_kept_as_blobs, central_comes_back_with_everything)

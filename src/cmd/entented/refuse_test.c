@@ -4,8 +4,6 @@
 
 #include "ground/base/text.h"
 #include "ground/crypto/hash.h"
-#include "ground/crypto/pki_for_test.h"
-#include "kept/store/store.h"
 #include "kept/topology/push.h"
 
 #include <signal.h>
@@ -335,22 +333,6 @@ static void check_why(const struct pki_id *impostor, char *why)
         TEST_DIAG("not behind for %s", why);
     http_server_free(server);
     tls_ctx_unref(tls);
-}
-
-static struct pki_id real_authority(void)
-{
-    struct pki_id ca = {0};
-    struct store *s = NULL;
-    struct buf b = {0};
-    CHECK_INT(store_open(world.nodes[CMS].folder, &s), 0);
-    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.key"), &b), 0);
-    CHECK_INT(crypto_key_parse(buf_slice(&b), &ca.key), 0);
-    buf_clear(&b, SIZE_MAX);
-    CHECK_INT(store_blob_get(s, "secret", SLICE("ca.crt"), &b), 0);
-    CHECK_INT(crypto_cert_parse(buf_slice(&b), &ca.cert), 0);
-    buf_fini(&b);
-    store_close(s);
-    return ca;
 }
 
 TEST(status_says_why_a_machine_is_behind)
