@@ -78,8 +78,11 @@ static int listen_any(struct net_addr *ret)
 
 static int connect_to(const struct net_addr *a)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    return connect(fd, &a->sa, net_addr_len(a)) == 0 ? fd : -1;
+    int fd = socket(a->sa.sa_family, SOCK_STREAM, 0);
+    if (connect(fd, &a->sa, net_addr_len(a)) == 0)
+        return fd;
+    close(fd);
+    return -1;
 }
 
 static bool readable(int fd)
@@ -499,6 +502,59 @@ TEST(many_at_once)
     peer_fini(&server[1]);
 }
 
+/* 18.2.2: the connection that the request came on is gone; its answer goes to where the Via says. */
+TEST(response_by_a_new_connection)
+{
+    struct net_addr home;
+    int ls = listen_any(&next_hops[0]), ls_home = listen_any(&home);
+    struct peer client = {.fd = connect_to(&tcp_at)}, server = {0}, back = {0};
+    n_next_hops = 1;
+    send_text(&client,
+              "MESSAGE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP client.test:%u;branch=z9hG4bKnew\r\n"
+              "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: new\r\nCSeq: 1 MESSAGE\r\n"
+              "Content-Length: 0\r\n\r\n",
+              net_addr_port(&home));
+    server.fd = accept_one(ls);
+    CHECK(got_request(&server, SIP_MESSAGE));
+    struct linger reset = {1, 0};
+    setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(client.fd);
+    client.fd = -1;
+    respond(&server, 200, "b");
+    back.fd = accept_one(ls_home);
+    if (got(&back, 200))
+        CHECK_STR(back.m.branch, "z9hG4bKnew");
+    close(ls);
+    close(ls_home);
+    peer_fini(&client);
+    peer_fini(&server);
+    peer_fini(&back);
+}
+
+TEST(over_ipv6)
+{
+    struct net_addr v6 = tcp_at, v4 = tcp_at;
+    struct peer server = {0};
+    int ls = listen_any(&next_hops[0]);
+    CHECK_INT(net_addr_parse(SLICE("::1"), net_addr_port(&tcp_at), &v6), 0);
+    tcp_at = v6;
+    apply(false);
+    struct peer client = {.fd = connect_to(&tcp_at)};
+    n_next_hops = 1;
+    request(&client, "MESSAGE", "six", "call-six", 1, "");
+    server.fd = accept_one(ls);
+    CHECK(got_request(&server, SIP_MESSAGE));
+    respond(&server, 200, "b");
+    if (got(&client, 200))
+        CHECK(slice_search(sip_msg_value(&client.m, SIP_H_VIA), SLICE("received=::1")) != SIZE_MAX);
+    CHECK(connect_to(&v4) < 0); /* the listener that the new configuration lacks is gone */
+    tcp_at = v4;
+    apply(false);
+    close(ls);
+    peer_fini(&client);
+    peer_fini(&server);
+}
+
 static struct buf traced;
 static atomic_int traced_done;
 
@@ -538,5 +594,5 @@ TEST(stops_in_order)
 }
 
 TEST_MAIN(starts, message_goes_through, call_with_ack_and_non_2xx, cancel_from_another_connection,
-          failover_and_503, forks, refusals, udp_and_its_retransmissions, many_at_once, trace_tells,
-          stops_in_order)
+          failover_and_503, forks, refusals, udp_and_its_retransmissions, many_at_once,
+          response_by_a_new_connection, over_ipv6, trace_tells, stops_in_order)

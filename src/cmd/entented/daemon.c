@@ -243,6 +243,7 @@ int daemon_run(const struct daemon_options *options)
     if (r != 0)
         return r;
     log_setup_machine(d.machine);
+    log_write_behind(true);
     d.control = loop_new(0);
     d.team = workers_new(options->workers ? options->workers : workers_cores(), "sip");
     d.disk = helpers_new(1, "disk");
@@ -262,5 +263,6 @@ int daemon_run(const struct daemon_options *options)
     io_free(io);
     close(signals.fd);
     daemon_free(&d);
+    log_write_behind(false);
     return r;
 }

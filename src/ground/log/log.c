@@ -2,6 +2,7 @@
 
 #include "ground/base/buf.h"
 #include "ground/base/mem.h"
+#include "ground/log/writer.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -217,11 +218,29 @@ static void build_text(struct buf *out, const struct timespec *at, enum log_leve
     buf_append_char(out, '\n');
 }
 
+void log_write_behind(bool on)
+{
+    if (on)
+        log_writer_start();
+    else
+        log_writer_stop();
+}
+
+/* A log that lost lines says so, once it takes lines again. */
+static void tell_dropped(void)
+{
+    uint64_t n = log_writer_dropped();
+    if (n)
+        log_event(LOG_WARN, "log.dropped", NULL, "%llu lines were dropped: the log was not read",
+                  (unsigned long long)n);
+}
+
 void log_event(enum log_level level, const char *id, const struct log_field *fields, const char *fmt, ...)
 {
     if (!log_enabled(level))
         return;
     int saved_errno = errno;
+    tell_dropped();
     struct timespec at;
     clock_gettime(CLOCK_REALTIME, &at);
     struct buf text = {0}, line = {0};
@@ -234,9 +253,9 @@ void log_event(enum log_level level, const char *id, const struct log_field *fie
         build_json(&line, &at, level, id, fields, buf_slice(&text));
     else
         build_text(&line, &at, level, id, fields, buf_slice(&text));
-    /* One attempt: a log that cannot take a line must not hold up a worker. */
-    while (write(config.fd, line.mem, buf_len(&line)) < 0 && errno == EINTR)
-        ;
+    if (!log_writer_take(config.fd, buf_slice(&line)))
+        while (write(config.fd, line.mem, buf_len(&line)) < 0 && errno == EINTR)
+            ;
     pthread_rwlock_unlock(&config.lock);
     buf_fini(&text);
     buf_fini(&line);

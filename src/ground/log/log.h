@@ -26,6 +26,10 @@ void log_setup(enum log_format format, enum log_level least, const char *program
                int fd);
 /* Once the process knows which machine it is. */
 void log_setup_machine(const char *machine);
+/* On: lines are written by a thread of their own, so that a log that nobody reads holds up no worker; what
+ * waits is bounded, what is dropped is counted (log.dropped). Off: writes what waits (a second at the most).
+ * Off by default. */
+void log_write_behind(bool on);
 int log_level_parse(struct slice name, enum log_level *ret);
 bool log_enabled(enum log_level level);
 

@@ -123,5 +123,44 @@ TEST(levels)
     CHECK(log_enabled(LOG_WARN));
 }
 
+static void *read_all(void *arg)
+{
+    static char in[65536];
+    while (read(*(int *)arg, in, sizeof(in)) > 0)
+        ;
+    return NULL;
+}
+
+/* A pipe that nobody reads: the caller goes on, and what is lost is said afterwards. */
+TEST(unread_log_holds_up_nobody)
+{
+    int p[2];
+    CHECK_INT(pipe(p), 0);
+    log_setup(LOG_JSON, LOG_INFO, "entented", "m", p[1]);
+    log_write_behind(true);
+    char text[900];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    for (int i = 0; i < 8000; i++) /* more than what may wait */
+        log_info("test.line", "%s", text);
+    static char in[65536];
+    size_t lines = 0;
+    for (ssize_t n; lines < 100 && (n = read(p[0], in, sizeof(in))) > 0;) /* room again */
+        for (ssize_t i = 0; i < n; i++)
+            lines += in[i] == '\n';
+    log_info("test.after", "on");
+    bool told = false;
+    for (ssize_t n; !told && (n = read(p[0], in, sizeof(in))) > 0;)
+        told = slice_search(slice_mem(in, (size_t)n), SLICE("log.dropped")) != SIZE_MAX;
+    CHECK(told);
+    pthread_t reader;
+    CHECK_INT(pthread_create(&reader, NULL, read_all, &p[0]), 0);
+    log_write_behind(false);
+    log_setup(LOG_TEXT, LOG_INFO, NULL, NULL, 2);
+    close(p[1]);
+    pthread_join(reader, NULL);
+    close(p[0]);
+}
+
 TEST_MAIN(text_line, json_line, hostile_text_stays_one_line, long_values_are_cut, threads_do_not_tear_lines,
-          levels)
+          levels, unread_log_holds_up_nobody)
