@@ -56,6 +56,7 @@ help:
 	@echo 'make integration   tests/*_test.py'
 	@echo 'make bench    CPU a forwarded message beside Kamailio; options in BENCH='
 	@echo 'make format   run clang-format'
+	@echo 'make reference   write the pages of doc/ that tables make'
 	@echo 'make install  DESTDIR=, PREFIX='
 
 # --- programs and libraries -----------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ build/fuzz/run/%: build/fuzz/src/%.o build/fuzz/libentente.a
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
 endif
 
-.PHONY: all help unit san fuzz integration check format layers lint setup demo test soak bench install clean
+.PHONY: all help unit san fuzz integration check format layers lint reference setup demo test soak bench install clean
 fuzz:
 	@$(PARALLEL) BUILD=fuzz $(FUZZ)
 	@tools/tap-sum run -j $(JOBS) $(FUZZ:%='tools/fuzz $(FUZZ_SECONDS) %')
@@ -172,6 +173,12 @@ build/lint/%.ok: %.c .clang-tidy
 	@$(CC) $(CPPFLAGS) -MM -MP -MT $@ -MF $@.d $<
 	@touch $@
 -include $(LINT_STAMP:%=%.d)
+
+# Pages of doc/ that are printed from tables; the unit tests compare them.
+REFERENCE := kept/topology/reference_test cmd/entente/command_test cmd/entented/refusals_test
+reference: $(REFERENCE:%=$(O)/src/%)
+	@$(foreach t,$(REFERENCE),ENTENTE_WRITE_REFERENCE=1 $(O)/src/$(t) > /dev/null;)
+	@git status --short doc
 
 # --- setup ----------------------------------------------------------------------------------------------------
 setup:
