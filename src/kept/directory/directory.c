@@ -13,7 +13,9 @@
 
 enum { SHARDS = 64, MAX_LABEL = 63 };
 
-/* A row for each algorithm, by name: one that is added later finds users without it, not with a wrong one. */
+/* A row for each algorithm, by name: one that is added later finds users without it, not with a wrong one.
+ * FULL_NAME behind it: the HA1 is of user@domain. */
+#define FULL_NAME "/user@domain"
 static const char schema[] = "CREATE TABLE IF NOT EXISTS ha1 (aor TEXT NOT NULL, algorithm TEXT NOT NULL,"
                              " ha1 TEXT NOT NULL, PRIMARY KEY (aor, algorithm)) WITHOUT ROWID";
 
@@ -218,14 +220,19 @@ static int load_row(void *arg, const struct db_value *c, size_t n)
     struct name name;
     struct directory_user v = {0};
     enum sip_digest digest;
+    struct slice algorithm = c[1].text, suffix = SLICE(FULL_NAME);
+    bool full = slice_ends(algorithm, suffix);
+    if (full)
+        algorithm = slice_head(algorithm, algorithm.n - suffix.n);
     /* an algorithm that this version does not know stays where it is */
-    if (sip_digest_parse(c[1].text, &digest) < 0)
+    if (sip_digest_parse(algorithm, &digest) < 0)
         return 0;
     if (parse_name(c[0].text, &name) < 0 || c[2].text.n >= SIP_HA1_MAX)
         return -EBADMSG;
     find_name(d, name.text, &v);
-    memcpy(v.ha1[digest], c[2].text.p, c[2].text.n);
-    v.ha1[digest][c[2].text.n] = '\0';
+    char *ha1 = full ? v.ha1_full[digest] : v.ha1[digest];
+    memcpy(ha1, c[2].text.p, c[2].text.n);
+    ha1[c[2].text.n] = '\0';
     publish(d, name.text, &v);
     mem_wipe(&v, sizeof(v));
     return 0;
@@ -279,9 +286,13 @@ static int delete_rows(struct db *db, struct slice aor)
 static int insert_rows(struct db *db, struct slice aor, const struct directory_user *v)
 {
     int r = 0;
-    for (enum sip_digest i = 0; i < SIP_DIGEST_COUNT && r == 0; i++) {
-        const struct db_value args[] = {DB_T(aor), DB_T(slice_str(sip_digest_name(i))),
-                                        DB_T(slice_str(v->ha1[i]))};
+    for (int i = 0; i < 2 * SIP_DIGEST_COUNT && r == 0; i++) {
+        bool full = i >= SIP_DIGEST_COUNT;
+        enum sip_digest digest = (enum sip_digest)(i % SIP_DIGEST_COUNT);
+        char algorithm[64];
+        snprintf(algorithm, sizeof(algorithm), "%s%s", sip_digest_name(digest), full ? FULL_NAME : "");
+        const struct db_value args[] = {DB_T(aor), DB_T(slice_str(algorithm)),
+                                        DB_T(slice_str(full ? v->ha1_full[digest] : v->ha1[digest]))};
         r = db_run(db, "INSERT INTO ha1 (aor, algorithm, ha1) VALUES (?, ?, ?)", args, 3, NULL, NULL);
     }
     return r;
@@ -307,8 +318,10 @@ static int replace_rows(struct db *db, struct slice aor, const struct directory_
 static int store_user(struct directory *d, const struct name *name, struct slice password)
 {
     struct directory_user v = {0};
-    for (enum sip_digest i = 0; i < SIP_DIGEST_COUNT; i++)
+    for (enum sip_digest i = 0; i < SIP_DIGEST_COUNT; i++) {
         sip_digest_ha1(i, name->user, name->domain, password, v.ha1[i]);
+        sip_digest_ha1(i, name->text, name->domain, password, v.ha1_full[i]);
+    }
     int r = replace_rows(d->db, name->text, &v);
     if (r == 0)
         publish(d, name->text, &v);

@@ -19,7 +19,8 @@ int directory_open(const char *state_folder, struct directory **ret);
 void directory_close(struct directory *d);
 
 struct directory_user {
-    char ha1[SIP_DIGEST_COUNT][SIP_HA1_MAX]; /* "" where there is none */
+    char ha1[SIP_DIGEST_COUNT][SIP_HA1_MAX];      /* of "user"; "" where there is none */
+    char ha1_full[SIP_DIGEST_COUNT][SIP_HA1_MAX]; /* of "user@domain", which some clients give as user name */
 };
 /* aor: user@domain, case of the domain ignored. From any thread. */
 bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret);

@@ -20,6 +20,7 @@ enum { AGENT_WAIT_MS = 20000 };
 
 struct agent {
     const char *user, *password; /* of home.test */
+    const char *name;            /* in credentials, when it is not the user */
     int fd;
     bool udp;
     struct tls *tls;
@@ -254,7 +255,7 @@ static inline const char *agent_proof(struct agent *a, const char *method, const
 {
     char ha1[SIP_HA1_MAX], response[SIP_HA1_MAX], nc[16], rest[128] = "";
     snprintf(nc, sizeof(nc), "%08x", ++a->nc);
-    struct sip_credentials c = {.username = slice_str(a->user),
+    struct sip_credentials c = {.username = slice_str(a->name ? a->name : a->user),
                                 .realm = SLICE("home.test"),
                                 .nonce = slice_str(a->nonce),
                                 .uri = slice_str(uri),
@@ -271,7 +272,7 @@ static inline const char *agent_proof(struct agent *a, const char *method, const
     snprintf(a->proof, sizeof(a->proof),
              "%s: Digest username=\"%s\", realm=\"home.test\", nonce=\"%s\", uri=\"%s\", response=\"%s\", "
              "algorithm=%s%s\r\n",
-             strcmp(method, "REGISTER") == 0 ? "Authorization" : "Proxy-Authorization", a->user, a->nonce,
-             uri, response, sip_digest_name(a->digest), rest);
+             strcmp(method, "REGISTER") == 0 ? "Authorization" : "Proxy-Authorization",
+             a->name ? a->name : a->user, a->nonce, uri, response, sip_digest_name(a->digest), rest);
     return a->proof;
 }

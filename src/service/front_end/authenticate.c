@@ -85,18 +85,21 @@ static void challenge(struct visit *v, struct slice realm, const struct director
 /* ---------------------------------------------------------------- credentials */
 enum proof { PROOF_NONE, PROOF_WRONG, PROOF_STALE, PROOF_OTHER_USER, PROOF_GOOD };
 
-/* The answer is looked at before the nonce: stale is told only to who knows the password (RFC 7616 3.3). The
- * digest's uri is not compared with the Request-URI: clients put there what they connected to, and a count is
- * good for one request anyway. */
-static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct slice realm,
-                        struct slice user_part, const struct directory_user *user, bool known)
+/* The user name may be "alice" or "alice@domain". The answer is looked at before the nonce: stale is told
+ * only to who knows the password (RFC 7616 3.3). The digest's uri is not compared with the Request-URI:
+ * clients put there what they connected to, and a count is good for one request anyway. */
+static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct slice aor,
+                        const struct directory_user *user, bool known)
 {
     static const char nobody[] = "0000000000000000000000000000000000000000000000000000000000000000";
     const struct sip_msg *m = request_msg(v->rq);
+    struct slice realm = domain_of(aor), user_part = slice_head(aor, aor.n - realm.n - 1);
     struct nonce nonce;
-    bool mine = slice_eq(sip_unquote(c->username, request_arena(v->rq)), user_part);
-    bool has = mine && known && user->ha1[c->digest][0];
-    struct slice ha1 = has ? slice_str(user->ha1[c->digest]) : slice_str(nobody);
+    struct slice name = sip_unquote(c->username, request_arena(v->rq));
+    bool full = slice_eq(name, aor), mine = full || slice_eq(name, user_part);
+    const char *kept = full ? user->ha1_full[c->digest] : user->ha1[c->digest];
+    bool has = mine && known && kept[0];
+    struct slice ha1 = slice_str(has ? kept : nobody);
     bool right = sip_credentials_match(c, ha1, m->method_name, m->body);
     if (!mine)
         return PROOF_OTHER_USER;
@@ -122,11 +125,11 @@ static bool offered(const struct visit *v, enum sip_digest d)
 }
 
 /* The best of the credentials for this realm: a client may answer several challenges. */
-static enum proof best_proof(struct visit *v, struct slice realm, struct slice user_part,
-                             const struct directory_user *user, bool known)
+static enum proof best_proof(struct visit *v, struct slice aor, const struct directory_user *user, bool known)
 {
     const struct sip_msg *m = request_msg(v->rq);
     enum sip_header_id id = is_register(v) ? SIP_H_AUTHORIZATION : SIP_H_PROXY_AUTHORIZATION;
+    struct slice realm = domain_of(aor);
     enum proof best = PROOF_NONE;
     unsigned n = 0;
     for (const struct sip_header *h = sip_msg_header(m, id);
@@ -135,7 +138,7 @@ static enum proof best_proof(struct visit *v, struct slice realm, struct slice u
         if (sip_credentials_parse(h->value, &c) < 0 ||
             !slice_caseeq(sip_unquote(c.realm, request_arena(v->rq)), realm) || !offered(v, c.digest))
             continue;
-        enum proof p = weigh(v, &c, realm, user_part, user, known);
+        enum proof p = weigh(v, &c, aor, user, known);
         best = p > best ? p : best;
         n++;
     }
@@ -155,11 +158,10 @@ static void tell_failure(const struct visit *v, struct slice aor)
 bool authenticate(struct visit *v, struct slice aor)
 {
     struct directory_user user = {0};
-    struct slice realm = domain_of(aor), user_part = slice_head(aor, aor.n - realm.n - 1);
     if (connection_passes(v, aor))
         return true;
     bool known = directory_find(v->fe->directory, aor, &user);
-    enum proof p = best_proof(v, realm, user_part, &user, known);
+    enum proof p = best_proof(v, aor, &user, known);
     if (p == PROOF_OTHER_USER) {
         METRIC_COUNT("front-end.auth-failed");
         request_refuse(v->rq, is_register(v) ? &REFUSE_FE_AOR_NOT_YOURS : &REFUSE_FE_FROM_NOT_YOURS,
@@ -167,7 +169,7 @@ bool authenticate(struct visit *v, struct slice aor)
     } else if (p != PROOF_GOOD) {
         if (p == PROOF_WRONG)
             tell_failure(v, aor);
-        challenge(v, realm, &user, known, p == PROOF_STALE);
+        challenge(v, domain_of(aor), &user, known, p == PROOF_STALE);
     }
     mem_wipe(&user, sizeof(user));
     return p == PROOF_GOOD;

@@ -23,6 +23,16 @@ TEST(registers_with_each_algorithm)
     }
 }
 
+TEST(user_name_with_domain)
+{
+    struct agent a = agent_of("alice");
+    a.name = "alice@home.test";
+    CHECK(agent_connect(&a, &tcp_at, false));
+    send_register_proven(&a, "un", "", NULL);
+    CHECK(agent_got(&a, 200));
+    agent_fini(&a);
+}
+
 TEST(challenges_follow_the_pool)
 {
     struct agent a = agent_of("nobody");
@@ -174,5 +184,6 @@ TEST(whose_registration)
     agent_fini(&a);
 }
 
-TEST_MAIN(starts, registers_with_each_algorithm, challenges_follow_the_pool, wrong_password_and_unknown_user,
-          stale_nonces_and_replayed_counts, contacts, coming_back_many_times, whose_registration, stops)
+TEST_MAIN(starts, registers_with_each_algorithm, user_name_with_domain, challenges_follow_the_pool,
+          wrong_password_and_unknown_user, stale_nonces_and_replayed_counts, contacts, coming_back_many_times,
+          whose_registration, stops)
