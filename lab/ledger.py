@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timezone
 
 LOSSES_KEPT = 500
+SLOT_S = 0.25  # of the timeline
 FIRST_STEP = "the begin"  # before the first mark
 
 
@@ -17,11 +18,11 @@ def wall(at=None):
 
 
 class MessageRecord:
-    __slots__ = ("direction", "call_id", "sender", "receiver", "body", "at", "copies", "judged")
+    __slots__ = ("direction", "call_id", "sender", "receiver", "body", "at", "copies", "judged", "delivered")
 
     def __init__(self, direction, call_id, sender, receiver, body):
         self.direction, self.call_id, self.sender, self.receiver = direction, call_id, sender, receiver
-        self.body, self.at, self.copies, self.judged = body, time.time(), 0, False
+        self.body, self.at, self.copies, self.judged, self.delivered = body, time.time(), 0, False, False
 
 
 class CallRecord:
@@ -132,6 +133,7 @@ class Ledger:
         record.judged = True
         if status == 200 and record.copies:
             record.direction.delivered += 1
+            record.delivered = True
             return
         record.direction.lost += 1
         arrived = "arrived, its answer did not come back" if record.copies else "did not arrive"
@@ -171,6 +173,18 @@ class Ledger:
         for record in [c for c in self.calls.values() if not c.judged]:
             self.call_dropped(record, f"{record.step}, unfinished", record.status)
 
+    def timeline(self):
+        """Messages between organisations begun in each slot since the traffic began: [sent, delivered], and marks."""
+        slots = {}
+        for record in self.messages.values():
+            if not self.started_at or record.sender.split("@")[1] == record.receiver.split("@")[1]:
+                continue
+            slot = slots.setdefault(max(0, int((record.at - self.started_at) / SLOT_S)), [0, 0])
+            slot[0] += 1
+            slot[1] += record.delivered
+        return {"slot_s": SLOT_S, "slots": [slots.get(i, [0, 0]) for i in range(max(slots, default=-1) + 1)],
+                "marks": [[round(at - self.started_at, 3), name] for at, name in self.marks if self.started_at]}
+
     def report(self):
         directions = {name: d.summary() for name, d in sorted(self.directions.items())}
         totals = {}
@@ -183,7 +197,7 @@ class Ledger:
         return {"directions": directions, "totals": totals, "strange": self.strange,
                 "longest_gap_ms": max(gaps, default=0), "losses_total": self.losses_total, "losses": self.losses,
                 "lost_after": {step: self.lost_after[step] for step in self.steps() if step in self.lost_after},
-                "events": self.events}
+                "events": self.events, "timeline": self.timeline()}
 
 
 def lost_anything(report):
