@@ -3,6 +3,7 @@
 #include "cmd/entente/call.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/wait.h"
+#include "ground/base/mem.h"
 
 struct slice replication_why(struct invocation *v, const struct json_value *machine)
 {
@@ -43,8 +44,10 @@ struct watch {
     int64_t number, began;
     struct live live;
     bool live_lines;
-    struct slice *seen; /* plain lines: what was last said, by machine's place in the list */
+    char **seen; /* plain lines: what was last said, by machine's place in the list */
     size_t n_seen;
+    int64_t heard;
+    char *last; /* with --json: the answer that ended it */
 };
 
 static bool runs(const struct watch *w, const struct json_value *m)
@@ -66,15 +69,15 @@ static struct slice machine_line(const struct watch *w, const struct json_value 
 static void show_plain(struct watch *w, size_t i, struct slice text)
 {
     if (i >= w->n_seen) {
-        struct slice *more = ARENA_ARRAY(&w->v->arena, struct slice, 2 * i + 16);
-        if (w->n_seen)
-            memcpy(more, w->seen, w->n_seen * sizeof(*more));
-        w->seen = more;
-        w->n_seen = 2 * i + 16;
+        size_t n = 2 * i + 16;
+        w->seen = mem_realloc(w->seen, n * sizeof(*w->seen));
+        memset(w->seen + w->n_seen, 0, (n - w->n_seen) * sizeof(*w->seen));
+        w->n_seen = n;
     }
-    if (slice_eq(w->seen[i], text))
+    if (slice_eq(slice_str(w->seen[i]), text))
         return;
-    w->seen[i] = text;
+    mem_free(w->seen[i]);
+    w->seen[i] = slice_dup(text);
     fprintf(w->v->out, "%6.2f s  ", (double)(wait_now() - w->began) / 1000);
     call_put(w->v->out, text);
     fputc('\n', w->v->out);
@@ -117,27 +120,42 @@ static int too_late(struct watch *w, const struct json_value *machines, int64_t 
         (double)limit_ms / 1000, (long long)w->number, behind, json_count(machines));
 }
 
+static int look(struct watch *w, int64_t limit_ms)
+{
+    bool last = wait_now() - w->began >= limit_ms;
+    struct answer answer;
+    int r = wait_look(w->v, SLICE("/v1/replication"), last, &w->heard, &answer);
+    if (r)
+        return r;
+    const struct json_value *machines = json_get(answer.json, "machines");
+    bool all = show(w, machines);
+    if ((all || last) && option_given(w->v, OPTION_JSON))
+        w->last = slice_dup(answer.text);
+    return all ? EXIT_DONE : last ? too_late(w, machines, limit_ms) : WAIT_AGAIN;
+}
+
 int replication_wait(struct invocation *v, int64_t number, int64_t limit_ms, struct json_value **ret_last)
 {
     struct watch w = {.v = v, .number = number, .began = wait_now(), .live = {.out = v->out}};
-    struct answer answer = {0};
-    int64_t heard = w.began;
+    struct json_error error;
+    int r;
+    w.heard = w.began;
     w.live_lines = wait_on_terminal(v->out);
-    for (;;) {
-        v->quiet = wait_now() - heard < WAIT_GONE_MS && wait_now() - w.began < limit_ms;
-        int r = call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
-        if (r == EXIT_REFUSED || (r == EXIT_NO_DAEMON && !v->quiet))
-            return r;
-        v->quiet = false;
-        if (r == EXIT_DONE) {
-            const struct json_value *machines = json_get(answer.json, "machines");
-            heard = wait_now();
-            *ret_last = answer.json;
-            if (show(&w, machines))
-                return EXIT_DONE;
-            if (heard - w.began >= limit_ms)
-                return too_late(&w, machines, limit_ms);
-        }
+    while (true) {
+        struct arena whole = v->arena; /* what one look reads goes with it */
+        v->arena = (struct arena){0};
+        r = look(&w, limit_ms);
+        arena_fini(&v->arena);
+        v->arena = whole;
+        if (r != WAIT_AGAIN)
+            break;
         wait_pause(WAIT_POLL_MS);
     }
+    if (w.last && json_parse(slice_str(w.last), &v->arena, ret_last, &error) < 0)
+        *ret_last = NULL;
+    for (size_t i = 0; i < w.n_seen; i++)
+        mem_free(w.seen[i]);
+    mem_free(w.seen);
+    mem_free(w.last);
+    return r;
 }

@@ -6,7 +6,7 @@
 #include "cmd/entente/command.h"
 
 /* Watches until every managed machine runs revision `number` or a newer one, or the limit is over. EXIT_DONE,
- * EXIT_REFUSED after naming who is behind and why, or EXIT_NO_DAEMON. ret_last: the last answer, for --json.
+ * EXIT_REFUSED after naming who is behind and why, or EXIT_NO_DAEMON. ret_last: with --json the last answer.
  */
 int replication_wait(struct invocation *v, int64_t number, int64_t limit_ms, struct json_value **ret_last);
 /* "id: sentence", empty when there is nothing to say. */

@@ -104,14 +104,19 @@ int cmd_transition_status(struct invocation *v)
 }
 
 /* --- watching --- */
-enum { STEPS_MAX = 64 };
+enum { STEPS_MAX = 64, STATE_TEXT = 16 };
 struct watch {
     struct invocation *v;
-    struct slice seen[STEPS_MAX]; /* the state of each step that was last printed */
+    char seen[STEPS_MAX][STATE_TEXT]; /* the state of each step that was last printed */
     bool live_lines, silent;
     struct live live;
-    int64_t began;
+    int64_t began, heard;
 };
+
+static void set_seen(struct watch *w, size_t step, struct slice state)
+{
+    snprintf(w->seen[step], STATE_TEXT, SLICE_FMT, SLICE_ARG(state));
+}
 
 static struct slice step_line(struct watch *w, size_t i, size_t n, const struct json_value *s)
 {
@@ -144,9 +149,9 @@ static void show_steps(struct watch *w, const struct json_value *plan)
     for (size_t i = 0; i < n && i < STEPS_MAX; i++) {
         const struct json_value *s = json_at(steps, i);
         struct slice state = json_get_string(s, "state");
-        if (slice_eq(state, w->seen[i]))
+        if (slice_eq(state, slice_str(w->seen[i])))
             continue;
-        w->seen[i] = state;
+        set_seen(w, i, state);
         if (!worth_a_line(state))
             continue;
         call_put(w->v->out, step_line(w, i, n, s));
@@ -165,7 +170,7 @@ static void forget_old(struct watch *w, const struct json_value *plan)
     for (size_t i = 0; i < json_count(steps) && i < STEPS_MAX; i++) {
         struct slice state = json_get_string(json_at(steps, i), "state");
         if (slice_eq(state, SLICE("done")) || slice_eq(state, SLICE("undone")))
-            w->seen[i] = state;
+            set_seen(w, i, state);
     }
 }
 
@@ -213,28 +218,35 @@ static int finish(struct watch *w, const struct answer *answer, bool good)
     return call_fail(w->v, "transition.failed", "the transition is " SLICE_FMT, SLICE_ARG(state));
 }
 
+static int look(struct watch *w, bool back, int64_t limit_ms)
+{
+    bool good, last = wait_now() - w->began >= limit_ms;
+    struct answer answer;
+    int r = wait_look(w->v, transition_path, last, &w->heard, &answer);
+    if (r)
+        return r;
+    show_steps(w, answer.json);
+    if (has_ended(answer.json, back, &good))
+        return finish(w, &answer, good);
+    return last ? call_fail(w->v, "transition.not-yet", "it is not through after %.3g s, and goes on",
+                            (double)limit_ms / 1000)
+                : WAIT_AGAIN;
+}
+
 /* Until it has ended. A daemon that restarts meanwhile goes on with it, and is asked again. */
 static int watch(struct watch *w, bool back)
 {
     struct invocation *v = w->v;
-    int64_t heard = wait_now(), limit = wait_limit(v, INT64_MAX);
-    for (;;) {
-        struct answer answer;
-        bool good;
-        v->quiet = wait_now() - heard < WAIT_GONE_MS;
-        int r = call_api(v, "GET", transition_path, NULL, &answer);
-        if (r == EXIT_REFUSED || (r == EXIT_NO_DAEMON && !v->quiet))
+    int64_t limit_ms = wait_limit(v, INT64_MAX);
+    w->heard = wait_now();
+    while (true) {
+        struct arena whole = v->arena; /* what one look reads goes with it */
+        v->arena = (struct arena){0};
+        int r = look(w, back, limit_ms);
+        arena_fini(&v->arena);
+        v->arena = whole;
+        if (r != WAIT_AGAIN)
             return r;
-        v->quiet = false;
-        if (r == EXIT_DONE) {
-            heard = wait_now();
-            show_steps(w, answer.json);
-            if (has_ended(answer.json, back, &good))
-                return finish(w, &answer, good);
-        }
-        if (wait_now() - w->began >= limit)
-            return call_fail(v, "transition.not-yet", "it is not through after %.3g s, and goes on",
-                             (double)limit / 1000);
         wait_pause(WAIT_POLL_MS);
     }
 }

@@ -1,7 +1,5 @@
 #include "cmd/entente/wait.h"
 
-#include "cmd/entente/call.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -30,6 +28,24 @@ void wait_pause(int64_t ms)
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&t, &t) < 0 && errno == EINTR)
         continue;
+}
+
+int wait_look(struct invocation *v, struct slice path, bool last, int64_t *heard, struct answer *ret)
+{
+    enum { UNAVAILABLE = 503 }; /* it is ending, or busy */
+    bool patient = !last && wait_now() - *heard < WAIT_GONE_MS;
+    struct answer answer = {0};
+    v->quiet = patient;
+    int r = call_ask(v, "GET", path, NULL, &answer);
+    v->quiet = false;
+    if (r == EXIT_DONE) {
+        *heard = wait_now();
+        *ret = answer;
+        return r;
+    }
+    if (patient && (r == EXIT_NO_DAEMON || answer.status == UNAVAILABLE))
+        return WAIT_AGAIN;
+    return r == EXIT_REFUSED ? call_refused(v, &answer) : r;
 }
 
 int64_t wait_limit(const struct invocation *v, int64_t otherwise)

@@ -36,6 +36,23 @@ TEST(publish_waits_for_all)
     fake_stop();
 }
 
+TEST(a_daemon_that_is_away_for_a_moment_is_asked_again)
+{
+    static const struct row rows[] = {
+        {"POST", "/v1/publish",     200, "{\"number\":5}"                                        },
+        {"GET",  "/v1/replication", 503, "{\"id\":\"central.ending\",\"text\":\"It is ending.\"}"},
+        {"GET",  "/v1/replication", 200, CURRENT                                                 },
+        {NULL,   NULL,              0,   NULL                                                    }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "publish", "--wait");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_STR(slice_str(r.err), "");
+    ran_fini(&r);
+    fake_stop();
+}
+
 TEST(publish_names_who_is_behind)
 {
     static const struct row rows[] = {
@@ -159,5 +176,6 @@ TEST(a_failed_transition_says_which_step)
     fake_stop();
 }
 
-TEST_MAIN(publish_waits_for_all, publish_names_who_is_behind, warnings_want_yes,
-          a_service_is_stopped_by_publishing, a_transition_is_watched, a_failed_transition_says_which_step)
+TEST_MAIN(publish_waits_for_all, a_daemon_that_is_away_for_a_moment_is_asked_again,
+          publish_names_who_is_behind, warnings_want_yes, a_service_is_stopped_by_publishing,
+          a_transition_is_watched, a_failed_transition_says_which_step)
