@@ -143,10 +143,17 @@ static int exchange_tcp(const struct net_addr *server, struct slice query, struc
     return r;
 }
 
+/* One of the two bytes of flags: 0 has TC, 1 has the rcode. */
+static unsigned flags(const struct buf *answer, size_t i)
+{
+    struct slice s = buf_slice(answer);
+    return s.n >= DNS_HEADER && s.p ? (unsigned char)s.p[2 + i] : 0;
+}
+
 static int exchange(const struct net_addr *server, struct slice query, struct buf *answer, char *error)
 {
     int r = exchange_udp(server, query, answer);
-    bool truncated = r == 0 && (buf_slice(answer).p[2] & 0x02);
+    bool truncated = r == 0 && (flags(answer, 0) & 0x02);
     if (truncated || r == -ETIMEDOUT)
         r = exchange_tcp(server, query, answer);
     return r < 0 ? fail(error, r, server, r == -ETIMEDOUT ? "no answer" : strerror(-r)) : 0;
@@ -223,7 +230,7 @@ int lookup_update(const struct net_addr *server, struct slice zone, const struct
     r = exchange(server, buf_slice(&request), &answer, error);
     if (r < 0)
         goto out;
-    unsigned rcode = (unsigned char)buf_slice(&answer).p[3] & 0x0f;
+    unsigned rcode = flags(&answer, 1) & 0x0f;
     /* an unsigned refusal still says more than that its signature is missing */
     if (key && dns_update_verify(buf_slice(&answer), buf_slice(&request), key, now_s) < 0)
         r = fail(error, -EKEYREJECTED, server,

@@ -113,7 +113,7 @@ static void count_busy(struct transition *t, const struct topology *topology,
         if (transition_is_given_up(t, topology, pool->machines[i].fqdn, m))
             continue;
         const struct json_value *load = json_get(m ? m->state : NULL, "load");
-        if (!load || m->heard_ms < t->ttl_passed_ms) {
+        if (!m || !load || m->heard_ms < t->ttl_passed_ms) {
             ret->unheard = pool->machines[i].fqdn;
             continue;
         }
