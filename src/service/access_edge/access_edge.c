@@ -190,17 +190,28 @@ static int external_side(struct compiling *k)
     return r < 0 ? r : add_listener(k, &l, k->e->self->external_address);
 }
 
-/* A foreign next hop without TLS reaches us by the port number that it has itself. */
-static int foreign_listener(struct compiling *k)
+static int foreign_listener(struct compiling *k, enum sip_transport transport, uint16_t port)
+{
+    struct slice at = k->e->self->internal_address;
+    bool v6 = slice_find(at, ':') != SIZE_MAX;
+    struct element_listener l = {
+        .side = SIDE_INTERNAL,
+        .transport = transport,
+        .host = v6 ? arena_printf(&k->c->arena, "[" SLICE_FMT "]", SLICE_ARG(at)) : at,
+        .port = port,
+    };
+    return add_listener(k, &l, at);
+}
+
+/* A foreign next hop without TLS reaches us by the port number that it has itself; one with UDP sends what is
+ * too large for a datagram over TCP (RFC 3261 18.1.1). */
+static int foreign_listeners(struct compiling *k)
 {
     struct hops next;
     if (!hops_of_pool(k->e->t, k->e->pool->next_hop, &next) || next.transport == SIP_TLS)
         return 0;
-    struct element_listener l = {.side = SIDE_INTERNAL,
-                                 .transport = next.transport,
-                                 .host = k->e->self->internal_address,
-                                 .port = next.port};
-    return add_listener(k, &l, k->e->self->internal_address);
+    int r = next.transport == SIP_UDP ? foreign_listener(k, SIP_UDP, next.port) : 0;
+    return r < 0 ? r : foreign_listener(k, SIP_TCP, next.port);
 }
 
 static int internal_side(struct compiling *k)
@@ -216,7 +227,7 @@ static int internal_side(struct compiling *k)
     int r = contexts(k, &tls, "internal", &l.tls);
     if (r == 0)
         r = add_listener(k, &l, k->e->self->internal_address);
-    return r < 0 ? r : foreign_listener(k);
+    return r < 0 ? r : foreign_listeners(k);
 }
 
 /* ---------------------------------------------------------------- settings */

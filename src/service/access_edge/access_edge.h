@@ -5,6 +5,10 @@
  * It is stateless about dialogs: what it writes into Record-Route carries all that it needs to serve the
  * dialog later (token.h), so any Edge of the deployment serves any dialog, and a pool that adopts another's
  * names serves its dialogs.
+ *
+ * With federation off or the service disabled nothing listens; requests on connections that are still open
+ * are served if they belong to a dialog, and new ones as long as federation is on. Draining serves
+ * everything: what ends it is that it is disabled.
  */
 #pragma once
 

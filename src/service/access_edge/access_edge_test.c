@@ -214,21 +214,21 @@ TEST(foreign_next_hop)
     struct element_config *c = compiled(TOPOLOGY("", "  federation: true\n  next_hop: pbx.contoso.example\n"),
                                         m, "edge-new1.contoso.example", 0);
     char addr[NET_ADDR_TEXT];
-    CHECK_INT(c->n_listeners, 3);
-    size_t udp = 0;
+    CHECK_INT(c->n_listeners, 4);
+    size_t plain = 0;
     for (size_t i = 0; i < c->n_listeners; i++) {
-        if (c->listeners[i].transport == SIP_UDP) {
-            udp++;
+        if (c->listeners[i].transport != SIP_TLS) {
+            plain++;
             CHECK_INT(c->listeners[i].side, SIDE_INTERNAL);
             CHECK_STR(net_addr_text(&c->listeners[i].addr, addr), "127.10.1.21:5070");
         }
     }
-    CHECK_INT(udp, 1);
+    CHECK_INT(plain, 2);
     const struct topology *t = edge_of(c)->t;
     struct net_addr from;
     CHECK_INT(net_addr_parse(SLICE("127.10.1.30"), 40000, &from), 0);
     CHECK(hops_foreign(t, SIP_UDP, &from) != NULL);
-    CHECK(hops_foreign(t, SIP_TCP, &from) == NULL && hops_foreign(t, SIP_TLS, &from) == NULL);
+    CHECK(hops_foreign(t, SIP_TCP, &from) != NULL && hops_foreign(t, SIP_TLS, &from) == NULL);
     CHECK_INT(net_addr_parse(SLICE("127.10.1.31"), 5070, &from), 0);
     CHECK(hops_foreign(t, SIP_UDP, &from) == NULL);
     element_config_unref(c);

@@ -53,7 +53,8 @@ const struct topology_machine *hops_foreign(const struct topology *t, enum sip_t
 {
     for (size_t i = 0; i < t->n_foreign_pools; i++) {
         const struct topology_foreign_pool *p = &t->foreign_pools[i];
-        if (transport_of(p->transport) != transport || transport == SIP_TLS)
+        enum sip_transport has = transport_of(p->transport);
+        if (has == SIP_TLS || (has != transport && transport != SIP_TCP))
             continue;
         for (size_t k = 0; k < p->n_machines; k++) {
             struct net_addr a;

@@ -50,7 +50,8 @@ struct hops {
 bool hops_of_pool(const struct topology *t, struct slice pool, struct hops *ret);
 /* The pool of a machine, and its index in it. */
 bool hops_of_machine(const struct topology *t, struct slice machine, struct hops *ret, size_t *ret_index);
-/* The foreign machine with this address whose pool has this transport (UDP, TCP); NULL: none. */
+/* The foreign machine with this address whose pool has this transport (UDP, TCP; TCP also where it is UDP,
+ * for what is too large for a datagram); NULL: none. */
 const struct topology_machine *hops_foreign(const struct topology *t, enum sip_transport transport,
                                             const struct net_addr *source);
 /* All machines, beginning with `first` and going round; ELEMENT_MAX_TARGETS at the most. */

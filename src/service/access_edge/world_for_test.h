@@ -21,6 +21,9 @@ enum {
     FABRIKAM_IN = 12,
     FABRIKAM_FE = 13,
     STRANGER = 20,
+    WINGTIP_OUT = 31,
+    WINGTIP_IN = 32,
+    WINGTIP_PBX = 33,
 };
 
 struct edge_machine {
@@ -114,6 +117,7 @@ static inline void make_topologies(void)
                                 "sip-new.contoso.example") "  adopts: [edge-old.contoso.example]\n"
                                                            "partners:\n"
                                                            "- domain: fabrikam.example\n  policy: allowed\n"
+                                                           "- domain: wingtip.example\n  policy: allowed\n"
                                                            "- domain: victim.example\n  policy: allowed\n"
                                                            "- domain: evil.example\n  policy: allowed\n"
                                                            "- domain: blocked.example\n  policy: blocked\n",
@@ -192,6 +196,8 @@ static inline void world_start(void)
     zone_add("sip.fabrikam.example", DNS_A, FABRIKAM_OUT, NULL);
     zone_add("_sipfederationtls._tcp.victim.example", DNS_SRV, 0, "sip.victim.example");
     zone_add("_sipfederationtls._tcp.evil.example", DNS_SRV, 0, "sip.victim.example");
+    zone_add("_sipfederationtls._tcp.wingtip.example", DNS_SRV, 0, "sip.wingtip.example");
+    zone_add("sip.wingtip.example", DNS_A, WINGTIP_OUT, NULL);
     dns_start(&dns);
     public_ca = pki_ca("public");
     public_trust = pki_trust(&public_ca);
