@@ -17,16 +17,21 @@ static struct slice route_value(struct visit *v, enum sip_transport t, struct sl
                         SLICE_ARG(token), SLICE_ARG(host), (long long)port_of(v->fe, t), names[t]);
 }
 
-static bool registered_here(struct visit *v)
+static bool is_on(const struct location_binding *b, const struct token_end *end)
+{
+    if (b->transport == SIP_UDP)
+        return end->source.sa.sa_family && net_addr_eq(&b->source, &end->source);
+    return b->flow.generation && b->flow.generation == end->flow.generation &&
+           b->flow.slot == end->flow.slot && b->flow.worker == end->flow.worker;
+}
+
+/* Did the user register over this very connection, or from this source? */
+static bool is_registered(struct visit *v, const struct token_end *end)
 {
     struct location_binding *b;
-    if (connection_passes(v, v->aor))
-        return true;
-    if (request_transport(v->rq) != SIP_UDP)
-        return false;
-    size_t n = location_find(v->fe->location, v->aor, loop_wall(), request_arena(v->rq), &b);
+    size_t n = location_find(v->fe->location, end->aor, loop_wall(), request_arena(v->rq), &b);
     for (size_t i = 0; i < n; i++)
-        if (b[i].transport == SIP_UDP && net_addr_eq(&b[i].source, request_source(v->rq)))
+        if (is_on(&b[i], end))
             return true;
     return false;
 }
@@ -53,10 +58,10 @@ void dialog_record_route(struct visit *v, enum sip_transport out, const struct t
     if (!begins_dialog(m))
         return;
     if (!v->machine.n) {
-        t.caller = (struct token_end){
-            .aor = v->aor, .registered = registered_here(v), .flow = request_flow_ref(v->rq)};
+        t.caller = (struct token_end){.aor = v->aor, .flow = request_flow_ref(v->rq)};
         if (in == SIP_UDP)
             t.caller.source = *request_source(v->rq);
+        t.caller.registered = is_registered(v, &t.caller);
     }
     token_write(v->fe->token_key, &t, m->call_id, m->from_tag, &token);
     if (in != out)
@@ -75,14 +80,6 @@ void dialog_read_token(struct visit *v)
 }
 
 /* ---------------------------------------------------------------- where the client is */
-static bool is_on(const struct location_binding *b, const struct token_end *end)
-{
-    if (b->transport == SIP_UDP)
-        return end->source.sa.sa_family && net_addr_eq(&b->source, &end->source);
-    return b->flow.generation && b->flow.generation == end->flow.generation &&
-           b->flow.slot == end->flow.slot && b->flow.worker == end->flow.worker;
-}
-
 static bool has_uri(const struct location_binding *b, const struct sip_uri *uri)
 {
     struct sip_uri contact;
