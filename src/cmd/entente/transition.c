@@ -70,7 +70,7 @@ int cmd_transition_plan(struct invocation *v)
 static struct slice step_took(struct invocation *v, const struct json_value *s)
 {
     int64_t began = json_get_int(s, "started_ms", 0), ended = json_get_int(s, "ended_ms", 0);
-    if (began && slice_eq(json_get_string(s, "state"), SLICE("running")))
+    if (began && !ended)
         ended = wait_wall();
     return began && ended >= began ? table_duration(&v->arena, ended - began) : SLICE_NONE;
 }
@@ -128,18 +128,26 @@ static struct slice step_line(struct watch *w, size_t i, size_t n, const struct 
                         SLICE_ARG(text));
 }
 
-/* Ended, or waiting for somebody. */
-static bool worth_a_line(struct slice state)
+static bool is_one_of(struct slice state, const char *const *states)
 {
-    static const char *const states[] = {"done", "failed", "undone", "waiting"};
-    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        if (slice_eq(state, slice_str(states[i])))
+    for (; *states; states++)
+        if (slice_eq(state, slice_str(*states)))
             return true;
     return false;
 }
 
+/* The state by which a step is news: waiting is, when it is for the administrator. */
+static struct slice news_of(const struct json_value *plan, const struct json_value *step)
+{
+    struct slice state = json_get_string(step, "state");
+    bool manual = slice_eq(json_get_string(plan, "state"), SLICE("waiting-manual"));
+    return manual && slice_eq(state, SLICE("waiting")) ? SLICE("manual") : state;
+}
+
 static void show_steps(struct watch *w, const struct json_value *plan)
 {
+    static const char *const news[] = {"done", "failed", "undone", "manual", NULL};
+    static const char *const under_way[] = {"running", "waiting", NULL};
     const struct json_value *steps = json_get(plan, "steps");
     size_t n = json_count(steps);
     if (w->silent)
@@ -148,17 +156,17 @@ static void show_steps(struct watch *w, const struct json_value *plan)
         live_begin(&w->live);
     for (size_t i = 0; i < n && i < STEPS_MAX; i++) {
         const struct json_value *s = json_at(steps, i);
-        struct slice state = json_get_string(s, "state");
+        struct slice state = news_of(plan, s);
         if (slice_eq(state, slice_str(w->seen[i])))
             continue;
         set_seen(w, i, state);
-        if (!worth_a_line(state))
+        if (!is_one_of(state, news))
             continue;
         call_put(w->v->out, step_line(w, i, n, s));
         fputc('\n', w->v->out);
     }
     for (size_t i = 0; w->live_lines && i < n; i++)
-        if (slice_eq(json_get_string(json_at(steps, i), "state"), SLICE("running")))
+        if (is_one_of(json_get_string(json_at(steps, i), "state"), under_way))
             live_line(&w->live, step_line(w, i, n, json_at(steps, i)));
     fflush(w->v->out);
 }

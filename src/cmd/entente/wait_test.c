@@ -132,6 +132,7 @@ TEST(a_transition_is_watched)
     static const struct row rows[] = {
         PLAN("POST", "/apply", "applying", "running", ""),
         PLAN("GET", "", "applying", "running", ""),
+        PLAN("GET", "", "applying", "waiting", "0 of 4 machines"),
         PLAN("GET", "", "waiting-manual", "waiting", "change the record"),
         PLAN("GET", "", "applied", "done", "all runs"),
         {NULL, NULL, 0, NULL},
@@ -143,6 +144,7 @@ TEST(a_transition_is_watched)
     CHECK(asked("POST /v1/transition/apply {\"from\":\"old\",\"to\":\"new\",\"classic\":true}"));
     CHECK_HAS(r.out, " 1/1  waiting      1.25 s  publish 1: change the record\n");
     CHECK_HAS(r.out, " 1/1  done         1.25 s  publish 1: all runs\n");
+    CHECK(!has(r.out, "0 of 4 machines"));
     CHECK_HAS(r.out, "applied after ");
     ran_fini(&r);
     RUN(&r, "transition", "status");
