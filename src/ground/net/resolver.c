@@ -4,6 +4,7 @@
 #include "ground/base/text.h"
 #include "ground/log/log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unbound-event.h>
@@ -23,7 +24,12 @@ struct resolver {
     struct list queued;
     struct deferred begin, destroy;
     unsigned in_callback;
+    bool set_up; /* the first question has been asked */
 };
+
+/* libunbound's own initialisation is not made for two threads at once; recursive, since an answer may come
+ * inside. */
+static pthread_mutex_t set_up_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 struct resolver_query {
     struct list link; /* queries or queued; none while its callback runs */
@@ -163,7 +169,14 @@ static bool ask(struct resolver_query *q)
     q->answered_inside = &inside;
     list_push_back(&r->queries, &q->link);
     int id = 0;
+    /* The first question finishes the context's making, with state of the whole process. */
+    bool first = !r->set_up;
+    r->set_up = true;
+    if (first)
+        pthread_mutex_lock(&set_up_lock);
     int e = ub_resolve_event(r->ctx, q->name, q->type, CLASS_IN, q, answered, &id);
+    if (first)
+        pthread_mutex_unlock(&set_up_lock);
     if (inside)
         return true;
     q->answered_inside = NULL;
@@ -239,7 +252,9 @@ void resolver_cancel(struct resolver_query *q)
 static void destroy(void *arg)
 {
     struct resolver *r = arg;
+    pthread_mutex_lock(&set_up_lock);
     ub_ctx_delete(r->ctx);
+    pthread_mutex_unlock(&set_up_lock);
     mem_free(r);
 }
 
@@ -247,7 +262,9 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_config *conf
 {
     struct resolver *r = MEM_NEW(struct resolver);
     r->loop = l;
+    pthread_mutex_lock(&set_up_lock);
     r->ctx = make_context(l, config);
+    pthread_mutex_unlock(&set_up_lock);
     list_init(&r->queries);
     list_init(&r->queued);
     deferred_init(&r->begin, begin_queued, r);
