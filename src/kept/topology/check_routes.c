@@ -8,29 +8,21 @@ static bool reference_found(const struct topology *t, unsigned refers, struct sl
            (refers & REFERS_EDGE_POOL && topology_edge_pool_find(t, name)) ||
            (refers & REFERS_FRONT_END_POOL && topology_front_end_pool_find(t, name)) ||
            (refers & REFERS_FOREIGN_POOL && topology_foreign_pool_find(t, name)) ||
+           (refers & REFERS_DIRECTOR_POOL && topology_director_pool_find(t, name)) ||
            (refers & REFERS_PROVIDER && topology_provider_find(t, name));
-}
-
-static const char *reference_wanted(unsigned refers)
-{
-    static const char *const words[] = {[REFERS_SITE] = "site",
-                                        [REFERS_EDGE_POOL] = "Edge pool",
-                                        [REFERS_FRONT_END_POOL] = "Front End pool",
-                                        [REFERS_FOREIGN_POOL] = "foreign pool",
-                                        [REFERS_FRONT_END_POOL | REFERS_FOREIGN_POOL] =
-                                            "Front End pool or foreign pool",
-                                        [REFERS_PROVIDER] = "provider"};
-    return refers < sizeof(words) / sizeof(words[0]) && words[refers] ? words[refers] : "object";
 }
 
 static void check_reference(const struct topology *t, struct findings *f, const struct property *p,
                             struct slice path, struct slice name)
 {
-    if (name.n && !reference_found(t, p->refers, name))
-        ERROR_AT(f, "reference-to-nothing",
-                 arena_printf(&f->arena, SLICE_FMT "/%s", SLICE_ARG(path), p->name),
-                 "correct the name, or add what it names", "There is no %s named " SLICE_FMT ".",
-                 reference_wanted(p->refers), SLICE_ARG(name));
+    struct buf wanted = {0};
+    if (!name.n || reference_found(t, p->refers, name))
+        return;
+    refers_write(p->refers, false, &wanted);
+    ERROR_AT(f, "reference-to-nothing", arena_printf(&f->arena, SLICE_FMT "/%s", SLICE_ARG(path), p->name),
+             "correct the name, or add what it names", "There is no " SLICE_FMT " named " SLICE_FMT ".",
+             SLICE_ARG(buf_slice(&wanted)), SLICE_ARG(name));
+    buf_fini(&wanted);
 }
 
 static void check_references(const struct topology *t, struct findings *f, const struct kind *k,

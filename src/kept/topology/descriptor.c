@@ -1,35 +1,4 @@
-#include "kept/topology/descriptor.h"
-
-#define ROW(object, member, kind_of, ...)                                                                    \
-    {                                                                                                        \
-        .name = #member, .type = PROPERTY_##kind_of, .offset = offsetof(struct object, member), __VA_ARGS__  \
-    }
-#define LIST(object, member, of, ...)                                                                        \
-    ROW(object, member, OBJECTS, .kind = &(of), .count_offset = offsetof(struct object, n_##member),         \
-        __VA_ARGS__)
-#define KIND(title, object, rows, text)                                                                      \
-    {                                                                                                        \
-        .name = (title), .size = sizeof(struct object), .properties = (rows),                                \
-        .n_properties = sizeof(rows) / sizeof((rows)[0]), .help = (text)                                     \
-    }
-#define PORT .min = 1, .max = 65535
-
-static int64_t foreign_port(const void *object)
-{
-    return ((const struct topology_foreign_pool *)object)->transport == TOPOLOGY_TLS ? 5061 : 5060;
-}
-
-static const struct property machine_rows[] = {
-    ROW(topology_machine, fqdn, FQDN, .identity = true, .help = "The host's full name.",
-        .lync = "computer FQDN"),
-    ROW(topology_machine, internal_address, ADDRESS,
-        .help = "The address on which the machine is reached from inside.", .lync = "internal IP address"),
-    ROW(topology_machine, external_address, ADDRESS,
-        .help = "The address on which an Edge machine is reached by other organisations.",
-        .lync = "external IP address of the Access Edge service"),
-};
-static const struct kind machine_kind =
-    KIND("machine", topology_machine, machine_rows, "One host of a pool, known by its full name.");
+#include "kept/topology/rows.h"
 
 static const struct property deployment_rows[] = {
     ROW(topology_deployment, name, NAME, .help = "What the deployment is called in lists and certificates.",
@@ -87,107 +56,100 @@ static const struct property central_rows[] = {
 static const struct kind central_kind =
     KIND("central", topology_central, central_rows, "Where central management runs.");
 
+static const struct property access_edge_rows[] = {
+    ROW(topology_access_edge, federated_users, BOOL, .otherwise = "true",
+        .help =
+            KEPT("Lets users speak with other organisations; Lync's own default is false", "the Access Edge"),
+        .lync = "AllowFederatedUsers"),
+    ROW(topology_access_edge, outside_users, BOOL, .otherwise = "true",
+        .help = KEPT("Lets our users and guests in from the Internet", "remote users"),
+        .lync = "AllowOutsideUsers"),
+    ROW(topology_access_edge, anonymous_users, BOOL,
+        .help = KEPT("Lets guests without an account join meetings", "remote users"),
+        .lync = "AllowAnonymousUsers"),
+    ROW(topology_access_edge, routing, ENUM, .values = "srv|default_route", .otherwise = "srv",
+        .help = KEPT("Whether partners are found by DNS or all go to one clearing house", "the Access Edge"),
+        .lync = "UseDnsSrvRouting, UseDefaultRouting"),
+    ROW(topology_access_edge, default_route, FQDN,
+        .help = KEPT("The clearing house to which all goes with routing default_route", "the Access Edge"),
+        .lync = "DefaultRouteFqdn"),
+    ROW(topology_access_edge, clearinghouse, BOOL,
+        .help = KEPT("Passes messages on between other organisations", "the Access Edge"),
+        .lync = "BeClearingHouse"),
+    ROW(topology_access_edge, check_crls, BOOL, .otherwise = "true",
+        .help = KEPT("Asks regularly whether partners' certificates were revoked", "the Access Edge"),
+        .lync = "KeepCrlsUpToDateForPeers"),
+    ROW(topology_access_edge, mark_source_verifiable, BOOL, .otherwise = "true",
+        .help = KEPT("Tells partners that our users are verified", "the Access Edge"),
+        .lync = "MarkSourceVerifiableOnOutgoingMessages"),
+    ROW(topology_access_edge, archiving_disclaimer, BOOL,
+        .help = KEPT("Tells partners that messages may be archived", "the Access Edge"),
+        .lync = "EnableArchivingDisclaimer"),
+    ROW(topology_access_edge, discovered_verification, ENUM, .values = VERIFICATION,
+        .otherwise = "use_source_verification",
+        .help = KEPT("How far discovered partners are believed about who sends", "the Access Edge"),
+        .lync = "DiscoveredPartnerVerificationLevel"),
+    ROW(topology_access_edge, limit_discovered_contacts, BOOL, .otherwise = "true",
+        .help = KEPT("Stops a discovered partner that tries very many of our addresses", "the Access Edge"),
+        .lync = "EnableDiscoveredPartnerContactsLimit"),
+    ROW(topology_access_edge, discovered_contacts_max, INT, .otherwise = "1000", .min = 1, .max = 1000000,
+        .help = KEPT("Different addresses of ours that a discovered partner may try on a connection",
+                     "the Access Edge"),
+        .lync = "MaxContactsPerDiscoveredPartner"),
+    ROW(topology_access_edge, discovered_rate, INT, .otherwise = "20", .min = 1, .max = 100000,
+        .unit = "messages a second",
+        .help = KEPT("The rate to which a discovered partner is held", "the Access Edge"),
+        .lync = "DiscoveredPartnerStandardRate"),
+    ROW(topology_access_edge, discovered_report_minutes, INT, .otherwise = "60", .min = 1, .max = 10080,
+        .unit = "minutes", .help = KEPT("How often discovered partners are reported", "the Access Edge"),
+        .lync = "DiscoveredPartnerReportPeriodMinutes"),
+    ROW(topology_access_edge, accepted_certificates_max, INT, .otherwise = "1000", .min = 0, .max = 1000000,
+        .help = KEPT("Certificates remembered as accepted", "the Access Edge"),
+        .lync = "MaxAcceptedCertificatesStored"),
+    ROW(topology_access_edge, rejected_certificates_max, INT, .otherwise = "500", .min = 0, .max = 1000000,
+        .help = KEPT("Certificates remembered as refused", "the Access Edge"),
+        .lync = "MaxRejectedCertificatesStored"),
+    ROW(topology_access_edge, certificates_deleted_percent, INT, .otherwise = "20", .min = 1, .max = 100,
+        .unit = "percent",
+        .help = KEPT("How much of a full certificate memory is given up at once", "the Access Edge"),
+        .lync = "CertificatesDeletedPercentage"),
+    ROW(topology_access_edge, srv_cache_records, INT, .otherwise = "0", .min = 0, .max = 1000000,
+        .help = KEPT("SRV records that are remembered; 0 means as many as the program sees fit",
+                     "the Access Edge"),
+        .lync = "DnsSrvCacheRecordCount"),
+    ROW(topology_access_edge, user_replicator, BOOL,
+        .help = KEPT("Copies users to Edge machines; it must stay false", "imported topologies"),
+        .lync = "EnableUserReplicator"),
+};
+static const struct kind access_edge_kind = KIND("access_edge", topology_access_edge, access_edge_rows,
+                                                 "What holds for the Access Edge of every Edge pool.");
+
 static const struct property site_rows[] = {
-    ROW(topology_site, name, NAME, .identity = true, .help = "The name of the place.",
-        .lync = "central site"),
-    ROW(topology_site, federation_route, FQDN, .refers = REFERS_EDGE_POOL,
-        .help = "The Edge pool that takes this site's SIP federation out; none means that it is off.",
+    ROW(topology_site, name, NAME, .identity = true, .help = "The name of the place.", .lync = "site name"),
+    ROW(topology_site, kind, ENUM, .values = "central|branch", .otherwise = "central",
+        .help = "Whether the site stands on its own or belongs to a central site.",
+        .lync = "central site, branch site"),
+    ROW(topology_site, parent, NAME, .refers = REFERS_SITE,
+        .help = "The central site that a branch site belongs to.", .lync = "central site of a branch site"),
+    ROW(topology_site, description, TEXT, .help = "A note for people.", .lync = "site description"),
+    ROW(topology_site, city, TEXT, .help = "The city, for people.", .lync = "city"),
+    ROW(topology_site, state, TEXT, .help = "The state or province, for people.", .lync = "state/province"),
+    ROW(topology_site, country, TEXT, .help = "The country code, for people.", .lync = "country/region code"),
+    ROW(topology_site, federation_route, FQDN, .refers = REFERS_EDGE_POOL | REFERS_DIRECTOR_POOL,
+        .help =
+            "The Edge pool that takes this site's SIP federation out, or a Director before it; none means "
+            "that of a branch site's parent, then of a site with route_for_all, else off.",
         .lync = "site federation route assignment (FederationRoute)"),
+    ROW(topology_site, xmpp_route, FQDN, .refers = REFERS_EDGE_POOL | REFERS_DIRECTOR_POOL,
+        .help = KEPT("The Edge pool that takes this site's XMPP federation out, or a Director before it",
+                     "the XMPP gateway"),
+        .lync = "site XMPP federation route assignment (XmppFederationRoute)"),
+    ROW(topology_site, route_for_all, BOOL,
+        .help = "Lets federation_route hold for all sites that have none of their own.",
+        .lync = "apply federation route assignments to all sites"),
 };
 static const struct kind site_kind =
     KIND("site", topology_site, site_rows, "A place with pools; it owns its federation route.");
-
-static const struct property edge_pool_rows[] = {
-    ROW(topology_edge_pool, fqdn, FQDN, .identity = true,
-        .help = "The pool's name on the internal interface.", .lync = "Edge pool FQDN"),
-    ROW(topology_edge_pool, site, NAME, .refers = REFERS_SITE, .help = "The site that the pool stands in.",
-        .lync = "site"),
-    ROW(topology_edge_pool, version, NAME, .otherwise = "entente",
-        .help = "What runs on the machines: entente, or the year of a Lync release.",
-        .lync = "server version"),
-    ROW(topology_edge_pool, managed, BOOL, .otherwise = "true",
-        .help = "Its machines run entented and get every published topology."),
-    ROW(topology_edge_pool, federation, BOOL, .help = "Federates with other organisations.",
-        .lync = "enable federation for this Edge pool"),
-    ROW(topology_edge_pool, federation_port, INT, .otherwise = "5061", PORT,
-        .help = "The TLS port for partners.", .lync = "Access Edge external SIP port"),
-    ROW(topology_edge_pool, external_fqdn, FQDN, .help = "The Access Edge's name as partners know it.",
-        .lync = "Access Edge service external FQDN"),
-    ROW(topology_edge_pool, internal_port, INT, .otherwise = "5061", PORT,
-        .help = "The TLS port for machines inside.", .lync = "Access Edge internal SIP port"),
-    ROW(topology_edge_pool, replica_port, INT, .otherwise = "4443", PORT,
-        .help = "The HTTPS port on which the machines take published topologies.",
-        .lync = "internal replication port"),
-    ROW(topology_edge_pool, next_hop, FQDN, .refers = REFERS_FRONT_END_POOL | REFERS_FOREIGN_POOL,
-        .help = "The pool to which the Access Edge hands what comes from outside.", .lync = "next hop pool"),
-    ROW(topology_edge_pool, adopts, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_FQDN,
-        .refers = REFERS_EDGE_POOL, .help = "Edge pools whose names and dialogs this pool answers for."),
-    ROW(topology_edge_pool, access_edge, ENUM, .values = "enabled|draining|disabled", .otherwise = "enabled",
-        .help =
-            "State of the Access Edge service: draining serves what is under way and ends when nothing is.",
-        .lync = "Access Edge service start type"),
-    LIST(topology_edge_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
-         .help = "The machines of the pool.", .lync = "computers in the pool"),
-};
-static const struct kind edge_pool_kind =
-    KIND("edge_pool", topology_edge_pool, edge_pool_rows, "Machines in the perimeter that federate.");
-
-static const struct property front_end_pool_rows[] = {
-    ROW(topology_front_end_pool, fqdn, FQDN, .identity = true, .help = "The pool's name.",
-        .lync = "Front End pool FQDN"),
-    ROW(topology_front_end_pool, site, NAME, .refers = REFERS_SITE,
-        .help = "The site that the pool stands in.", .lync = "site"),
-    ROW(topology_front_end_pool, version, NAME, .otherwise = "entente",
-        .help = "What runs on the machines: entente, or the year of a Lync release.",
-        .lync = "server version"),
-    ROW(topology_front_end_pool, managed, BOOL, .otherwise = "true",
-        .help = "Its machines run entented and get every published topology."),
-    ROW(topology_front_end_pool, media_edge, FQDN, .refers = REFERS_EDGE_POOL,
-        .help = "The Edge pool that relays the media of this pool's users.",
-        .lync = "associated Edge pool (for media components)"),
-    ROW(topology_front_end_pool, sip_port, INT, .otherwise = "5061", PORT,
-        .help = "The TLS port for machines and clients.", .lync = "SIP listening port"),
-    ROW(topology_front_end_pool, client_tcp_port, INT, .otherwise = "0", .min = 0, .max = 65535,
-        .help = "The TCP port for clients; 0 means off."),
-    ROW(topology_front_end_pool, client_udp_port, INT, .otherwise = "0", .min = 0, .max = 65535,
-        .help = "The UDP port for clients; 0 means off."),
-    ROW(topology_front_end_pool, replica_port, INT, .otherwise = "4443", PORT,
-        .help = "The HTTPS port on which the machines take published topologies.",
-        .lync = "internal replication port"),
-    ROW(topology_front_end_pool, digest_algorithms, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENUM,
-        .values = "SHA-512-256|SHA-256|MD5", .otherwise = "SHA-256|MD5",
-        .help = "Digest algorithms in the order in which clients are challenged."),
-    ROW(topology_front_end_pool, challenge, ENUM, .values = "connection|request", .otherwise = "connection",
-        .help = "Whether one proof holds for a whole connection or each request needs its own."),
-    ROW(topology_front_end_pool, min_expires, INT, .otherwise = "60", .min = 1, .max = 86400,
-        .unit = "seconds", .help = "The shortest registration that is accepted."),
-    ROW(topology_front_end_pool, max_expires, INT, .otherwise = "7200", .min = 1, .max = 604800,
-        .unit = "seconds", .help = "The longest registration that is given."),
-    ROW(topology_front_end_pool, default_expires, INT, .otherwise = "3600", .min = 1, .max = 604800,
-        .unit = "seconds", .help = "The length of a registration that asks for none."),
-    ROW(topology_front_end_pool, max_contacts, INT, .otherwise = "10", .min = 1, .max = 100,
-        .help = "Contacts that one user may have registered at most.", .lync = "MaxEndpointsPerUser"),
-    LIST(topology_front_end_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
-         .help = "The machines of the pool.", .lync = "computers in the pool"),
-};
-static const struct kind front_end_pool_kind =
-    KIND("front_end_pool", topology_front_end_pool, front_end_pool_rows,
-         "Machines on which users register and live.");
-
-static const struct property foreign_pool_rows[] = {
-    ROW(topology_foreign_pool, fqdn, FQDN, .identity = true, .help = "The pool's name.",
-        .lync = "trusted application pool FQDN"),
-    ROW(topology_foreign_pool, site, NAME, .refers = REFERS_SITE, .help = "The site that the pool stands in.",
-        .lync = "site"),
-    ROW(topology_foreign_pool, transport, ENUM, .values = "tls|tcp|udp", .otherwise = "tls",
-        .help = "How its machines are spoken to; only tls proves who they are."),
-    ROW(topology_foreign_pool, port, INT, PORT, .derived = foreign_port,
-        .derived_text = "5061 for tls, 5060 otherwise", .help = "The SIP port of its machines."),
-    LIST(topology_foreign_pool, machines, machine_kind, .max = TOPOLOGY_MAX_MACHINES,
-         .help = "The machines of the pool, with addresses.", .lync = "trusted application computers"),
-};
-static const struct kind foreign_pool_kind = KIND("foreign_pool", topology_foreign_pool, foreign_pool_rows,
-                                                  "Machines inside that run other SIP software.");
 
 static const struct property partner_rows[] = {
     ROW(topology_partner, domain, DOMAIN, .identity = true, .help = "The other organisation's SIP domain.",
@@ -201,6 +163,12 @@ static const struct property partner_rows[] = {
         .help = "The hosting provider behind which the domain is found.", .lync = "hosting provider"),
     ROW(topology_partner, srv_names, BOOL, .otherwise = "true",
         .help = "Lets the domain be proven by the target of its SRV record, as Lync's certificates need it."),
+    ROW(topology_partner, verification, ENUM, .values = VERIFICATION, .otherwise = "use_source_verification",
+        .help = KEPT("How far the partner is believed about who sends", "the Access Edge"),
+        .lync = "VerificationLevel"),
+    ROW(topology_partner, monitored, BOOL,
+        .help = KEPT("Marks the partner for monitoring of its connections", "reports"),
+        .lync = "MarkForMonitoring"),
     ROW(topology_partner, comment, TEXT, .help = "A note for people.", .lync = "Comment"),
 };
 static const struct kind partner_kind =
@@ -212,9 +180,46 @@ static const struct property provider_rows[] = {
     ROW(topology_provider, edge_fqdn, FQDN, .help = "The provider's Access Edge.", .lync = "ProxyFqdn"),
     ROW(topology_provider, enabled, BOOL, .help = "Whether domains behind the provider may speak with ours.",
         .lync = "Enabled"),
+    ROW(topology_provider, shared_address_space, BOOL,
+        .help = KEPT("Part of our own domains' users live at the provider (split domain)", "the Access Edge"),
+        .lync = "EnabledSharedAddressSpace"),
+    ROW(topology_provider, hosts_users, BOOL,
+        .help = KEPT("The provider hosts users of ours", "the Access Edge"), .lync = "HostsOCSUsers"),
+    ROW(topology_provider, verification, ENUM, .values = VERIFICATION, .otherwise = "always_verifiable",
+        .help = KEPT("How far the provider is believed about who sends", "the Access Edge"),
+        .lync = "VerificationLevel"),
 };
 static const struct kind provider_kind =
     KIND("provider", topology_provider, provider_rows, "A host of many SIP domains behind one Access Edge.");
+
+static const struct property policy_rows[] = {
+    ROW(topology_external_access_policy, name, NAME, .identity = true,
+        .help = "The policy's name; the one named global holds for all whom no other one names.",
+        .lync = "external access policy identity"),
+    ROW(topology_external_access_policy, federation, BOOL, .otherwise = "true",
+        .help = KEPT("May speak with users of other organisations", "the Access Edge"),
+        .lync = "EnableFederationAccess"),
+    ROW(topology_external_access_policy, xmpp, BOOL,
+        .help = KEPT("May speak with users of XMPP domains", "the XMPP gateway"), .lync = "EnableXmppAccess"),
+    ROW(topology_external_access_policy, outside_access, BOOL,
+        .help = KEPT("May sign in from the Internet", "remote users"), .lync = "EnableOutsideAccess"),
+    ROW(topology_external_access_policy, public_cloud, BOOL,
+        .help = KEPT("May speak with users of public providers", "the Access Edge"),
+        .lync = "EnablePublicCloudAccess"),
+    ROW(topology_external_access_policy, public_cloud_av, BOOL,
+        .help = KEPT("May call users of public providers", "the Access Edge"),
+        .lync = "EnablePublicCloudAudioVideoAccess"),
+    ROW(topology_external_access_policy, users, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_USER,
+        .help = KEPT("The users whom it holds for; a user's own policy comes first", "the Access Edge"),
+        .lync = "per-user policy assignment (Grant-CsExternalAccessPolicy)"),
+    ROW(topology_external_access_policy, domains, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_DOMAIN,
+        .help = KEPT("SIP domains of ours whose users it holds for", "the Access Edge")),
+    ROW(topology_external_access_policy, sites, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_NAME,
+        .refers = REFERS_SITE, .help = KEPT("Sites whose users it holds for", "the Access Edge"),
+        .lync = "site scope of the policy"),
+};
+static const struct kind policy_kind = KIND("external_access_policy", topology_external_access_policy,
+                                            policy_rows, "What users may do from and to outside.");
 
 static const struct property root_rows[] = {
     ROW(topology, schema, INT, .required = true, .min = TOPOLOGY_SCHEMA, .max = TOPOLOGY_SCHEMA,
@@ -223,18 +228,29 @@ static const struct property root_rows[] = {
         .help = "What holds for the whole deployment."),
     ROW(topology, central, OBJECT, .kind = &central_kind, .help = "Where central management runs.",
         .lync = "Central Management store"),
+    ROW(topology, access_edge, OBJECT, .kind = &access_edge_kind,
+        .help = "What holds for the Access Edge of every Edge pool.", .lync = "CsAccessEdgeConfiguration"),
     LIST(topology, sites, site_kind, .max = TOPOLOGY_MAX_SITES, .help = "The sites.",
-         .lync = "central sites"),
-    LIST(topology, edge_pools, edge_pool_kind, .max = TOPOLOGY_MAX_POOLS, .help = "The Edge pools.",
+         .lync = "central and branch sites"),
+    LIST(topology, edge_pools, kind_edge_pool, .max = TOPOLOGY_MAX_POOLS, .help = "The Edge pools.",
          .lync = "Edge pools"),
-    LIST(topology, front_end_pools, front_end_pool_kind, .max = TOPOLOGY_MAX_POOLS,
+    LIST(topology, front_end_pools, kind_front_end_pool, .max = TOPOLOGY_MAX_POOLS,
          .help = "The Front End pools.", .lync = "Front End pools, Standard Edition servers"),
-    LIST(topology, foreign_pools, foreign_pool_kind, .max = TOPOLOGY_MAX_POOLS,
-         .help = "Pools of machines that run other SIP software.", .lync = "trusted application pools"),
+    LIST(topology, director_pools, kind_director_pool, .max = TOPOLOGY_MAX_POOLS,
+         .help = "The Director pools.", .lync = "Director pools"),
+    LIST(topology, mediation_pools, kind_mediation_pool, .max = TOPOLOGY_MAX_POOLS,
+         .help = "The Mediation pools.", .lync = "Mediation pools"),
+    LIST(topology, trusted_application_pools, kind_trusted_application_pool, .max = TOPOLOGY_MAX_POOLS,
+         .help = "Pools of applications that Front Ends trust.", .lync = "trusted application servers"),
+    LIST(topology, foreign_pools, kind_foreign_pool, .max = TOPOLOGY_MAX_POOLS,
+         .help = "Pools of machines that run other SIP software.",
+         .lync = "trusted servers of static routes"),
     LIST(topology, partners, partner_kind, .max = TOPOLOGY_MAX_PARTNERS,
          .help = "Other organisations that are allowed or blocked.", .lync = "federated domains"),
     LIST(topology, providers, provider_kind, .max = TOPOLOGY_MAX_PROVIDERS, .help = "Hosting providers.",
          .lync = "SIP federated providers"),
+    LIST(topology, external_access_policies, policy_kind, .max = TOPOLOGY_MAX_POLICIES,
+         .help = "What users may do from and to outside.", .lync = "external access policies"),
 };
 const struct kind topology_root = KIND("topology", topology, root_rows, "The whole document.");
 

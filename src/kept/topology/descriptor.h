@@ -14,6 +14,7 @@ enum property_type {
     PROPERTY_TEXT,     /* any one line of up to 256 bytes */
     PROPERTY_ADDRESS,  /* an IPv4 or IPv6 literal */
     PROPERTY_ENDPOINT, /* the same, with ":PORT" behind it or not */
+    PROPERTY_USER,     /* a user's address: user@domain */
     PROPERTY_BOOL,
     PROPERTY_INT,
     PROPERTY_ENUM,    /* `values`: names in the order of the C enum, separated by '|' */
@@ -27,7 +28,9 @@ enum {
     REFERS_EDGE_POOL = 2,
     REFERS_FRONT_END_POOL = 4,
     REFERS_FOREIGN_POOL = 8,
-    REFERS_PROVIDER = 16
+    REFERS_PROVIDER = 16,
+    REFERS_DIRECTOR_POOL = 32,
+    REFERS_ALL = 63 /* bits that there are */
 };
 
 struct property {
@@ -61,6 +64,9 @@ extern const struct kind topology_root; /* properties: deployment, central, site
 /* Documents made from the table: the reference manual (Markdown) and a JSON Schema (draft 2020-12). */
 void topology_reference_write(struct buf *out);
 void topology_schema_write(struct buf *out);
+
+/* "a Front End pool or a foreign pool": what a reference may name, in words, with articles or without. */
+void refers_write(unsigned refers, bool articles, struct buf *out);
 
 const struct property *kind_property(const struct kind *k, struct slice name);
 const struct property *kind_identity(const struct kind *k); /* NULL for single objects */

@@ -49,3 +49,5 @@ __attribute__((format(printf, 7, 8))) void findings_add_line(struct findings *f,
 /* Lookup tables of a parsed topology; dropped with it. */
 void topology_index(struct topology *t);
 void topology_index_fini(struct topology *t);
+/* The role of a machine of a pool, without central's part. */
+bool topology_index_machine(const struct topology *t, struct slice fqdn, struct topology_role *ret);

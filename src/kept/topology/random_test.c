@@ -28,6 +28,8 @@ static struct slice random_text(enum property_type type, const struct property *
     case PROPERTY_FQDN:
     case PROPERTY_DOMAIN:
         return arena_printf(a, "h%u.d%u.example", draw(1000), draw(9));
+    case PROPERTY_USER:
+        return arena_printf(a, "u.%u@d%u.example", draw(1000), draw(9));
     case PROPERTY_NAME:
         return draw(2) ? arena_printf(a, "n%u", draw(1000)) : slice_str(names[draw(8)]);
     case PROPERTY_ADDRESS:

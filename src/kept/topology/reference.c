@@ -16,16 +16,17 @@ static void reference_default(const struct property *p, struct buf *out)
         buf_append(out, SLICE("none"));
 }
 
-static void reference_refers(unsigned refers, struct buf *out)
+void refers_write(unsigned refers, bool articles, struct buf *out)
 {
-    static const char *const words[] = {"a site", "an Edge pool", "a Front End pool", "a foreign pool",
-                                        "a provider"};
-    const char *between = "; names ";
+    static const char *const words[] = {"site",         "Edge pool", "Front End pool",
+                                        "foreign pool", "provider",  "Director pool"};
+    const char *between = "";
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (refers & 1u << i) {
-            buf_printf(out, "%s%s", between, words[i]);
-            between = " or ";
-        }
+        if (!(refers & 1u << i))
+            continue;
+        const char *article = !articles ? "" : words[i][0] == 'E' ? "an " : "a ";
+        buf_printf(out, "%s%s%s", between, article, words[i]);
+        between = " or ";
     }
 }
 
@@ -47,7 +48,10 @@ static void reference_type(const struct property *p, struct buf *out)
     }
     if (p->unit)
         buf_printf(out, ", %s", p->unit);
-    reference_refers(p->refers, out);
+    if (p->refers) {
+        buf_append(out, SLICE("; names "));
+        refers_write(p->refers, true, out);
+    }
     arena_fini(&a);
 }
 
@@ -80,7 +84,7 @@ static void reference_kind(const struct kind *k, struct buf *out)
         reference_type(p, out);
         buf_append(out, SLICE(" | "));
         reference_default(p, out);
-        buf_printf(out, " | %s | %s |\n", p->help, p->lync ? p->lync : "");
+        buf_printf(out, " | %s | %s |\n", p->help, p->lync ? p->lync : "(nothing)");
     }
 }
 
@@ -109,6 +113,8 @@ static struct json_value *schema_text(enum property_type type, const char *value
         json_set_int(a, o, "maxLength", 253);
     } else if (type == PROPERTY_NAME) {
         json_set_string(a, o, "pattern", SLICE("^[A-Za-z0-9._-]{1,64}$"));
+    } else if (type == PROPERTY_USER) {
+        json_set_string(a, o, "pattern", SLICE("^[^@/,]+@[A-Za-z0-9.-]+$"));
     } else if (type == PROPERTY_ADDRESS) {
         struct json_value *any = json_array(a), *v4 = json_object(a), *v6 = json_object(a);
         json_set_string(a, v4, "format", SLICE("ipv4"));

@@ -19,21 +19,6 @@ void topology_unref(struct topology *t)
     mem_free(t);
 }
 
-/* Stored identities are in lower case; what is asked for may not be. */
-#define FIND(function, type, list, key)                                                                      \
-    const struct topology_##type *function(const struct topology *t, struct slice what)                      \
-    {                                                                                                        \
-        for (size_t i = 0; what.n && i < t->n_##list; i++)                                                   \
-            if (slice_caseeq(t->list[i].key, what))                                                          \
-                return &t->list[i];                                                                          \
-        return NULL;                                                                                         \
-    }
-FIND(topology_site_find, site, sites, name)
-FIND(topology_edge_pool_find, edge_pool, edge_pools, fqdn)
-FIND(topology_front_end_pool_find, front_end_pool, front_end_pools, fqdn)
-FIND(topology_foreign_pool_find, foreign_pool, foreign_pools, fqdn)
-FIND(topology_provider_find, provider, providers, name)
-
 static bool names_have(const struct topology_names *names, struct slice what)
 {
     for (size_t i = 0; i < names->n; i++)
@@ -48,54 +33,36 @@ bool topology_is_own_domain(const struct topology *t, struct slice domain)
                         names_have(&t->deployment.additional_domains, domain));
 }
 
+struct slice topology_federation_route(const struct topology *t, const struct topology_site *site)
+{
+    const struct topology_site *parent = topology_site_find(t, site->parent);
+    if (site->federation_route.n)
+        return site->federation_route;
+    if (site->kind == TOPOLOGY_BRANCH_SITE && parent && parent->federation_route.n)
+        return parent->federation_route;
+    for (size_t i = 0; i < t->n_sites; i++)
+        if (t->sites[i].route_for_all && t->sites[i].federation_route.n)
+            return t->sites[i].federation_route;
+    return SLICE("");
+}
+
+bool topology_edge_single_name(const struct topology_edge_pool *p)
+{
+    return p->external_fqdn.n && slice_caseeq(p->external_fqdn, p->conf_fqdn) &&
+           slice_caseeq(p->external_fqdn, p->av_fqdn);
+}
+
 /* --- machines --- */
-static const struct topology_machine *machine_in(const struct topology_machine *machines, size_t n,
-                                                 struct slice fqdn)
-{
-    for (size_t i = 0; i < n; i++)
-        if (slice_caseeq(machines[i].fqdn, fqdn))
-            return &machines[i];
-    return NULL;
-}
-
-static bool role_in_pools(const struct topology *t, struct slice fqdn, struct topology_role *role)
-{
-    for (size_t i = 0; i < t->n_edge_pools && !role->machine; i++) {
-        const struct topology_edge_pool *p = &t->edge_pools[i];
-        role->machine = machine_in(p->machines, p->n_machines, fqdn);
-        role->edge = role->machine ? p : NULL;
-        role->replica_port = p->replica_port;
-        role->managed = p->managed;
-    }
-    for (size_t i = 0; i < t->n_front_end_pools && !role->machine; i++) {
-        const struct topology_front_end_pool *p = &t->front_end_pools[i];
-        role->machine = machine_in(p->machines, p->n_machines, fqdn);
-        role->front_end = role->machine ? p : NULL;
-        role->replica_port = p->replica_port;
-        role->managed = p->managed;
-    }
-    for (size_t i = 0; i < t->n_foreign_pools && !role->machine; i++) {
-        const struct topology_foreign_pool *p = &t->foreign_pools[i];
-        role->machine = machine_in(p->machines, p->n_machines, fqdn);
-        role->foreign = role->machine ? p : NULL;
-        role->replica_port = 0;
-        role->managed = false;
-    }
-    return role->machine;
-}
-
 bool topology_role_find(const struct topology *t, struct slice machine_fqdn, struct topology_role *ret)
 {
     struct topology_role role = {0};
     if (!machine_fqdn.n)
         return false;
-    bool in_pool = role_in_pools(t, machine_fqdn, &role);
+    bool in_pool = topology_index_machine(t, machine_fqdn, &role);
     role.central = slice_caseeq(t->central.machine, machine_fqdn);
     if (!in_pool && !role.central)
         return false;
-    if (in_pool) {
-        role.internal_address = role.machine->internal_address;
-    } else {
+    if (!in_pool) {
         role.internal_address = t->central.internal_address;
         role.replica_port = t->central.replica_port;
         role.managed = true;
@@ -123,6 +90,9 @@ bool topology_managed_next(const struct topology *t, size_t *cursor, struct slic
     size_t left = *cursor;
     MANAGED_STEP(edge_pools)
     MANAGED_STEP(front_end_pools)
+    MANAGED_STEP(director_pools)
+    MANAGED_STEP(mediation_pools)
+    MANAGED_STEP(trusted_application_pools)
     if (left > 0 || !topology_role_find(t, t->central.machine, &role) || role.machine)
         return false;
     *ret_fqdn = t->central.machine;
@@ -175,6 +145,12 @@ void topology_certificate_names(const struct topology *t, struct slice machine_f
         name_add(&s, role.machine ? role.machine->fqdn : t->central.machine);
         if (role.edge)
             add_edge_names(t, role.edge, &s);
+        if (role.director)
+            name_add(&s, role.director->fqdn);
+        if (role.mediation)
+            name_add(&s, role.mediation->fqdn);
+        if (role.trusted_application)
+            name_add(&s, role.trusted_application->fqdn);
         if (role.front_end) {
             name_add(&s, role.front_end->fqdn);
             name_add(&s, t->deployment.default_domain);

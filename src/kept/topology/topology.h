@@ -54,12 +54,23 @@ enum {
     TOPOLOGY_MAX_MACHINES = 100,
     TOPOLOGY_MAX_PARTNERS = 100000,
     TOPOLOGY_MAX_PROVIDERS = 1000,
+    TOPOLOGY_MAX_POLICIES = 1000,
     TOPOLOGY_MAX_NAMES = 1000 /* of one property */
 };
 
 enum topology_service { TOPOLOGY_ENABLED, TOPOLOGY_DRAINING, TOPOLOGY_DISABLED };
 enum topology_policy { TOPOLOGY_ALLOWED, TOPOLOGY_BLOCKED };
 enum topology_transport { TOPOLOGY_TLS, TOPOLOGY_TCP, TOPOLOGY_UDP };
+enum topology_site_kind { TOPOLOGY_CENTRAL_SITE, TOPOLOGY_BRANCH_SITE };
+enum topology_pool_kind { TOPOLOGY_ENTERPRISE, TOPOLOGY_STANDARD };
+enum topology_balancing { TOPOLOGY_BY_DNS, TOPOLOGY_BY_HARDWARE };
+/* How far the word of another organisation is believed about who sends. */
+enum topology_verification {
+    TOPOLOGY_USE_SOURCE_VERIFICATION, /* what its own headers say */
+    TOPOLOGY_ALWAYS_VERIFIABLE,
+    TOPOLOGY_ALWAYS_UNVERIFIABLE
+};
+enum topology_routing { TOPOLOGY_ROUTE_BY_SRV, TOPOLOGY_ROUTE_BY_DEFAULT };
 enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
 
 /* A list of names. */
@@ -92,14 +103,46 @@ struct topology_central {
     struct slice internal_address; /* when it is of its own */
     int64_t replica_port;
 };
+/* Global settings of the Access Edge, as one object beside the pools. */
+struct topology_access_edge {
+    bool federated_users; /* default true, where Lync's is false: partners are admitted by list */
+    bool outside_users;
+    bool anonymous_users;
+    enum topology_routing routing;
+    struct slice default_route;
+    bool clearinghouse;
+    bool check_crls;
+    bool mark_source_verifiable;
+    bool archiving_disclaimer;
+    enum topology_verification discovered_verification;
+    bool limit_discovered_contacts;
+    int64_t discovered_contacts_max;      /* 1000 */
+    int64_t discovered_rate;              /* messages a second (20) */
+    int64_t discovered_report_minutes;    /* 60 */
+    int64_t accepted_certificates_max;    /* 1000 */
+    int64_t rejected_certificates_max;    /* 500 */
+    int64_t certificates_deleted_percent; /* 20 */
+    int64_t srv_cache_records;            /* 0: as the program sees fit */
+    bool user_replicator;
+};
 struct topology_site {
     struct slice name;
-    struct slice federation_route; /* an Edge pool; empty: SIP federation off */
+    enum topology_site_kind kind;
+    struct slice parent; /* of a branch: the central site */
+    struct slice description, city, state, country;
+    struct slice federation_route; /* an Edge pool or a Director; empty: see topology_federation_route */
+    struct slice xmpp_route;
+    bool route_for_all; /* federation_route holds for all sites that have none */
 };
 struct topology_machine {
     struct slice fqdn;
     struct slice internal_address; /* address literal */
+    struct slice internal_address6;
     struct slice external_address; /* Edge machines */
+    struct slice external_address6;
+    struct slice conf_address, conf_address6;
+    struct slice av_address, av_address6;
+    struct slice nat_address, nat_address6; /* of the A/V Edge as the Internet sees it */
 };
 struct topology_edge_pool {
     struct slice fqdn; /* of the internal interface */
@@ -114,11 +157,32 @@ struct topology_edge_pool {
     struct slice next_hop;        /* a Front End pool or a foreign pool */
     struct topology_names adopts; /* Edge pools whose names this pool answers for */
     enum topology_service access_edge;
+    int64_t client_port;        /* 443, or 5061 where one name serves all (topology_edge_single_name) */
+    struct slice conf_fqdn;     /* may equal external_fqdn */
+    int64_t conf_port;          /* 443, or 444 where one name serves all */
+    int64_t conf_internal_port; /* 8057 */
+    enum topology_service conf_edge;
+    struct slice av_fqdn;
+    int64_t av_tcp_port;          /* 443 */
+    int64_t av_udp_port;          /* 3478 */
+    int64_t av_internal_tcp_port; /* 443 */
+    int64_t av_internal_udp_port; /* 3478 */
+    int64_t av_auth_port;         /* 5062 */
+    int64_t media_port_start;     /* 50000 */
+    int64_t media_port_count;     /* 10000 */
+    enum topology_service av_edge;
+    bool nat;
+    bool xmpp;
+    int64_t xmpp_port;          /* 5269 */
+    int64_t xmpp_internal_port; /* 23456 */
+    enum topology_service xmpp_gateway;
+    enum topology_balancing internal_balancing, external_balancing;
     struct topology_machine *machines;
     size_t n_machines;
 };
 struct topology_front_end_pool {
     struct slice fqdn;
+    enum topology_pool_kind kind;
     struct slice site;
     struct slice version;
     bool managed;
@@ -142,18 +206,70 @@ struct topology_foreign_pool {
     struct topology_machine *machines;
     size_t n_machines;
 };
+struct topology_director_pool {
+    struct slice fqdn;
+    struct slice site;
+    struct slice version;
+    bool managed;
+    struct slice next_hop; /* a Front End pool */
+    int64_t sip_port;      /* 5061 */
+    int64_t replica_port;
+    struct topology_machine *machines;
+    size_t n_machines;
+};
+struct topology_mediation_pool {
+    struct slice fqdn;
+    struct slice site;
+    struct slice version;
+    bool managed;            /* default false */
+    struct slice next_hop;   /* a Front End pool */
+    struct slice media_edge; /* an Edge pool */
+    int64_t sip_port;        /* 5067 */
+    int64_t replica_port;
+    struct topology_machine *machines;
+    size_t n_machines;
+};
+struct topology_trusted_application_pool {
+    struct slice fqdn;
+    struct slice site;
+    struct slice version;
+    bool managed;            /* default false */
+    struct slice next_hop;   /* a Front End pool */
+    struct slice media_edge; /* an Edge pool */
+    int64_t sip_port;        /* 5061 */
+    int64_t replica_port;
+    struct topology_machine *machines;
+    size_t n_machines;
+};
 struct topology_partner {
     struct slice domain;
     enum topology_policy policy;
     struct slice edge_fqdn; /* pinned Access Edge, or empty: found by DNS */
     struct slice provider;  /* hosting provider's name, or empty */
     bool srv_names;         /* identity rule (c) (default true) */
+    enum topology_verification verification;
+    bool monitored;
     struct slice comment;
 };
 struct topology_provider {
     struct slice name;
     struct slice edge_fqdn;
     bool enabled;
+    bool shared_address_space;
+    bool hosts_users;
+    enum topology_verification verification; /* default always verifiable */
+};
+/* What users may do from and to outside. The policy named "global" holds for all that no other one names. */
+struct topology_external_access_policy {
+    struct slice name;
+    bool federation; /* default true */
+    bool xmpp;
+    bool outside_access;
+    bool public_cloud;
+    bool public_cloud_av;
+    struct topology_names users;   /* user@domain */
+    struct topology_names domains; /* SIP domains of ours */
+    struct topology_names sites;
 };
 
 struct topology {
@@ -162,19 +278,28 @@ struct topology {
     int64_t schema; /* TOPOLOGY_SCHEMA */
     struct topology_deployment deployment;
     struct topology_central central;
+    struct topology_access_edge access_edge;
     struct topology_site *sites;
     size_t n_sites;
     struct topology_edge_pool *edge_pools;
     size_t n_edge_pools;
     struct topology_front_end_pool *front_end_pools;
     size_t n_front_end_pools;
+    struct topology_director_pool *director_pools;
+    size_t n_director_pools;
+    struct topology_mediation_pool *mediation_pools;
+    size_t n_mediation_pools;
+    struct topology_trusted_application_pool *trusted_application_pools;
+    size_t n_trusted_application_pools;
     struct topology_foreign_pool *foreign_pools;
     size_t n_foreign_pools;
     struct topology_partner *partners;
     size_t n_partners;
     struct topology_provider *providers;
     size_t n_providers;
-    struct topology_index *index; /* private: partners by domain */
+    struct topology_external_access_policy *external_access_policies;
+    size_t n_external_access_policies;
+    struct topology_index *index; /* private: all of these by name */
 };
 
 /* --- findings --- */
@@ -217,9 +342,21 @@ const struct topology_edge_pool *topology_edge_pool_find(const struct topology *
 const struct topology_front_end_pool *topology_front_end_pool_find(const struct topology *t,
                                                                    struct slice fqdn);
 const struct topology_foreign_pool *topology_foreign_pool_find(const struct topology *t, struct slice fqdn);
+const struct topology_director_pool *topology_director_pool_find(const struct topology *t, struct slice fqdn);
+const struct topology_mediation_pool *topology_mediation_pool_find(const struct topology *t,
+                                                                   struct slice fqdn);
+const struct topology_trusted_application_pool *
+topology_trusted_application_pool_find(const struct topology *t, struct slice fqdn);
+const struct topology_external_access_policy *topology_external_access_policy_find(const struct topology *t,
+                                                                                   struct slice name);
 const struct topology_partner *topology_partner_find(const struct topology *t, struct slice domain);
 const struct topology_provider *topology_provider_find(const struct topology *t, struct slice name);
 bool topology_is_own_domain(const struct topology *t, struct slice domain);
+/* The Edge pool or Director through which a site's SIP federation goes: the site's own, else that of a branch
+ * site's parent, else that of a site whose route holds for all; empty: off. */
+struct slice topology_federation_route(const struct topology *t, const struct topology_site *site);
+/* Access, Conferencing and A/V Edge of the pool share one external name. */
+bool topology_edge_single_name(const struct topology_edge_pool *p);
 
 /* What a machine is. Exactly one of the pools is set, or none for central management on a machine of its own.
  */
@@ -228,6 +365,9 @@ struct topology_role {
     const struct topology_edge_pool *edge;
     const struct topology_front_end_pool *front_end;
     const struct topology_foreign_pool *foreign;
+    const struct topology_director_pool *director;
+    const struct topology_mediation_pool *mediation;
+    const struct topology_trusted_application_pool *trusted_application;
     bool central;
     struct slice internal_address;
     int64_t replica_port;

@@ -63,8 +63,30 @@ static int parse_host(struct slice text, struct arena *a, struct slice *ret, str
     struct net_addr addr;
     if (net_addr_parse_port(text, 0, &addr) == 0)
         return refuse(fault, "address-for-name", "a name, not an address");
+    if (memchr(text.p, '*', text.n))
+        return refuse(fault, "wildcard-name", "one name, not a pattern");
+    if (memchr(text.p, '_', text.n))
+        return refuse(fault, "underscore-name", "a host name, which has no underscore");
     if (!is_host(text))
         return refuse(fault, "malformed-value", "a host name: letters, digits, hyphens and dots");
+    *ret = lower(a, text);
+    return 0;
+}
+
+/* RFC 3261 section 25.1: what a user part may hold unescaped, but for '/', which divides paths, and ','. */
+static bool is_user(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_alnum(s.p[i]) && !(s.p[i] && strchr("-_.!~*'()&=+$;?", s.p[i])))
+            return false;
+    return s.n > 0 && s.n <= MAX_NAME;
+}
+
+static int parse_user(struct slice text, struct arena *a, struct slice *ret, struct value_fault *fault)
+{
+    struct slice user, domain;
+    if (!slice_cut(text, '@', &user, &domain) || !is_user(user) || !is_host(domain))
+        return refuse(fault, "malformed-value", "a user's address: user@domain");
     *ret = lower(a, text);
     return 0;
 }
@@ -181,6 +203,8 @@ int value_parse_text(const struct property *p, enum property_type type, struct s
         return parse_name(p, text, a, ret, fault);
     case PROPERTY_TEXT:
         return parse_line(text, ret, fault);
+    case PROPERTY_USER:
+        return parse_user(text, a, ret, fault);
     case PROPERTY_ADDRESS:
     case PROPERTY_ENDPOINT:
         return parse_address(type, text, a, ret, fault);
@@ -371,12 +395,13 @@ const struct kind *kind_with(const struct kind *root, struct slice name)
 struct slice property_type_text(const struct property *p, struct arena *a)
 {
     static const char *const words[] = {
-        [PROPERTY_FQDN] = "host name",     [PROPERTY_DOMAIN] = "SIP domain",
-        [PROPERTY_NAME] = "name",          [PROPERTY_TEXT] = "text",
-        [PROPERTY_ADDRESS] = "address",    [PROPERTY_ENDPOINT] = "address with or without port",
-        [PROPERTY_BOOL] = "true or false", [PROPERTY_INT] = "number",
-        [PROPERTY_ENUM] = "one of a list", [PROPERTY_NAMES] = "list",
-        [PROPERTY_OBJECTS] = "list",       [PROPERTY_OBJECT] = "object",
+        [PROPERTY_FQDN] = "host name",      [PROPERTY_DOMAIN] = "SIP domain",
+        [PROPERTY_NAME] = "name",           [PROPERTY_TEXT] = "text",
+        [PROPERTY_ADDRESS] = "address",     [PROPERTY_ENDPOINT] = "address with or without port",
+        [PROPERTY_USER] = "user's address", [PROPERTY_BOOL] = "true or false",
+        [PROPERTY_INT] = "number",          [PROPERTY_ENUM] = "one of a list",
+        [PROPERTY_NAMES] = "list",          [PROPERTY_OBJECTS] = "list",
+        [PROPERTY_OBJECT] = "object",
     };
     if (p->type == PROPERTY_NAMES)
         return arena_printf(a, "list, each: %s", words[p->item]);

@@ -89,10 +89,11 @@ static void to_host(struct visit *v, struct slice host)
 static void to_federation(struct visit *v)
 {
     const struct topology_site *site = v->fe->site;
-    if (!site || site->federation_route.n == 0)
+    struct slice route = site ? topology_federation_route(v->fe->t, site) : SLICE_NONE;
+    if (route.n == 0)
         request_refuse(v->rq, &REFUSE_FE_NO_ROUTE, NULL);
     else
-        to_host(v, site->federation_route);
+        to_host(v, route);
 }
 
 /* ---------------------------------------------------------------- to clients */
