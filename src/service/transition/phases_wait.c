@@ -135,8 +135,8 @@ static enum outcome drain_managed(struct transition *t, struct step *s, const st
     bool late = transition_timed_out(t, t->ttl_until - t->phase_since + t->times.drain_ms);
     count_busy(t, topology, pool, &a, &busy);
     if (!busy.unheard.n && !busy.requests && (busy.ago_ms < 0 || busy.ago_ms >= idle_ms)) {
-        step_say(s, "TTL of %u s passed; nothing pending, nothing came in for %" PRId64 " s.", t->plan->ttl,
-                 busy.ago_ms < 0 ? 0 : busy.ago_ms / 1000);
+        step_say(s, "The TTL of %u s has passed, nothing is pending, and nothing came in for %" PRId64 " s.",
+                 t->plan->ttl, (busy.ago_ms < 0 ? idle_ms : busy.ago_ms) / 1000);
         r = OUTCOME_NEXT;
     } else if (late && t->told_to_continue) {
         step_say(s, "The administrator went on with %" PRId64 " requests pending.", busy.requests);
