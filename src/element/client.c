@@ -168,6 +168,15 @@ static void client_make_ack(struct client *c, const struct sip_msg *response)
 
 static void client_send_cancel(struct client *c);
 
+/* A next hop that has said 100 to a non-INVITE works on it (RFC 4320 4.1): to try another now would do it
+ * twice. */
+static void client_has_patience(struct client *c)
+{
+    uint64_t until = c->br ? c->br->rq->began_ms + ATTEMPTS_END_MS : 0;
+    if (c->txn.kind == SIPTXN_CLIENT && c->txn.timeout < until)
+        c->txn.timeout = until;
+}
+
 void client_response(struct shard *s, const struct source *src, const struct sip_msg *m)
 {
     struct client *c = client_find(s, m->branch, m->cseq_method);
@@ -183,6 +192,8 @@ void client_response(struct shard *s, const struct source *src, const struct sip
         client_make_ack(c, m);
     if (m->status < 200)
         c->provisional = true;
+    if (m->status < 200)
+        client_has_patience(c);
     bool cancel = c->cancel_wanted && !c->cancelled && m->status < 200;
     unsigned act = siptxn_response(&c->txn, loop_now(s->loop), m->status);
     if (cancel)

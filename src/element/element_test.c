@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 20000, ATTEMPT_MS = 4000 };
 
 static struct workers *team;
 static struct element *element;
@@ -206,6 +206,7 @@ static void apply(bool stopping)
     c->idle_close_ms = 100;
     c->linger_ms = 2000;
     c->connect_ms = 1000;
+    c->attempt_ms = ATTEMPT_MS;
     struct net_addr *at[2] = {&tcp_at, &udp_at};
     for (size_t i = 0; i < 2; i++)
         c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
@@ -362,6 +363,28 @@ TEST(failover_and_503)
     peer_fini(&client);
     peer_fini(&one);
     peer_fini(&two);
+}
+
+/* A target that has said 100 works on it: no other is asked, or the message would arrive twice. */
+TEST(patience_after_100)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, one = {0};
+    int l1 = listen_any(&next_hops[0]), l2 = listen_any(&next_hops[1]);
+    n_next_hops = 2;
+    request(&client, "MESSAGE", "p1", "call-p1", 1, "");
+    one.fd = accept_one(l1);
+    CHECK(got_request(&one, SIP_MESSAGE));
+    respond(&one, 100, "");
+    struct pollfd second = {l2, POLLIN, 0};
+    CHECK_INT(poll(&second, 1, ATTEMPT_MS + 1500), 0);
+    respond(&one, 200, "b1");
+    CHECK(got(&client, 100)); /* ours, after 3.5 s */
+    CHECK(got(&client, 200));
+    n_next_hops = 1;
+    close(l1);
+    close(l2);
+    peer_fini(&client);
+    peer_fini(&one);
 }
 
 TEST(forks)
@@ -594,5 +617,5 @@ TEST(stops_in_order)
 }
 
 TEST_MAIN(starts, message_goes_through, call_with_ack_and_non_2xx, cancel_from_another_connection,
-          failover_and_503, forks, refusals, udp_and_its_retransmissions, many_at_once,
+          failover_and_503, patience_after_100, forks, refusals, udp_and_its_retransmissions, many_at_once,
           response_by_a_new_connection, over_ipv6, trace_tells, stops_in_order)

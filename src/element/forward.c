@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { ATTEMPTS_END_MS = 30000, LAST_ATTEMPT_MIN_MS = 2000, MAX_BREADTH = 60 };
+enum { MAX_BREADTH = 60 };
 
 static void branch_attempt(struct branch *b);
 static void forward_progress(struct request *rq);

@@ -273,6 +273,8 @@ void client_transmit(struct shard *s, enum side side, const struct target_addres
                      struct inflight *inflight);
 
 /* ---------------------------------------------------------------- forwarding */
+/* All attempts together end well before the sender's own 32 s (timer F and B). */
+enum { ATTEMPTS_END_MS = 30000, LAST_ATTEMPT_MIN_MS = 2000 };
 enum branch_state { BRANCH_WAITING, BRANCH_RESOLVING, BRANCH_TRYING, BRANCH_DONE };
 struct branch {
     struct request *rq;
