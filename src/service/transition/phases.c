@@ -126,6 +126,12 @@ bool transition_is_given_up(const struct transition *t, const struct topology *t
     return false;
 }
 
+/* It has looked at the revision and said no, as opposed to not having been reached. */
+static bool machine_refuses(const struct transition_machine *m)
+{
+    return slice_starts(m->why, SLICE("refused"));
+}
+
 enum outcome phase_acknowledged(struct transition *t, struct step *s)
 {
     struct arena a = {0};
@@ -134,23 +140,25 @@ enum outcome phase_acknowledged(struct transition *t, struct step *s)
     struct slice fqdn, behind = SLICE_NONE, why = SLICE_NONE;
     struct topology *topology = t->c.topology(t->c.central);
     uint64_t revision = t->c.revision(t->c.central);
+    bool refused = false;
     while (topology_managed_next(topology, &cursor, &fqdn)) {
         const struct transition_machine *m = transition_machine_find(machines, n, fqdn);
         all++;
         if ((m && m->current) || transition_is_given_up(t, topology, fqdn, m)) {
             current += m && m->current;
-        } else if (!behind.n) {
+        } else if (!behind.n || (m && machine_refuses(m) && !refused)) {
             behind = fqdn;
             why = m && m->why.n ? m->why : SLICE("nothing heard of it");
+            refused = m && machine_refuses(m);
         }
     }
     enum outcome r = OUTCOME_LATER;
     if (!behind.n) {
         step_say(s, "%zu of %zu machines run revision %" PRIu64 ".", current, all, revision);
         r = OUTCOME_NEXT;
-    } else if (transition_timed_out(t, t->times.acknowledged_ms)) {
-        step_say(s, "Machine " SLICE_FMT " did not acknowledge revision %" PRIu64 " within %u s: " SLICE_FMT,
-                 SLICE_ARG(behind), revision, t->times.acknowledged_ms / 1000, SLICE_ARG(why));
+    } else if (transition_timed_out(t, refused ? t->times.refused_ms : t->times.acknowledged_ms)) {
+        step_say(s, "Machine " SLICE_FMT " does not run revision %" PRIu64 ": " SLICE_FMT, SLICE_ARG(behind),
+                 revision, SLICE_ARG(why));
         r = OUTCOME_FAIL;
     } else {
         step_say(s, "%zu of %zu machines run revision %" PRIu64 "; waiting for " SLICE_FMT ".", current, all,

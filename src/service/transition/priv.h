@@ -12,6 +12,7 @@ struct transition_times {
     uint32_t tick_ms;         /* a phase that waits looks again after this */
     uint32_t poll_ms;         /* machines are asked for their state that often at the most */
     uint32_t acknowledged_ms; /* every machine must run a revision within this */
+    uint32_t refused_ms;      /* one that says no may change its mind within this */
     uint32_t probe_ms;        /* ports must be open within this */
     uint32_t see_dns_ms;      /* an update must be seen within this */
     uint32_t drain_ms;        /* after the TTL: then the administrator decides */
@@ -21,6 +22,7 @@ enum {
     TRANSITION_TICK_MS = 250,
     TRANSITION_POLL_MS = 1000,
     TRANSITION_ACKNOWLEDGED_MS = 120000,
+    TRANSITION_REFUSED_MS = 10000,
     TRANSITION_PROBE_MS = 15000,
     TRANSITION_SEE_DNS_MS = 60000,
     TRANSITION_DRAIN_MS = 600000,

@@ -470,6 +470,7 @@ struct transition *transition_new(struct loop *l, struct helpers *h, const struc
     static const struct transition_times times = {.tick_ms = TRANSITION_TICK_MS,
                                                   .poll_ms = TRANSITION_POLL_MS,
                                                   .acknowledged_ms = TRANSITION_ACKNOWLEDGED_MS,
+                                                  .refused_ms = TRANSITION_REFUSED_MS,
                                                   .probe_ms = TRANSITION_PROBE_MS,
                                                   .see_dns_ms = TRANSITION_SEE_DNS_MS,
                                                   .drain_ms = TRANSITION_DRAIN_MS,
