@@ -205,7 +205,7 @@ struct target {
     size_t n_addresses;
     struct slice host;
     uint16_t port;                /* 0: by SRV or default */
-    enum sip_transport transport; /* SIP_TRANSPORT_OTHER: by RFC 3263 */
+    enum sip_transport transport; /* SIP_TRANSPORT_OTHER: by RFC 3263; with a flow: of it, for the Via */
     bool sips;
 };
 struct forward_branch {

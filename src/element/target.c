@@ -327,11 +327,18 @@ static struct target_query *target_new(struct shard *s, const struct target *t, 
     return q;
 }
 
+/* Of a connection that another worker holds, the service may know it. */
+static enum sip_transport flow_transport_of(struct shard *s, const struct target *t)
+{
+    const struct flow *f = t->flow.worker == s->index ? flow_find(s, t->flow) : NULL;
+    return f ? f->transport : t->transport == SIP_TLS ? SIP_TLS : SIP_TCP;
+}
+
 struct target_query *target_resolve(struct shard *s, const struct target *t, struct arena *a,
                                     target_done *done, void *arg)
 {
     if (t->kind == TARGET_FLOW || t->kind == TARGET_ADDRESSES) {
-        static const struct target_address by_flow = {.transport = SIP_TCP};
+        struct target_address by_flow = {.transport = flow_transport_of(s, t)};
         size_t n = t->kind == TARGET_FLOW ? 1 : t->n_addresses;
         struct target_address *list = ARENA_ARRAY(a, struct target_address, n + 1);
         for (size_t i = 0; i < n; i++)
