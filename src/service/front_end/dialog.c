@@ -87,12 +87,23 @@ static bool has_uri(const struct location_binding *b, const struct sip_uri *uri)
            (sip_uri_parse(b->uri, &contact) == 0 && sip_uri_equal(&contact, uri));
 }
 
-/* Of the user's contacts: the one that the Request-URI names; the one on the connection of the token; the
- * only one, when the client came back with another contact. */
+/* A dialog's Contact need not be the registered one, but where it leads is where the client is. */
+static bool has_place(const struct location_binding *b, const struct sip_uri *uri)
+{
+    struct sip_uri contact;
+    struct net_addr place;
+    if (sip_uri_parse(b->uri, &contact) == 0 && slice_caseeq(contact.host, uri->host) &&
+        contact.port == uri->port)
+        return true;
+    return net_addr_parse(uri->host, uri->port, &place) == 0 && net_addr_eq(&place, &b->source);
+}
+
+/* Of the user's contacts: the one that the Request-URI names; the one on the connection of the token; the one
+ * at the place that the Request-URI names; the only one, when the client came back with another contact. */
 static const struct location_binding *choose(const struct location_binding *b, size_t n,
                                              const struct sip_uri *uri, const struct token_end *end)
 {
-    const struct location_binding *only = NULL;
+    const struct location_binding *only = NULL, *placed = NULL;
     size_t live = 0;
     for (size_t i = 0; i < n; i++)
         if (binding_is_live(&b[i]) && has_uri(&b[i], uri))
@@ -102,9 +113,10 @@ static const struct location_binding *choose(const struct location_binding *b, s
             if (is_on(&b[i], end))
                 return &b[i];
             only = &b[i];
+            placed = !placed && has_place(&b[i], uri) ? &b[i] : placed;
             live++;
         }
-    return live == 1 ? only : NULL;
+    return live == 1 ? only : placed;
 }
 
 /* The connection or source that the token names, whatever is registered now. A connection that is gone is

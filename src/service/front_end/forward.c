@@ -29,6 +29,7 @@ struct target target_of_binding(const struct location_binding *b, struct arena *
     struct target t = {.kind = TARGET_FLOW, .side = SIDE_INTERNAL};
     if (b->flow.generation) {
         t.flow = (struct flow_ref){b->flow.worker, b->flow.slot, b->flow.generation};
+        t.transport = b->transport;
         return t;
     }
     struct target_address *to = ARENA_NEW(a, struct target_address);
