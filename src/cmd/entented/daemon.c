@@ -104,10 +104,22 @@ static void daemon_sweep(void *arg)
     timer_start(&d->sweep, loop_now(d->control) + SWEEP_MS);
 }
 
+void daemon_announce(struct daemon *d)
+{
+    char revision[24];
+    d->ready = true;
+    d->waits = false;
+    snprintf(revision, sizeof(revision), "%llu", (unsigned long long)d->revision);
+    log_event(LOG_INFO, "daemon.ready",
+              FIELDS({"revision", slice_str(revision)}, {"service", slice_str(d->service)}),
+              "%s runs revision %s", d->machine, revision);
+}
+
 static void daemon_ready(void *arg, int error, const char *text)
 {
     struct daemon *d = arg;
     if (error) {
+        d->waits = true;
         log_error("daemon.first-revision-failed", "the revision on disk cannot run: %s", text);
         if (d->central) /* a revision that mends it can still be published */
             return;
@@ -117,12 +129,7 @@ static void daemon_ready(void *arg, int error, const char *text)
         }
         return; /* a push may bring one that runs */
     }
-    d->ready = true;
-    char revision[24];
-    snprintf(revision, sizeof(revision), "%llu", (unsigned long long)d->revision);
-    log_event(LOG_INFO, "daemon.ready",
-              FIELDS({"revision", slice_str(revision)}, {"service", slice_str(d->service)}),
-              "%s runs revision %s", d->machine, revision);
+    daemon_announce(d);
 }
 
 /* The secret behind nonces: made once, so that a restart does not turn away those who hold one. */

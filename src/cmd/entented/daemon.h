@@ -60,6 +60,7 @@ struct daemon {
     const char *service; /* "access_edge", "front_end" or NULL */
 
     bool stopping, ready;
+    bool waits; /* what was on disk could not run: a push may bring what does */
     struct timer drain;
     uint64_t drain_until;
     int exit_code;
@@ -67,6 +68,8 @@ struct daemon {
 
 /* daemon.c */
 int daemon_run(const struct daemon_options *options);
+/* Says that it is ready. */
+void daemon_announce(struct daemon *d);
 /* Ends the control loop with this code, once what runs has been drained. */
 void daemon_stop(struct daemon *d, int code);
 

@@ -102,6 +102,8 @@ static void roles_applied(void *arg, int error, const char *text)
     struct role_apply *ra = arg;
     if (error == 0)
         roles_keep(ra->d, ra);
+    if (error == 0 && ra->d->waits)
+        daemon_announce(ra->d);
     ra->done(ra->done_arg, error, text);
     element_config_unref(ra->config);
     topology_unref(ra->topology);
