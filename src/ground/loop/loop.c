@@ -52,6 +52,7 @@ struct loop *loop_new(unsigned index)
 {
     static const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL); /* a peer that went away is an error of write, not our end */
+    sigaction(SIGXFSZ, &ignore, NULL); /* so is a file that may not grow */
     struct loop *l = MEM_NEW(struct loop);
     struct event_config *config = event_config_new();
     assert(config);
