@@ -149,6 +149,10 @@ class Machine:
     def revision(self):
         return self.json("status")["revision"]
 
+    def published(self):
+        """The newest revision that this machine, as central management, has published; it may not run it yet."""
+        return self.json("replication", "status")["revision"]
+
     def wait_revision(self, number, seconds=READY_S):
         """Until the daemon runs this revision or a newer one."""
         deadline = time.monotonic() + seconds

@@ -180,7 +180,7 @@ class Organisation:
         if wait:
             for machine in self.machines.values():
                 machine.wait_ready()
-                machine.wait_revision(self.central.revision())
+                machine.wait_revision(self.central.published())
 
     def join_machine(self, machine):
         bundle = self.folder / f"{machine.name}.bundle"
