@@ -40,7 +40,7 @@ request_route {{
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if (has_totag()) {{
         if (loose_route()) {{
-            if ($du == $null && $rd != "{inside}") {{ $du = "sip:{edge}:5061;transport=tls"; }}
+            if ($rd != "{inside}") {{ $du = "sip:{edge}:5061;transport=tls"; }}
             t_relay(); exit;
         }}
         if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
