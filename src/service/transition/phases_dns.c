@@ -14,7 +14,6 @@ enum {
     MAX_QUESTIONS = PLAN_MAX_NAMES * 2 + 64,
     MAX_UPDATES = PLAN_MAX_NAMES,
     MAX_CHANGES = 64,
-    DNS_PORT = 53,
     TTL_OF_NEW_RECORDS = 300 /* when there was none before */
 };
 
@@ -41,67 +40,19 @@ struct dns_work {
 };
 
 /* --- on a helper thread --- */
-static int read_resolv_conf(struct net_addr *ret)
-{
-    char line[256];
-    int r = -ENOENT;
-    FILE *f = fopen("/etc/resolv.conf", "re");
-    while (f && r < 0 && fgets(line, sizeof(line), f)) {
-        struct slice word, rest, text = slice_trim(slice_str(line));
-        if (slice_cut(text, ' ', &word, &rest) && slice_eq(word, SLICE("nameserver")))
-            r = net_addr_parse(slice_trim(rest), DNS_PORT, ret);
-    }
-    if (f)
-        fclose(f);
-    return r;
-}
-
-/* Does this address answer for the zone itself? */
-static bool answers_for(const struct net_addr *server, struct slice zone, struct arena *a)
-{
-    char error[LOOKUP_ERROR];
-    struct dns_record *soa;
-    size_t n = 0;
-    return lookup_records(server, zone, DNS_SOA, a, &soa, &n, error) == 0 && n > 0;
-}
-
-static void find_authority(struct dns_work *w, struct arena *a)
-{
-    struct slice zone = w->questions[0].name, label, rest;
-    char error[LOOKUP_ERROR];
-    struct dns_record *ns, *addresses;
-    size_t n = 0, m;
-    while (lookup_records(&w->server, zone, DNS_NS, a, &ns, &n, error) == 0 && !n &&
-           slice_cut(zone, '.', &label, &rest))
-        zone = rest;
-    for (size_t i = 0; i < n; i++) {
-        m = 0;
-        if (lookup_records(&w->server, ns[i].target, DNS_A, a, &addresses, &m, error) < 0)
-            continue;
-        for (size_t j = 0; j < m; j++) {
-            struct net_addr server;
-            if (net_addr_from_bytes(addresses[j].address, DNS_PORT, &server) == 0 &&
-                answers_for(&server, zone, a)) {
-                w->server = server;
-                return;
-            }
-        }
-    }
-}
-
 static void work_ask(struct job *j)
 {
     struct op *op = (struct op *)((char *)j - offsetof(struct op, job));
     struct dns_work *w = op->work_arg;
-    char error[LOOKUP_ERROR] = "";
-    op->error = w->from_file ? read_resolv_conf(&w->server) : 0;
+    char error[NAMESERVER_ERROR] = "";
+    op->error = w->from_file ? nameserver_of_machine(&w->server) : 0;
     if (op->error < 0)
         snprintf(op->text, sizeof(op->text), "no name server is known");
     else if (w->resolver && w->n_questions)
-        find_authority(w, &op->arena);
+        nameserver_find_authority(&w->server, w->questions[0].name, &op->arena);
     for (size_t i = 0; i < w->n_questions && op->error >= 0; i++) {
         struct question *q = &w->questions[i];
-        op->error = lookup_records(&w->server, q->name, q->type, &op->arena, &q->records, &q->n, error);
+        op->error = nameserver_ask(&w->server, q->name, q->type, &op->arena, &q->records, &q->n, error);
         if (op->error < 0)
             snprintf(op->text, sizeof(op->text), SLICE_FMT ": %s", SLICE_ARG(q->name), error);
     }
@@ -111,11 +62,11 @@ static void work_update(struct job *j)
 {
     struct op *op = (struct op *)((char *)j - offsetof(struct op, job));
     struct dns_work *w = op->work_arg;
-    char error[LOOKUP_ERROR] = "";
+    char error[NAMESERVER_ERROR] = "";
     for (size_t i = 0; i < w->n_updates && op->error >= 0; i++) {
         struct update *u = &w->updates[i];
-        op->error = lookup_update(&w->server, u->zone, u->changes, u->n, w->key.name.n ? &w->key : NULL,
-                                  w->now_s, error);
+        op->error = nameserver_update(&w->server, u->zone, u->changes, u->n, w->key.name.n ? &w->key : NULL,
+                                      w->now_s, error);
         if (op->error < 0)
             snprintf(op->text, sizeof(op->text), SLICE_FMT ": %s", SLICE_ARG(u->name), error);
     }
@@ -135,7 +86,7 @@ static struct dns_work *work_new(struct transition *t, struct op *op, const stru
     dns->configured = false;
     w->resolver = true;
     const struct topology_names *servers = &topology->deployment.dns_servers;
-    w->from_file = !servers->n || net_addr_parse_port(servers->items[0], DNS_PORT, &w->server) < 0;
+    w->from_file = !servers->n || net_addr_parse_port(servers->items[0], NAMESERVER_PORT, &w->server) < 0;
     return w;
 }
 

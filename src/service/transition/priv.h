@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "service/transition/lookup.h"
+#include "kept/nameserver/nameserver.h"
 #include "service/transition/plan.h"
 #include "service/transition/probe.h"
 

@@ -1,4 +1,4 @@
-#include "service/transition/lookup.h"
+#include "kept/nameserver/nameserver.h"
 
 #include "ground/base/test.h"
 
@@ -172,8 +172,8 @@ TEST(records_and_what_is_none)
         struct arena a = {0};
         struct dns_record *records = NULL;
         size_t n = 0;
-        char error[LOOKUP_ERROR] = "";
-        CHECK_INT(lookup_records(&s.addr, slice_str(cases[i].name), cases[i].type, &a, &records, &n, error),
+        char error[NAMESERVER_ERROR] = "";
+        CHECK_INT(nameserver_ask(&s.addr, slice_str(cases[i].name), cases[i].type, &a, &records, &n, error),
                   cases[i].result);
         CHECK_INT(n, cases[i].n);
         CHECK(slice_search(slice_str(error), slice_str(cases[i].error)) != SIZE_MAX);
@@ -193,9 +193,9 @@ TEST(truncated_goes_over_tcp)
     struct arena a = {0};
     struct dns_record *records;
     size_t n = 0;
-    char error[LOOKUP_ERROR] = "";
+    char error[NAMESERVER_ERROR] = "";
     server_start(&s);
-    CHECK_INT(lookup_records(&s.addr, SLICE("big.contoso.example"), DNS_A, &a, &records, &n, error), 0);
+    CHECK_INT(nameserver_ask(&s.addr, SLICE("big.contoso.example"), DNS_A, &a, &records, &n, error), 0);
     CHECK_INT(n, 2);
     server_stop(&s);
     CHECK_INT(s.over_udp, 1);
@@ -209,10 +209,10 @@ TEST(a_closed_port_is_told)
     struct arena a = {0};
     struct dns_record *records;
     size_t n = 0;
-    char error[LOOKUP_ERROR] = "";
+    char error[NAMESERVER_ERROR] = "";
     server_start(&s);
     server_stop(&s);
-    CHECK_INT(lookup_records(&s.addr, SLICE("sip.contoso.example"), DNS_A, &a, &records, &n, error),
+    CHECK_INT(nameserver_ask(&s.addr, SLICE("sip.contoso.example"), DNS_A, &a, &records, &n, error),
               -ECONNREFUSED);
     CHECK(slice_search(slice_str(error), SLICE("refused")) != SIZE_MAX);
     arena_fini(&a);
@@ -238,21 +238,21 @@ TEST(updates)
     server_start(&s);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct arena a = {0};
-        char error[LOOKUP_ERROR] = "";
+        char error[NAMESERVER_ERROR] = "";
         struct slice name = arena_printf(&a, "sip.%s", cases[i].zone);
         struct dns_change changes[] = {
             {.name = name, .type = DNS_A},
             { true, name, DNS_A, 60, SLICE("192.0.2.1")}
         };
-        CHECK_INT(lookup_update(&s.addr, slice_str(cases[i].zone), changes, 2, cases[i].key ? &key : NULL,
-                                1700000000, error),
+        CHECK_INT(nameserver_update(&s.addr, slice_str(cases[i].zone), changes, 2, cases[i].key ? &key : NULL,
+                                    1700000000, error),
                   cases[i].result);
         CHECK(slice_search(slice_str(error), slice_str(cases[i].error)) != SIZE_MAX);
         arena_fini(&a);
     }
     struct dns_change outside = {true, SLICE("sip.contoso.example"), DNS_A, 60, SLICE("192.0.2.1")};
-    char error[LOOKUP_ERROR] = "";
-    CHECK_INT(lookup_update(&s.addr, SLICE("fabrikam.example"), &outside, 1, NULL, 1700000000, error),
+    char error[NAMESERVER_ERROR] = "";
+    CHECK_INT(nameserver_update(&s.addr, SLICE("fabrikam.example"), &outside, 1, NULL, 1700000000, error),
               -EINVAL);
     server_stop(&s);
 }

@@ -1,4 +1,4 @@
-#include "service/transition/lookup.h"
+#include "kept/nameserver/nameserver.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,11 +17,11 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int fail(char error[LOOKUP_ERROR], int r, const struct net_addr *server, const char *what)
+static int fail(char error[NAMESERVER_ERROR], int r, const struct net_addr *server, const char *what)
 {
     char text[NET_ADDR_TEXT];
     struct slice addr = net_addr_text(server, text);
-    snprintf(error, LOOKUP_ERROR, "name server " SLICE_FMT ": %s", SLICE_ARG(addr), what);
+    snprintf(error, NAMESERVER_ERROR, "name server " SLICE_FMT ": %s", SLICE_ARG(addr), what);
     return r;
 }
 
@@ -47,7 +47,7 @@ static bool is_answer_to(struct slice query, struct slice answer)
 
 static int udp_try(int fd, struct slice query, struct buf *answer)
 {
-    int64_t deadline = now_ms() + LOOKUP_UDP_MS;
+    int64_t deadline = now_ms() + NAMESERVER_UDP_MS;
     int r;
     if (send(fd, query.p, query.n, MSG_NOSIGNAL) < 0)
         return -errno;
@@ -75,7 +75,7 @@ static int exchange_udp(const struct net_addr *server, struct slice query, struc
     if (connect(fd, &server->sa, net_addr_len(server)) < 0)
         r = -errno;
     else
-        for (unsigned i = 0; i < LOOKUP_TRIES && r == -ETIMEDOUT; i++)
+        for (unsigned i = 0; i < NAMESERVER_TRIES && r == -ETIMEDOUT; i++)
             r = udp_try(fd, query, answer);
     close(fd);
     return r;
@@ -116,7 +116,7 @@ static int tcp_connect(int fd, const struct net_addr *server, int64_t deadline)
 
 static int exchange_tcp(const struct net_addr *server, struct slice query, struct buf *answer)
 {
-    int64_t deadline = now_ms() + LOOKUP_TCP_MS;
+    int64_t deadline = now_ms() + NAMESERVER_TCP_MS;
     unsigned char length[2] = {(unsigned char)(query.n >> 8), (unsigned char)query.n};
     struct buf out = {0};
     int fd = socket(server->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -193,8 +193,8 @@ static int pick(const struct dns_message *m, struct slice name, uint16_t type, s
     return 0;
 }
 
-int lookup_records(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
-                   struct dns_record **ret, size_t *ret_n, char error[LOOKUP_ERROR])
+int nameserver_ask(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+                   struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR])
 {
     struct buf query = {0}, answer = {0};
     struct dns_message m;
@@ -218,8 +218,8 @@ out:
     return r;
 }
 
-int lookup_update(const struct net_addr *server, struct slice zone, const struct dns_change *changes,
-                  size_t n, const struct dns_tsig_key *key, uint64_t now_s, char error[LOOKUP_ERROR])
+int nameserver_update(const struct net_addr *server, struct slice zone, const struct dns_change *changes,
+                      size_t n, const struct dns_tsig_key *key, uint64_t now_s, char error[NAMESERVER_ERROR])
 {
     struct buf request = {0}, answer = {0};
     int r = dns_update_write(random_id(), zone, changes, n, key, now_s, &request);
@@ -241,4 +241,53 @@ out:
     buf_fini(&request);
     buf_fini(&answer);
     return r;
+}
+
+int nameserver_of_machine(struct net_addr *ret)
+{
+    char line[256];
+    int r = -ENOENT;
+    FILE *f = fopen("/etc/resolv.conf", "re");
+    while (f && r < 0 && fgets(line, sizeof(line), f)) {
+        struct slice word, rest, text = slice_trim(slice_str(line));
+        if (slice_cut(text, ' ', &word, &rest) && slice_eq(word, SLICE("nameserver")))
+            r = net_addr_parse(slice_trim(rest), NAMESERVER_PORT, ret);
+    }
+    if (f)
+        fclose(f);
+    return r;
+}
+
+/* Does this address answer for the zone itself? */
+static bool answers_for(const struct net_addr *server, struct slice zone, struct arena *a)
+{
+    char error[NAMESERVER_ERROR];
+    struct dns_record *soa;
+    size_t n = 0;
+    return nameserver_ask(server, zone, DNS_SOA, a, &soa, &n, error) == 0 && n > 0;
+}
+
+bool nameserver_find_authority(struct net_addr *server, struct slice name, struct arena *a)
+{
+    struct slice zone = name, label, rest;
+    char error[NAMESERVER_ERROR];
+    struct dns_record *ns, *addresses;
+    size_t n = 0, m;
+    while (nameserver_ask(server, zone, DNS_NS, a, &ns, &n, error) == 0 && !n &&
+           slice_cut(zone, '.', &label, &rest))
+        zone = rest;
+    for (size_t i = 0; i < n; i++) {
+        m = 0;
+        if (nameserver_ask(server, ns[i].target, DNS_A, a, &addresses, &m, error) < 0)
+            continue;
+        for (size_t j = 0; j < m; j++) {
+            struct net_addr found;
+            if (net_addr_from_bytes(addresses[j].address, NAMESERVER_PORT, &found) == 0 &&
+                answers_for(&found, zone, a)) {
+                *server = found;
+                return true;
+            }
+        }
+    }
+    return false;
 }
