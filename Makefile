@@ -89,7 +89,9 @@ $(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
 # Leaks are looked for through /proc; where that is not mounted, all but leaks is found.
 export ASAN_OPTIONS := $(if $(wildcard /proc/self/status),,detect_leaks=0)
 export TSAN_OPTIONS := suppressions=$(CURDIR)/tools/tsan.supp
-PARALLEL := $(MAKE) --no-print-directory -j$(JOBS)
+# -j for composite targets, unless this make already runs with it
+PARALLEL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+ALONE := $(MAKE) --no-print-directory -j$(JOBS)
 
 unit: $(UNIT)
 	@tools/tap-sum run -j $(JOBS) $(UNIT)
@@ -108,6 +110,9 @@ build/fuzz/run/%: build/fuzz/src/%.o build/fuzz/libentente.a
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
 endif
 
+# objects of one program only are kept, too
+.SECONDARY:
+
 .PHONY: all help unit san fuzz integration check format layers lint reference setup demo test soak bench install clean
 fuzz:
 	@$(PARALLEL) BUILD=fuzz $(FUZZ)
@@ -121,14 +126,14 @@ integration: all
 	@tools/tap-sum run -j $(INTEGRATION_JOBS) --limit $(INTEGRATION_LIMIT) $(INTEGRATION:%='python3 %')
 
 test: setup
-	@tools/tap-sum parts 'build=$(PARALLEL) all' 'check=$(PARALLEL) check' 'unit=$(PARALLEL) unit' \
-		'asan=$(PARALLEL) unit BUILD=asan' 'tsan=$(PARALLEL) unit BUILD=tsan' 'fuzz=$(PARALLEL) fuzz' \
+	@tools/tap-sum parts 'build=$(ALONE) all' 'check=$(ALONE) check' 'unit=$(ALONE) unit' \
+		'asan=$(ALONE) unit BUILD=asan' 'tsan=$(ALONE) unit BUILD=tsan' 'fuzz=$(ALONE) fuzz' \
 		'integration=$(MAKE) --no-print-directory integration'
 
 # The same tests at full length, and with the daemons under AddressSanitizer.
 soak: export SOAK := 1
 soak: setup
-	@tools/tap-sum parts 'build=$(PARALLEL) all' 'fuzz=$(PARALLEL) fuzz FUZZ_SECONDS=120' \
+	@tools/tap-sum parts 'build=$(ALONE) all' 'fuzz=$(ALONE) fuzz FUZZ_SECONDS=120' \
 		'integration=$(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200'
 
 demo: setup
