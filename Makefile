@@ -37,6 +37,7 @@ FUZZ_C := $(filter %_fuzz.c,$(ALL_C))
 CMD_C := $(filter src/cmd/%,$(filter-out $(TEST_C) $(FUZZ_C),$(ALL_C)))
 LIB_C := $(filter-out $(TEST_C) $(FUZZ_C) $(CMD_C),$(ALL_C))
 LIB_O := $(LIB_C:%.c=$(O)/%.o)
+SANITIZERS_O := $(if $(filter release,$(BUILD)),,$(O)/tools/sanitizers.o)
 PROGRAMS := $(sort $(foreach f,$(CMD_C),$(word 3,$(subst /, ,$(f)))))
 UNIT := $(TEST_C:%.c=$(O)/%)
 FUZZ := $(FUZZ_C:src/%.c=build/fuzz/run/%)
@@ -71,7 +72,7 @@ $(O)/libentente.a: $(LIB_O)
 	$(Q)$(AR) rcs $@ $^
 
 define program
-$(O)/$(1): $(patsubst %.c,$(O)/%.o,$(filter src/cmd/$(1)/%,$(CMD_C))) $(O)/libentente.a
+$(O)/$(1): $(patsubst %.c,$(O)/%.o,$(filter src/cmd/$(1)/%,$(CMD_C))) $(SANITIZERS_O) $(O)/libentente.a
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(O)/libentente.a $$(LIBS)
 # a program's unit tests see all of it but main()
@@ -79,16 +80,13 @@ $(filter $(O)/src/cmd/$(1)/%,$(UNIT)): $(patsubst %.c,$(O)/%.o,$(filter-out %/ma
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(UNIT): $(O)/%: $(O)/%.o $(O)/libentente.a
+$(UNIT): $(O)/%: $(O)/%.o $(SANITIZERS_O) $(O)/libentente.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(O)/libentente.a $(LIBS)
 
 -include $(ALL_C:%.c=$(O)/%.d)
 
 # --- tests ----------------------------------------------------------------------------------------------------
-# Leaks are looked for through /proc; where that is not mounted, all but leaks is found.
-export ASAN_OPTIONS := $(if $(wildcard /proc/self/status),,detect_leaks=0)
-export TSAN_OPTIONS := suppressions=$(CURDIR)/tools/tsan.supp
 # -j for composite targets, unless this make already runs with it
 PARALLEL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 ALONE := $(MAKE) --no-print-directory -j$(JOBS)
@@ -97,17 +95,17 @@ unit: $(UNIT)
 	@tools/tap-sum run -j $(JOBS) $(UNIT)
 
 san:
-	@$(PARALLEL) unit BUILD=asan
-	@$(PARALLEL) unit BUILD=tsan
+	+@$(PARALLEL) unit BUILD=asan
+	+@$(PARALLEL) unit BUILD=tsan
 
 # Fuzz targets are linked from a library of their own, instrumented by clang.
 ifeq ($(BUILD),fuzz)
 CC := clang
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-build/fuzz/run/%: build/fuzz/src/%.o build/fuzz/libentente.a
+build/fuzz/run/%: build/fuzz/src/%.o $(SANITIZERS_O) build/fuzz/libentente.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< build/fuzz/libentente.a $(LIBS)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) build/fuzz/libentente.a $(LIBS)
 endif
 
 # objects of one program only are kept, too
@@ -115,7 +113,7 @@ endif
 
 .PHONY: all help unit san fuzz integration check format layers lint reference setup demo test soak bench install clean
 fuzz:
-	@$(PARALLEL) BUILD=fuzz $(FUZZ)
+	+@$(PARALLEL) BUILD=fuzz $(FUZZ)
 	@tools/tap-sum run -j $(JOBS) $(FUZZ:%='tools/fuzz $(FUZZ_SECONDS) %')
 
 # Each is a program that prints TAP. One at a time where they are long: they measure what is lost, not who is slow.
@@ -130,14 +128,17 @@ test: setup
 		'asan=$(ALONE) unit BUILD=asan' 'tsan=$(ALONE) unit BUILD=tsan' 'fuzz=$(ALONE) fuzz' \
 		'integration=$(MAKE) --no-print-directory integration'
 
-# The same tests at full length, and with the daemons under AddressSanitizer.
+# At full length, again with the daemons under AddressSanitizer, and ten demos in a row.
 soak: export SOAK := 1
 soak: setup
 	@tools/tap-sum parts 'build=$(ALONE) all' 'fuzz=$(ALONE) fuzz FUZZ_SECONDS=120' \
-		'integration=$(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200'
+		'integration=$(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200' \
+		'build-asan=$(ALONE) all BUILD=asan' \
+		'integration-asan=ENTENTE_BIN=$(CURDIR)/build/asan $(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200' \
+		$(foreach i,1 2 3 4 5 6 7 8 9 10,'demo-$(i)=python3 -m lab.demo')
 
 demo: setup
-	@$(PARALLEL) all
+	+@$(PARALLEL) all
 	@python3 -m lab.demo $(DEMO)
 
 # --- bench: stands apart from src, and measures it from outside -------------------------------------------------
@@ -154,7 +155,7 @@ build/bench/tlsfwd build/bench/sipload:
 	$(Q)$(CC) -o $@ $^ -lssl -lcrypto
 
 bench: setup
-	@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload
+	+@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload
 	@bench/run $(BENCH)
 
 # --- check ----------------------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ format:
 
 check: layers
 	@clang-format --dry-run --Werror $(SOURCES)
-	@$(PARALLEL) lint
+	+@$(PARALLEL) lint
 
 layers:
 	@tools/layers ARCHITECTURE.md src
