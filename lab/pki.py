@@ -7,8 +7,8 @@ DAYS = 30
 USAGE = {"both": "serverAuth,clientAuth", "server": "serverAuth", "client": "clientAuth", "none": None}
 
 
-def openssl(*args, stdin=None):
-    done = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True, text=True)
+def openssl(*args):
+    done = subprocess.run(["openssl", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"openssl {args[0]}: {done.stderr.strip()}")
     return done.stdout
@@ -53,11 +53,12 @@ class Authority:
         config = self.folder / f"{stem}.cnf"
         new_key(pair.key)
         config.write_text(self._config(sans, usage))
-        request = openssl("req", "-new", "-key", pair.key, "-subj", f"/CN={common_name or name}")
+        request = self.folder / f"{stem}.csr"
+        openssl("req", "-new", "-key", pair.key, "-subj", f"/CN={common_name or name}", "-out", request)
         dates = ["-startdate", dates[0], "-enddate", dates[1]] if dates else ["-days", str(DAYS)]
         (self.folder / "index.txt").write_text("")
-        openssl("ca", "-batch", "-notext", "-config", config, "-name", "lab", "-in", "/dev/stdin", "-out", pair.cert,
-                "-rand_serial", *dates, stdin=request)
+        openssl("ca", "-batch", "-notext", "-config", config, "-name", "lab", "-in", request, "-out", pair.cert,
+                "-rand_serial", *dates)
         return pair
 
     def _config(self, sans, usage):

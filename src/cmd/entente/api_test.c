@@ -252,6 +252,7 @@ TEST(passwords_come_from_files_or_standard_input)
     };
     struct ran r;
     int fds[2];
+    char path[128];
     fake_start(rows);
     CHECK_INT(pipe2(fds, O_CLOEXEC), 0);
     CHECK_INT(write(fds[1], "s\"cr\\t\r\nrest", 12), 12);
@@ -267,10 +268,14 @@ TEST(passwords_come_from_files_or_standard_input)
     CHECK_INT(r.code, EXIT_REFUSED);
     CHECK_HAS(r.err, "(secret.empty)");
     ran_fini(&r);
-    RUN(&r, "user", "passwd", "alice", "--password-file", "/proc/sys/kernel/ostype");
+    snprintf(path, sizeof(path), "%s/password", fake.folder);
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs("s3cret\nrest", f) >= 0 && fclose(f) == 0);
+    RUN(&r, "user", "passwd", "alice", "--password-file", path);
+    unlink(path);
     CHECK_INT(r.code, EXIT_REFUSED);
     CHECK_HAS(r.err, "entente: alice is no user (user.unknown)\n");
-    CHECK(asked("PUT /v1/users {\"users\":[{\"aor\":\"alice\",\"password\":\"Linux\"}]}\n"));
+    CHECK(asked("PUT /v1/users {\"users\":[{\"aor\":\"alice\",\"password\":\"s3cret\"}]}\n"));
     ran_fini(&r);
     RUN(&r, "user", "remove", "alice@contoso.example");
     CHECK_INT(r.code, EXIT_DONE);
