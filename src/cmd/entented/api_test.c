@@ -37,6 +37,109 @@ TEST(drafts_are_guarded_by_their_version)
     world_end();
 }
 
+/* The body of a change by somebody: {"text", "version", "base_revision", "author"}. */
+static char *put_body(const char *text, int64_t version, const char *author)
+{
+    struct buf body = {0};
+    buf_printf(&body, "{\"author\":\"%s\",\"version\":%lld,\"base_revision\":1,\"text\":", author,
+               (long long)version);
+    json_write_string(slice_str(text), &body);
+    buf_append(&body, SLICE("}"));
+    return buf_take(&body);
+}
+
+TEST(who_came_first_is_told)
+{
+    struct arena a = {0};
+    struct json_value *v;
+    struct buf text = {0};
+    world_start();
+    topology_text(&text);
+    char *yaml = buf_take(&text), *mine = put_body(yaml, 0, "bob");
+    api_good("POST", "/v1/draft/set",
+             "{\"path\":\"deployment/timer_c_s\",\"value\":200,\"author\":\"alice\"}");
+    CHECK_INT(api(&a, "PUT", "/v1/draft", mine, &v), 409);
+    CHECK_STR(json_get_string(v, "id"), "draft.changed");
+    const struct json_value *theirs = json_get(v, "theirs");
+    CHECK_STR(json_get_string(theirs, "author"), "alice");
+    CHECK(json_get_int(theirs, "time_ms", 0) > 0);
+    CHECK_INT(api(&a, "GET", "/v1/draft?path=deployment/timer_c_s&format=json", "", &v), 200);
+    CHECK_INT(json_get_int(v, "document", 0), 200); /* nothing is overwritten */
+    CHECK_STR(json_get_string(v, "author"), "alice");
+    int64_t version = json_get_int(v, "version", 0);
+    api_good("POST", "/v1/publish", "{\"author\":\"carol\",\"comment\":\"why\",\"accept_warnings\":true}");
+    mem_free(mine);
+    mine = put_body(yaml, version, "bob");
+    CHECK_INT(api(&a, "PUT", "/v1/draft", mine, &v), 409);
+    theirs = json_get(v, "theirs");
+    CHECK_STR(json_get_string(theirs, "author"), "carol");
+    CHECK_STR(json_get_string(theirs, "comment"), "why");
+    CHECK_INT(json_get_int(theirs, "number", 0), 2);
+    mem_free(mine);
+    mine = put_body(yaml, 0, "bob"); /* made from revision 1: it would undo revision 2 */
+    api_good("PUT", "/v1/draft", mine);
+    api_refused("POST", "/v1/publish", "{\"accept_warnings\":true}", 409, "draft.stale");
+    mem_free(mine);
+    mem_free(yaml);
+    arena_fini(&a);
+    world_end();
+}
+
+static const struct json_value *first_finding(struct arena *a, const char *text, int64_t *ret_errors,
+                                              bool *ret_topology)
+{
+    struct json_value *v;
+    char *body = put_body(text, 0, "me");
+    CHECK_INT(api(a, "POST", "/v1/check", body, &v), 200);
+    mem_free(body);
+    *ret_errors = json_get_int(v, "errors", -1);
+    *ret_topology = json_get_bool(v, "topology", false);
+    return json_at(json_get(v, "findings"), 0);
+}
+
+TEST(a_text_is_checked_by_line)
+{
+    struct arena a = {0};
+    struct buf text = {0};
+    int64_t errors;
+    bool topology;
+    const struct json_value *f;
+    world_start();
+    topology_text(&text);
+    char *yaml = buf_take(&text), *federation = strstr(yaml, "  federation: true\n");
+    f = first_finding(&a, yaml, &errors, &topology);
+    CHECK(topology && errors == 0);
+    f = first_finding(&a, "schema: 1\nsites:\n- name: [\n", &errors, &topology);
+    CHECK(!topology && errors == 1);
+    CHECK(json_get_int(f, "line", 0) >= 3);
+    f = first_finding(&a, "schema: 1\ndeployment:\n  nme: x\n", &errors, &topology);
+    CHECK(!topology && errors > 0);
+    CHECK_INT(json_get_int(f, "line", 0), 3);
+    memcpy(federation, "  federation: null", 18); /* a check, not the parser */
+    f = first_finding(&a, yaml, &errors, &topology);
+    CHECK(topology && errors > 0);
+    CHECK_STR(json_get_string(f, "path"), "sites/hq/federation_route");
+    CHECK_INT(json_get_int(f, "line", 0), 10);
+    mem_free(yaml);
+    arena_fini(&a);
+    world_end();
+}
+
+TEST(a_difference_is_a_patch)
+{
+    struct arena a = {0};
+    struct json_value *v;
+    world_start();
+    api_good("POST", "/v1/draft/set", "{\"path\":\"deployment/timer_c_s\",\"value\":200}");
+    CHECK_INT(api(&a, "GET", "/v1/diff?format=patch", "", &v), 200);
+    const struct json_value *op = json_at(json_get(v, "patch"), 0);
+    CHECK_STR(json_get_string(op, "op"), "add");
+    CHECK_STR(json_get_string(op, "path"), "/deployment/timer_c_s");
+    CHECK_INT(json_get_int(op, "value", 0), 200);
+    arena_fini(&a);
+    world_end();
+}
+
 TEST(documents_are_put_as_yaml_or_json)
 {
     struct arena a = {0};
@@ -345,7 +448,8 @@ TEST(nothing_acknowledged_is_lost_by_kill)
     world_end();
 }
 
-TEST_MAIN(drafts_are_guarded_by_their_version, documents_are_put_as_yaml_or_json,
+TEST_MAIN(drafts_are_guarded_by_their_version, who_came_first_is_told, a_text_is_checked_by_line,
+          a_difference_is_a_patch, documents_are_put_as_yaml_or_json,
           publishing_names_errors_and_asks_on_warnings, a_draft_that_was_overtaken_is_not_published,
           certificates_reach_their_machines_alone, trust_and_dns_are_kept, init_makes_what_is_needed_once,
           nothing_acknowledged_is_lost_by_kill)

@@ -12,6 +12,7 @@ static const char schema[] =
     " author TEXT NOT NULL, comment TEXT NOT NULL, hash TEXT NOT NULL, text BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS draft (id INTEGER PRIMARY KEY CHECK (id = 1), live INTEGER NOT NULL,"
     " version INTEGER NOT NULL, base INTEGER NOT NULL, author TEXT NOT NULL, text BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS draft_time (version INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS blob (kind TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL,"
     " UNIQUE (kind, name));";
 
@@ -257,6 +258,13 @@ static int replace_draft(struct store *s, struct slice text, uint64_t expected_v
                "INSERT OR REPLACE INTO draft (id, live, version, base, author, text)"
                " VALUES (1, 1, ?, ?, ?, ?)",
                args, 4, NULL, NULL);
+    if (r == 0)
+        r = db_run(s->db, "DELETE FROM draft_time", NULL, 0, NULL, NULL);
+    if (r == 0)
+        r = db_run(s->db,
+                   "INSERT INTO draft_time (version, time_ms)"
+                   " VALUES (?, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))",
+                   args, 1, NULL, NULL);
     *ret_version = d.version + 1;
     return r;
 }
@@ -276,6 +284,35 @@ int store_draft_put(struct store *s, struct slice text, uint64_t expected_versio
 int store_draft_drop(struct store *s)
 {
     return db_run(s->db, "UPDATE draft SET live = 0, text = x'', author = ''", NULL, 0, NULL, NULL);
+}
+
+struct who {
+    struct arena *arena;
+    struct slice author;
+    int64_t time_ms;
+};
+
+static int on_who(void *arg, const struct db_value *c, size_t n)
+{
+    (void)n;
+    struct who *w = arg;
+    w->author = arena_copy(w->arena, c[0].text);
+    w->time_ms = c[1].integer;
+    return FOUND;
+}
+
+int store_draft_who(struct store *s, struct arena *a, struct slice *ret_author, int64_t *ret_time_ms)
+{
+    struct who w = {.arena = a};
+    int r = db_run(s->db,
+                   "SELECT author, ifnull((SELECT time_ms FROM draft_time WHERE draft_time.version ="
+                   " draft.version), 0) FROM draft WHERE live = 1",
+                   NULL, 0, on_who, &w);
+    if (r != FOUND)
+        return r;
+    *ret_author = w.author;
+    *ret_time_ms = w.time_ms;
+    return 0;
 }
 
 /* --- blobs ------------------------------------------------------------------------------------------------

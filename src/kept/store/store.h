@@ -41,6 +41,8 @@ int store_draft_get(struct store *s, struct buf *out_text, uint64_t *ret_version
 int store_draft_put(struct store *s, struct slice text, uint64_t expected_version, uint64_t base_revision,
                     struct slice author, uint64_t *ret_version);
 int store_draft_drop(struct store *s);
+/* Who changed the draft last, and when (wall clock, 0: not known). Nothing is written when there is none. */
+int store_draft_who(struct store *s, struct arena *a, struct slice *ret_author, int64_t *ret_time_ms);
 
 /* --- named blobs: secrets (0600 file, never logged), certificates of machines, plans and their progress ---
  */

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[64], path[96];
@@ -139,6 +140,14 @@ TEST(draft)
     CHECK_INT(store_draft_put(s, SLICE("three"), v1, 1, SLICE("bob"), &v3), -ESTALE);
     reopen();
     CHECK_INT(draft_version("two", 1), v2);
+    struct arena a = {0};
+    struct slice author = SLICE_NONE;
+    int64_t time_ms = 0, apart;
+    CHECK_INT(store_draft_who(s, &a, &author, &time_ms), 0);
+    CHECK_STR(author, "alice");
+    apart = (int64_t)time(NULL) * 1000 - time_ms;
+    CHECK(apart > -60000 && apart < 600000);
+    arena_fini(&a);
     CHECK_INT(store_draft_drop(s), 0);
     CHECK_INT(store_draft_drop(s), 0);
     CHECK_INT(draft_version("", 0), 0);

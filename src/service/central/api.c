@@ -12,6 +12,8 @@ static struct json_value *error_object(struct api_call *q)
     struct json_value *o = json_object(&q->a);
     json_set_string(&q->a, o, "id", slice_str(q->why.id));
     json_set_string(&q->a, o, "text", slice_str(q->why.text));
+    if (q->theirs)
+        json_set(&q->a, o, "theirs", q->theirs);
     return o;
 }
 

@@ -2,6 +2,8 @@
 #include "service/central/priv.h"
 
 #include "ground/base/mem.h"
+#include "kept/topology/patch.h"
+#include "kept/topology/place.h"
 
 #include <errno.h>
 
@@ -33,11 +35,15 @@ static int put_document(struct api_call *q, const struct json_value *doc)
     return 0;
 }
 
-static void put_draft_state(struct api_call *q, const struct draft *d)
+static void put_draft_state(struct api_call *q, struct json_value *o, const struct draft *d)
 {
-    json_set_bool(&q->a, q->out, "draft", d->version != 0);
-    json_set_int(&q->a, q->out, "version", (int64_t)d->version);
-    json_set_int(&q->a, q->out, "base_revision", (int64_t)d->base);
+    json_set_bool(&q->a, o, "draft", d->version != 0);
+    json_set_int(&q->a, o, "version", (int64_t)d->version);
+    json_set_int(&q->a, o, "base_revision", (int64_t)d->base);
+    if (d->author.n)
+        json_set_string(&q->a, o, "author", d->author);
+    if (d->time_ms)
+        json_set_int(&q->a, o, "time_ms", d->time_ms);
 }
 
 static int draft_show(struct api_call *q, struct vault *v)
@@ -45,7 +51,7 @@ static int draft_show(struct api_call *q, struct vault *v)
     struct draft d;
     if (draft_load(v, &q->a, &d, &q->why) < 0)
         return -EPROTO;
-    put_draft_state(q, &d);
+    put_draft_state(q, q->out, &d);
     return put_document(q, d.doc);
 }
 
@@ -90,6 +96,13 @@ static int history(struct api_call *q, struct vault *v)
 }
 
 /* --- the draft --- */
+/* Of what the store wrote, nobody saw a line. */
+static void forget_lines(struct findings *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        f->items[i].line = 0;
+}
+
 /* The version that a change expects: as given, or the present one. */
 static uint64_t expected_version(const struct api_call *q, const struct draft *d)
 {
@@ -97,16 +110,42 @@ static uint64_t expected_version(const struct api_call *q, const struct draft *d
     return given >= 0 ? (uint64_t)given : d->version;
 }
 
-static int draft_save(struct api_call *q, struct vault *v, const struct json_value *doc, uint64_t expected,
-                      uint64_t base)
+/* Who came first: the draft as it is, or, when there is none by now, the revision that was made of it. */
+static int changed_meanwhile(struct api_call *q, struct vault *v, const struct draft *d)
+{
+    struct store_revision_info *list;
+    size_t n = 0;
+    q->theirs = json_object(&q->a);
+    put_draft_state(q, q->theirs, d);
+    if (d->version)
+        return refuse(&q->why, 409, "draft.changed",
+                      SLICE_FMT " changed the draft meanwhile: look at it, then change it again.",
+                      SLICE_ARG(d->author));
+    if (store_revision_list(v->store, &q->a, &list, &n) == 0 && n)
+        put_revision(q, q->theirs, list[0].number, list[0].hash, list[0].author, list[0].comment,
+                     list[0].time_ms);
+    return refuse(&q->why, 409, "draft.changed",
+                  "The draft was published or dropped meanwhile: look at what is published.");
+}
+
+/* lines: the document is what somebody typed. */
+static int draft_save(struct api_call *q, struct vault *v, const struct draft *now,
+                      const struct json_value *doc, uint64_t base, bool lines)
 {
     struct draft d = {.base = base};
     struct topology *t = NULL;
+    uint64_t expected = expected_version(q, now);
+    if (expected != now->version)
+        return changed_meanwhile(q, v, now);
     if (draft_store(v, doc, expected, base, author_of(q), &d.version, &q->why) < 0)
         return -EPROTO;
-    put_draft_state(q, &d);
+    put_draft_state(q, q->out, &d);
     vault_check(v, doc, &t, &q->findings); /* a draft may be wrong for a while: they are told */
     topology_unref(t);
+    if (lines)
+        findings_locate(&q->findings, doc);
+    else
+        forget_lines(&q->findings);
     return 0;
 }
 
@@ -130,7 +169,8 @@ static int draft_put(struct api_call *q, struct vault *v)
         return refuse(&q->why, 422, "draft.not-a-topology", "The document is no topology: " SLICE_FMT,
                       SLICE_ARG(q->findings.n ? q->findings.items[0].text : SLICE("unknown")));
     findings_fini(&q->findings);
-    return draft_save(q, v, doc, expected_version(q, &d), v->now->number);
+    int64_t base = json_get_int(q->in, "base_revision", 0); /* what the text was made from */
+    return draft_save(q, v, &d, doc, base > 0 ? (uint64_t)base : v->now->number, true);
 }
 
 static int draft_delete(struct api_call *q, struct vault *v)
@@ -190,7 +230,7 @@ static int draft_edit(struct api_call *q, struct vault *v,
                       SLICE_ARG(f ? f->text : SLICE("The change cannot be made.")));
     }
     findings_fini(&q->findings);
-    return draft_save(q, v, d.doc, expected_version(q, &d), d.base);
+    return draft_save(q, v, &d, d.doc, d.base, false);
 }
 
 static int draft_set(struct api_call *q, struct vault *v)
@@ -209,6 +249,12 @@ static int draft_remove(struct api_call *q, struct vault *v)
 }
 
 /* --- checks and differences --- */
+static void put_counts(struct api_call *q)
+{
+    json_set_int(&q->a, q->out, "errors", (int64_t)q->findings.errors);
+    json_set_int(&q->a, q->out, "warnings", (int64_t)q->findings.warnings);
+}
+
 static int check(struct api_call *q, struct vault *v)
 {
     struct draft d;
@@ -217,9 +263,31 @@ static int check(struct api_call *q, struct vault *v)
         return -EPROTO;
     vault_check(v, d.doc, &t, &q->findings);
     topology_unref(t);
-    put_draft_state(q, &d);
-    json_set_int(&q->a, q->out, "errors", (int64_t)q->findings.errors);
-    json_set_int(&q->a, q->out, "warnings", (int64_t)q->findings.warnings);
+    forget_lines(&q->findings);
+    put_draft_state(q, q->out, &d);
+    put_counts(q);
+    return 0;
+}
+
+/* A text that is not the draft (yet): {"text"}. A text that cannot be read is a finding too. */
+static int check_text(struct api_call *q, struct vault *v)
+{
+    struct slice text = json_get_string(q->in, "text");
+    struct json_value *doc = NULL;
+    struct topology *t = NULL;
+    if (document_parse(text, &q->a, &doc, &q->why) < 0) {
+        topology_parse(text, &t, &q->findings);
+        topology_unref(t);
+        if (!q->findings.n)
+            return -EPROTO;
+        q->why = (struct refusal){0};
+    } else if (vault_check(v, doc, &t, &q->findings) == 0) {
+        json_set_bool(&q->a, q->out, "topology", true);
+        topology_unref(t);
+    }
+    if (doc)
+        findings_locate(&q->findings, doc);
+    put_counts(q);
     return 0;
 }
 
@@ -255,6 +323,10 @@ static int diff(struct api_call *q, struct vault *v)
         diff_side(q, v, q->query[QUERY_TO], 0, &after) < 0)
         return -EPROTO;
     topology_diff(before, after, &q->a, &changes, &n);
+    if (slice_eq(q->query[QUERY_FORMAT], SLICE("patch"))) {
+        json_set(&q->a, q->out, "patch", topology_patch(before, changes, n, &q->a));
+        return 0;
+    }
     for (size_t i = 0; i < n; i++) {
         struct json_value *o = json_object(&q->a);
         json_set_string(&q->a, o, "kind", slice_str(kinds[changes[i].kind]));
@@ -293,10 +365,10 @@ static int publish(struct api_call *q, struct vault *v)
         return publish_document(q, v, &p);
     if (draft_load(v, &q->a, &d, &q->why) < 0)
         return -EPROTO;
+    if (d.version != expected_version(q, &d))
+        return changed_meanwhile(q, v, &d);
     if (d.version == 0)
         return refuse(&q->why, 409, "publish.nothing", "There is no draft: nothing was changed.");
-    if (d.version != expected_version(q, &d))
-        return refuse(&q->why, 409, "draft.changed", "Somebody changed the draft meanwhile: look at it.");
     if (d.base != v->now->number)
         return refuse(&q->why, 409, "draft.stale",
                       "The draft began at revision %llu, and %llu was published since: it would undo that. "
@@ -325,17 +397,18 @@ static int rollback(struct api_call *q, struct vault *v)
 }
 
 const struct api_route api_topology_routes[] = {
-    {"GET",    "/v1/draft",        draft_show,    NULL, "the draft, or the newest revision: ?path= ?format=yaml|json"},
-    {"PUT",    "/v1/draft",        draft_put,     NULL, "replace it: {text, version, author} or the document"        },
-    {"DELETE", "/v1/draft",        draft_delete,  NULL, "drop it"                                                    },
-    {"POST",   "/v1/draft/set",    draft_set,     NULL, "{path, value, version, author}"                             },
-    {"POST",   "/v1/draft/add",    draft_add,     NULL, "{path, assignments: [\"k=v\"], version, author}"            },
-    {"POST",   "/v1/draft/remove", draft_remove,  NULL, "{path, version, author}"                                    },
-    {"GET",    "/v1/topology",     topology_show, NULL, "a revision: ?revision=N ?path= ?format=yaml|json"           },
-    {"GET",    "/v1/check",        check,         NULL, "what publishing the draft would say"                        },
-    {"GET",    "/v1/diff",         diff,          NULL, "?from=N ?to=N; without: the newest, the draft"              },
-    {"GET",    "/v1/history",      history,       NULL, "all revisions"                                              },
-    {"POST",   "/v1/publish",      publish,       NULL, "{comment, author, accept_warnings, version | document}"     },
-    {"POST",   "/v1/rollback",     rollback,      NULL, "{number, comment, author, accept_warnings}"                 },
+    {"GET",    "/v1/draft",        draft_show,    NULL, "the draft, or the newest revision: ?path= ?format=yaml|json" },
+    {"PUT",    "/v1/draft",        draft_put,     NULL, "replace it: {text, version, author} or the document"         },
+    {"DELETE", "/v1/draft",        draft_delete,  NULL, "drop it"                                                     },
+    {"POST",   "/v1/draft/set",    draft_set,     NULL, "{path, value, version, author}"                              },
+    {"POST",   "/v1/draft/add",    draft_add,     NULL, "{path, assignments: [\"k=v\"], version, author}"             },
+    {"POST",   "/v1/draft/remove", draft_remove,  NULL, "{path, version, author}"                                     },
+    {"GET",    "/v1/topology",     topology_show, NULL, "a revision: ?revision=N ?path= ?format=yaml|json"            },
+    {"GET",    "/v1/check",        check,         NULL, "what publishing the draft would say"                         },
+    {"POST",   "/v1/check",        check_text,    NULL, "{text}: what the checks say of a document, by line"          },
+    {"GET",    "/v1/diff",         diff,          NULL, "?from=N ?to=N; without: the newest, the draft; ?format=patch"},
+    {"GET",    "/v1/history",      history,       NULL, "all revisions"                                               },
+    {"POST",   "/v1/publish",      publish,       NULL, "{comment, author, accept_warnings, version | document}"      },
+    {"POST",   "/v1/rollback",     rollback,      NULL, "{number, comment, author, accept_warnings}"                  },
 };
 const size_t api_n_topology_routes = sizeof(api_topology_routes) / sizeof(api_topology_routes[0]);

@@ -23,6 +23,8 @@ int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refus
     struct draft d = {0};
     struct json_error error;
     int r = store_draft_get(v->store, &text, &d.version, &d.base);
+    if (r == 0)
+        r = store_draft_who(v->store, a, &d.author, &d.time_ms);
     if (r < 0)
         refuse_store(why, v, r);
     else if (d.version == 0) {

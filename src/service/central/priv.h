@@ -100,6 +100,8 @@ int snapshot_seal(const struct snapshot *s, struct slice fqdn, const struct cryp
 struct draft {
     struct json_value *doc;
     uint64_t version, base;
+    struct slice author; /* of the last change; none without a draft */
+    int64_t time_ms;
 };
 int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refusal *why);
 int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected, uint64_t base,
@@ -167,7 +169,8 @@ struct api_call {
     struct json_value *in; /* the body of a POST; never NULL there */
     struct slice query[QUERY_N];
     struct json_value *out;
-    bool secret_answer; /* out is its own, and wiped */
+    struct json_value *theirs; /* with a refusal: whose change came first */
+    bool secret_answer;        /* out is its own, and wiped */
     struct refusal why;
     struct findings findings;
 };
