@@ -1,14 +1,15 @@
 """Certificates, made with the openssl command: authorities, good certificates, and deliberately bad ones."""
 
 import subprocess
+import time
 from pathlib import Path
 
 DAYS = 30
 USAGE = {"both": "serverAuth,clientAuth", "server": "serverAuth", "client": "clientAuth", "none": None}
 
 
-def openssl(*args):
-    done = subprocess.run(["openssl", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def openssl(*args, stdin=None):
+    done = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"openssl {args[0]}: {done.stderr.strip()}")
     return done.stdout
@@ -34,6 +35,26 @@ def san_line(sans):
     return ",".join(s if s.split(":")[0] in ("DNS", "URI", "IP") else f"DNS:{s}" for s in sans)
 
 
+ROOT = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash"]
+
+
+def leaf(sans, usage):
+    """Extensions of an end's certificate."""
+    lines = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "subjectKeyIdentifier=hash",
+             "authorityKeyIdentifier=keyid"]
+    if sans:
+        lines.append(f"subjectAltName={san_line(sans)}")
+    if USAGE[usage]:
+        lines.append(f"extendedKeyUsage={USAGE[usage]}")
+    return lines
+
+
+def usual_dates():
+    """From yesterday: what public authorities issue is hardly ever used within the minute."""
+    now = time.time()
+    return [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(now + days * 86400)) for days in (-1, DAYS)]
+
+
 class Authority:
     """One root. Files lie in `folder`: ca.crt, ca.key, and NAME.crt, NAME.key for what was issued."""
 
@@ -43,35 +64,31 @@ class Authority:
         self.name = name
         self.cert, self.key = self.folder / "ca.crt", self.folder / "ca.key"
         new_key(self.key)
-        openssl("req", "-x509", "-new", "-key", self.key, "-out", self.cert, "-days", DAYS, "-subj", f"/CN={name}",
-                "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        (self.folder / "ca.cnf").write_text(self._config(ROOT))
+        self._sign("ca", name, self.key, self.cert, usual_dates(), "-selfsign")
 
     def issue(self, name, sans, usage="both", common_name=None, dates=None, file=None):
         """A Pair. usage: both, server, client, none (no extension). dates: ("20200101000000Z", "20200102000000Z")."""
         stem = file or name.replace("*", "any")
         pair = Pair(self.folder / f"{stem}.crt", self.folder / f"{stem}.key")
-        config = self.folder / f"{stem}.cnf"
         new_key(pair.key)
-        config.write_text(self._config(sans, usage))
-        request = self.folder / f"{stem}.csr"
-        openssl("req", "-new", "-key", pair.key, "-subj", f"/CN={common_name or name}", "-out", request)
-        dates = ["-startdate", dates[0], "-enddate", dates[1]] if dates else ["-days", str(DAYS)]
-        (self.folder / "index.txt").write_text("")
-        openssl("ca", "-batch", "-notext", "-config", config, "-name", "lab", "-in", request, "-out", pair.cert,
-                "-rand_serial", *dates)
+        (self.folder / f"{stem}.cnf").write_text(self._config(leaf(sans, usage)))
+        self._sign(stem, common_name or name, pair.key, pair.cert, dates or usual_dates())
         return pair
 
-    def _config(self, sans, usage):
+    def _sign(self, stem, name, key, cert, dates, *more):
+        request = self.folder / f"{stem}.csr"
+        openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
+        (self.folder / "index.txt").write_text("")
+        openssl("ca", "-batch", "-notext", "-config", self.folder / f"{stem}.cnf", "-name", "lab", "-in", request,
+                "-out", cert, "-rand_serial", "-startdate", dates[0], "-enddate", dates[1], *more)
+
+    def _config(self, extensions):
         lines = ["[lab]", f"database={self.folder / 'index.txt'}", f"new_certs_dir={self.folder}",
                  f"serial={self.folder / 'serial'}", f"certificate={self.cert}", f"private_key={self.key}",
                  "default_md=sha256", "policy=any",
-                 "unique_subject=no", "x509_extensions=leaf", "[any]", "commonName=supplied", "[leaf]",
-                 "basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature",
-                 "subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"]
-        if sans:
-            lines.append(f"subjectAltName={san_line(sans)}")
-        if USAGE[usage]:
-            lines.append(f"extendedKeyUsage={USAGE[usage]}")
+                 "unique_subject=no", "x509_extensions=made", "[any]", "commonName=supplied", "[made]",
+                 *extensions]
         return "\n".join(lines) + "\n"
 
     # --- wrong ones, each for `name` ---
