@@ -31,7 +31,8 @@ def client(stack, lab, org, other):
 
 @contextlib.contextmanager
 def two_clients():
-    with Lab(users=1, adjust={"contoso": md5_only, "fabrikam": md5_only}, keep=KEEP) as lab, contextlib.ExitStack() as stack:
+    change = {"contoso": md5_only, "fabrikam": md5_only}
+    with Lab(users=1, adjust=change, keep=KEEP) as lab, contextlib.ExitStack() as stack:
         a = client(stack, lab, lab.contoso, lab.fabrikam)
         b = client(stack, lab, lab.fabrikam, lab.contoso)
         for one in (a, b):

@@ -172,7 +172,7 @@ def test_no_certificate():
 
 
 def test_usage():
-    "for servers only: accepted by default, refused with accept_server_auth_only off; for clients only: good for a client"
+    "for servers only: accepted by default, refused with accept_server_auth_only off; for clients: accepted"
     server_only = issue(usage="server")
     accepted(server_only)
     accepted(issue(usage="none"))
