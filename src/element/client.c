@@ -138,6 +138,8 @@ static void client_act(struct client *c, unsigned act, const struct sip_msg *m)
     if (act & SIPTXN_DO_PASS && c->br && m) {
         if (m->status >= 200)
             list_unlink(&c->inflight.link);
+        if (m->status >= 200 && m->status < 300)
+            buf_fini(&c->sent); /* nothing is sent again, acknowledged or cancelled by us */
         /* The client of an INVITE answered with 2xx stays: it passes on further ones (RFC 6026). */
         bool stays = m->status < 200 || (c->method == SIP_INVITE && m->status < 300);
         branch_response(stays ? c->br : client_let_go(c), m);

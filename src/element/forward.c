@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { MAX_BREADTH = 60 };
+enum { MAX_BREADTH = 60, OWN_EDITS = 8 };
 
 static void branch_attempt(struct branch *b);
 static void forward_progress(struct request *rq);
@@ -55,11 +55,12 @@ static struct slice forward_routes(struct request *rq)
 /* What is the same on every branch is put together once. */
 static void forward_prepare(struct request *rq, const struct forward *plan)
 {
-    struct sip_edits *e = rq->edits = arena_alloc(&rq->arena, sizeof(*e));
-    if (plan->edits)
-        *e = *plan->edits;
-    else
-        sip_edits_init(e);
+    static const struct sip_edits none = {.cap = SIP_MAX_EDITS};
+    /* Ours: Via, Max-Forwards, Max-Breadth, Route on top and at the end, and each Route row taken away. */
+    size_t more = OWN_EDITS;
+    for (const struct sip_header *h = sip_msg_header(&rq->msg, SIP_H_ROUTE); h; h = sip_msg_next(&rq->msg, h))
+        more++;
+    struct sip_edits *e = rq->edits = sip_edits_copy(plan->edits ? plan->edits : &none, more, &rq->arena);
     forward_set(rq, e, SIP_H_MAX_FORWARDS, forward_hops(rq));
     if (rq->top_via.n)
         sip_edit_set_first(e, &rq->arena, &rq->msg, SIP_H_VIA, rq->top_via);

@@ -468,7 +468,7 @@ void request_send(struct request *rq, unsigned status, struct buf *message)
     trace_add(&s->trace, rq->call_hash, TRACE_RESPONSE_OUT, rq->msg.method, status, &rq->src.from, NULL);
     source_send(&rq->src, &rq->via, buf_slice(message), slice_str(rq->peer_identity));
     rq->last_status = status;
-    if (!rq->txn.reliable || rq->msg.method == SIP_INVITE) {
+    if (!rq->txn.reliable) { /* a reliable transport repeats nothing */
         buf_clear(&rq->last, 65536);
         buf_append(&rq->last, buf_slice(message));
     }

@@ -86,9 +86,11 @@ static void target_end(struct target_query *q, enum target_outcome outcome, stru
 
 static void target_collect(struct target_query *q)
 {
-    size_t n = 0;
-    struct target_address *list = ARENA_ARRAY(q->a, struct target_address, ELEMENT_MAX_TARGETS);
+    size_t n = 0, all = 0;
     bool failed = q->any_failed;
+    for (size_t i = 0; i < q->n_names; i++)
+        all += q->names[i].n;
+    struct target_address *list = ARENA_ARRAY(q->a, struct target_address, all + 1);
     for (size_t i = 0; i < q->n_names; i++) {
         failed |= q->names[i].failed;
         for (size_t k = 0; k < q->names[i].n && n < ELEMENT_MAX_TARGETS; k++)

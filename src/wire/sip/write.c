@@ -8,10 +8,19 @@ _Static_assert(SIP_MAX_EDITS < UINT8_MAX, "an edit's place + 1 fits beside ROW_L
 
 static void add_edit(struct sip_edits *e, struct sip_edit edit)
 {
-    if (e->n < SIP_MAX_EDITS)
+    if (e->n < e->cap)
         e->items[e->n++] = edit;
     else
         e->overflow = true;
+}
+
+struct sip_edits *sip_edits_copy(const struct sip_edits *e, size_t more, struct arena *a)
+{
+    size_t cap = e->n + more < SIP_MAX_EDITS ? e->n + more : SIP_MAX_EDITS;
+    struct sip_edits *copy = arena_alloc(a, offsetof(struct sip_edits, items) + cap * sizeof(e->items[0]));
+    memcpy(copy, e, offsetof(struct sip_edits, items) + e->n * sizeof(e->items[0]));
+    copy->cap = (uint8_t)cap;
+    return copy;
 }
 
 static struct sip_edit *find_edit(struct sip_edits *e, const struct sip_header *row)

@@ -24,17 +24,21 @@ struct sip_edits {
     /* with replace_body; Content-Length follows by itself, and is added where the message had none (a
      * datagram that goes on over a stream: replace_body with its own body) */
     struct slice body;
-    struct sip_edit items[SIP_MAX_EDITS];
-    size_t n;
-    bool overflow; /* more than SIP_MAX_EDITS were asked for: the message must not be sent (500) */
+    bool overflow; /* more than cap were asked for: the message must not be sent (500) */
+    uint8_t n, cap;
+    struct sip_edit
+        items[SIP_MAX_EDITS]; /* a copy that is kept may end after `cap` of them: sip_edits_copy */
 };
 static inline void sip_edits_init(struct sip_edits *e)
 {
     e->uri = SLICE_NONE;
     e->replace_body = false;
     e->n = 0;
+    e->cap = SIP_MAX_EDITS;
     e->overflow = false;
 }
+/* A copy in the arena with room for `more` edits. */
+struct sip_edits *sip_edits_copy(const struct sip_edits *e, size_t more, struct arena *a);
 /* A row above all others. Of several, the one added last stands topmost. */
 void sip_edit_top(struct sip_edits *e, const char *name, struct slice value);
 /* A row below all others. */
