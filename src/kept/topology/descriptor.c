@@ -13,6 +13,8 @@ static const struct property deployment_rows[] = {
         .help =
             "Validates DNS answers, which the proof of a partner by an SRV target outside its domain needs."),
     ROW(topology_deployment, dnssec_anchor, TEXT, .help = "File of trust anchors on each Edge machine."),
+    ROW(topology_deployment, dns_ttl, INT, .otherwise = "300", .min = 1, .max = 604800, .unit = "seconds",
+        .help = "How long others may remember the DNS records that the topology implies."),
     ROW(topology_deployment, partner_discovery, BOOL,
         .help = "Admits domains that are in no list, when their name is proven.",
         .lync = "EnablePartnerDiscovery"),

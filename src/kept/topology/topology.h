@@ -86,6 +86,7 @@ struct topology_deployment {
     struct topology_names dns_servers; /* "ADDR:PORT"; none: those of the machine */
     bool dnssec;                       /* validate answers; rule (c) outside the domain needs it */
     struct slice dnssec_anchor;        /* file of trust anchors */
+    int64_t dns_ttl;                   /* of the records that the topology implies (300) */
     bool partner_discovery;            /* admit domains that are in no list, when proven */
     bool accept_server_auth_only;      /* partners' certificates without clientAuth (default true) */
     bool discovered_srv_names;         /* identity rule (c) for discovered partners (default false) */

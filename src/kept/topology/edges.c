@@ -1,0 +1,55 @@
+#include "kept/topology/edges.h"
+
+bool edge_adopts(const struct topology_edge_pool *p, struct slice fqdn)
+{
+    for (size_t i = 0; i < p->adopts.n; i++)
+        if (slice_caseeq(p->adopts.items[i], fqdn))
+            return true;
+    return false;
+}
+
+bool edge_has_route(const struct topology *t, const struct topology_edge_pool *p)
+{
+    for (size_t i = 0; i < t->n_sites; i++)
+        if (slice_caseeq(topology_federation_route(t, &t->sites[i]), p->fqdn))
+            return true;
+    return false;
+}
+
+const struct topology_edge_pool *edge_behind(const struct topology *t, const struct topology_edge_pool *p)
+{
+    bool stays = edge_serves(p) && edge_has_route(t, p);
+    for (size_t i = 0; i < t->n_edge_pools && !stays; i++) {
+        const struct topology_edge_pool *q = &t->edge_pools[i];
+        if (edge_serves(q) && edge_adopts(q, p->fqdn) && (edge_has_route(t, q) || !edge_serves(p)))
+            return q;
+    }
+    return p;
+}
+
+struct slice edge_public_name(const struct topology *t, const struct topology_edge_pool *p)
+{
+    for (size_t i = 0; i < p->adopts.n; i++) {
+        const struct topology_edge_pool *old = topology_edge_pool_find(t, p->adopts.items[i]);
+        if (old && old->external_fqdn.n && edge_behind(t, old) == p)
+            return old->external_fqdn;
+    }
+    return p->external_fqdn;
+}
+
+size_t edges_federating(const struct topology *t, const struct topology_edge_pool **ret, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_sites && n < cap; i++) {
+        const struct topology_edge_pool *p =
+            topology_edge_pool_find(t, topology_federation_route(t, &t->sites[i]));
+        bool known = !p;
+        if (p && !edge_serves(p))
+            p = edge_behind(t, p);
+        for (size_t k = 0; k < n && !known; k++)
+            known = ret[k] == p;
+        if (!known && edge_serves(p))
+            ret[n++] = p;
+    }
+    return n;
+}
