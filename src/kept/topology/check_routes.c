@@ -19,9 +19,8 @@ static void check_reference(const struct topology *t, struct findings *f, const 
     if (!name.n || reference_found(t, p->refers, name))
         return;
     refers_write(p->refers, false, &wanted);
-    ERROR_AT(f, "reference-to-nothing", arena_printf(&f->arena, SLICE_FMT "/%s", SLICE_ARG(path), p->name),
-             "correct the name, or add what it names", "There is no " SLICE_FMT " named " SLICE_FMT ".",
-             SLICE_ARG(buf_slice(&wanted)), SLICE_ARG(name));
+    FOUND(f, "reference-to-nothing", arena_printf(&f->arena, SLICE_FMT "/%s", SLICE_ARG(path), p->name),
+          "There is no " SLICE_FMT " named " SLICE_FMT ".", SLICE_ARG(buf_slice(&wanted)), SLICE_ARG(name));
     buf_fini(&wanted);
 }
 
@@ -62,8 +61,7 @@ void check_reference_to_nothing(const struct topology *t, struct findings *f)
 void check_no_site(const struct topology *t, struct findings *f)
 {
     if (!t->n_sites)
-        ERROR_AT(f, "no-site", SLICE("sites"), "add a site: every pool stands in one",
-                 "The topology has no site.");
+        FOUND(f, "no-site", SLICE("sites"), "The topology has no site.");
 }
 
 static bool wants_federation(const struct topology *t, struct slice site)
@@ -80,12 +78,11 @@ static bool wants_federation(const struct topology *t, struct slice site)
 void check_site_without_route(const struct topology *t, struct findings *f)
 {
     EACH_SITE(t, s)
-    if (!s->federation_route.n && wants_federation(t, s->name))
-        WARNING_AT(f, "site-without-route", check_path(f, "sites", s->name, "federation_route"),
-                   "set federation_route to a federating Edge pool",
-                   "Partners are allowed, and users of site " SLICE_FMT " cannot reach them: SIP federation "
-                   "is off there.",
-                   SLICE_ARG(s->name));
+    if (!topology_federation_route(t, s).n && wants_federation(t, s->name))
+        FOUND(f, "site-without-route", check_path(f, "sites", s->name, "federation_route"),
+              "Partners are allowed, and users of site " SLICE_FMT " cannot reach them: SIP federation "
+              "is off there.",
+              SLICE_ARG(s->name));
 }
 
 void check_route_without_federation(const struct topology *t, struct findings *f)
@@ -94,11 +91,10 @@ void check_route_without_federation(const struct topology *t, struct findings *f
     {
         const struct topology_edge_pool *p = topology_edge_pool_find(t, s->federation_route);
         if (p && !p->federation)
-            ERROR_AT(f, "route-without-federation", check_path(f, "sites", s->name, "federation_route"),
-                     "turn federation of that pool on, or route to another",
-                     "Site " SLICE_FMT " sends its federation to Edge pool " SLICE_FMT
-                     ", whose federation is off.",
-                     SLICE_ARG(s->name), SLICE_ARG(p->fqdn));
+            FOUND(f, "route-without-federation", check_path(f, "sites", s->name, "federation_route"),
+                  "Site " SLICE_FMT " sends its federation to Edge pool " SLICE_FMT
+                  ", whose federation is off.",
+                  SLICE_ARG(s->name), SLICE_ARG(p->fqdn));
     }
 }
 
@@ -108,12 +104,11 @@ void check_route_to_stopping_edge(const struct topology *t, struct findings *f)
     {
         const struct topology_edge_pool *p = topology_edge_pool_find(t, s->federation_route);
         if (p && p->access_edge != TOPOLOGY_ENABLED)
-            WARNING_AT(f, "route-to-stopping-edge", check_path(f, "sites", s->name, "federation_route"),
-                       "route the site to another Edge pool first",
-                       "Site " SLICE_FMT " sends its federation to Edge pool " SLICE_FMT
-                       ", whose Access Edge is %s.",
-                       SLICE_ARG(s->name), SLICE_ARG(p->fqdn),
-                       p->access_edge == TOPOLOGY_DRAINING ? "draining" : "disabled");
+            FOUND(f, "route-to-stopping-edge", check_path(f, "sites", s->name, "federation_route"),
+                  "Site " SLICE_FMT " sends its federation to Edge pool " SLICE_FMT
+                  ", whose Access Edge is %s.",
+                  SLICE_ARG(s->name), SLICE_ARG(p->fqdn),
+                  p->access_edge == TOPOLOGY_DRAINING ? "draining" : "disabled");
     }
 }
 
@@ -126,12 +121,10 @@ void check_several_federating_edges(const struct topology *t, struct findings *f
         buf_printf(&names, "%s" SLICE_FMT, n++ ? ", " : "", SLICE_ARG(p->fqdn));
     }
     if (n > 1)
-        WARNING_AT(f, "several-federating-edges", SLICE("edge_pools"),
-                   "make sure that the SRV records lead to the pool of the site routes",
-                   "%zu Edge pools federate (" SLICE_FMT
-                   "). A migration needs that for a while: all of them take "
-                   "what partners send, only the one that a site's route names sends.",
-                   n, SLICE_ARG(buf_slice(&names)));
+        FOUND(f, "several-federating-edges", SLICE("edge_pools"),
+              "%zu Edge pools federate (" SLICE_FMT "). A migration needs that for a while: all of them take "
+              "what partners send, only the one that a site's route names sends.",
+              n, SLICE_ARG(buf_slice(&names)));
     buf_fini(&names);
 }
 
@@ -139,38 +132,34 @@ void check_several_federating_edges(const struct topology *t, struct findings *f
 void check_default_domain_missing(const struct topology *t, struct findings *f)
 {
     if (!t->deployment.default_domain.n)
-        ERROR_AT(f, "default-domain-missing", SLICE("deployment/default_domain"),
-                 "set it to the SIP domain of your users", "The deployment has no default SIP domain.");
+        FOUND(f, "default-domain-missing", SLICE("deployment/default_domain"),
+              "The deployment has no default SIP domain.");
 }
 
 void check_domain_listed_twice(const struct topology *t, struct findings *f)
 {
     if (check_names_have(&t->deployment.additional_domains, t->deployment.default_domain))
-        WARNING_AT(f, "domain-listed-twice", SLICE("deployment/additional_domains"),
-                   "remove it from additional_domains",
-                   "Domain " SLICE_FMT " is the default domain and an additional one.",
-                   SLICE_ARG(t->deployment.default_domain));
+        FOUND(f, "domain-listed-twice", SLICE("deployment/additional_domains"),
+              "Domain " SLICE_FMT " is the default domain and an additional one.",
+              SLICE_ARG(t->deployment.default_domain));
 }
 
 void check_domain_own_and_partner(const struct topology *t, struct findings *f)
 {
     EACH_PARTNER(t, p)
     if (topology_is_own_domain(t, p->domain))
-        ERROR_AT(f, "domain-own-and-partner", check_path(f, "partners", p->domain, NULL),
-                 "remove the partner, or the domain from the deployment",
-                 "Domain " SLICE_FMT " is one of ours and cannot be a partner's as well.",
-                 SLICE_ARG(p->domain));
+        FOUND(f, "domain-own-and-partner", check_path(f, "partners", p->domain, NULL),
+              "Domain " SLICE_FMT " is one of ours and cannot be a partner's as well.", SLICE_ARG(p->domain));
 }
 
 void check_partner_pin_and_provider(const struct topology *t, struct findings *f)
 {
     EACH_PARTNER(t, p)
     if (p->edge_fqdn.n && p->provider.n)
-        ERROR_AT(f, "partner-pin-and-provider", check_path(f, "partners", p->domain, "provider"),
-                 "unset edge_fqdn or provider",
-                 "Partner " SLICE_FMT " is pinned to an Access Edge and behind a provider: one of the two "
-                 "holds.",
-                 SLICE_ARG(p->domain));
+        FOUND(f, "partner-pin-and-provider", check_path(f, "partners", p->domain, "provider"),
+              "Partner " SLICE_FMT " is pinned to an Access Edge and behind a provider: one of the two "
+              "holds.",
+              SLICE_ARG(p->domain));
 }
 
 void check_provider_disabled(const struct topology *t, struct findings *f)
@@ -179,10 +168,9 @@ void check_provider_disabled(const struct topology *t, struct findings *f)
     {
         const struct topology_provider *v = topology_provider_find(t, p->provider);
         if (v && !v->enabled && p->policy == TOPOLOGY_ALLOWED)
-            WARNING_AT(f, "provider-disabled", check_path(f, "partners", p->domain, "provider"),
-                       "enable the provider",
-                       "Partner " SLICE_FMT " is behind provider " SLICE_FMT ", which is disabled.",
-                       SLICE_ARG(p->domain), SLICE_ARG(v->name));
+            FOUND(f, "provider-disabled", check_path(f, "partners", p->domain, "provider"),
+                  "Partner " SLICE_FMT " is behind provider " SLICE_FMT ", which is disabled.",
+                  SLICE_ARG(p->domain), SLICE_ARG(v->name));
     }
 }
 
@@ -190,56 +178,53 @@ void check_provider_without_edge(const struct topology *t, struct findings *f)
 {
     for (size_t i = 0; i < t->n_providers; i++)
         if (t->providers[i].enabled && !t->providers[i].edge_fqdn.n)
-            ERROR_AT(
-                f, "provider-without-edge", check_path(f, "providers", t->providers[i].name, "edge_fqdn"),
-                "set edge_fqdn to the provider's Access Edge",
-                "Provider " SLICE_FMT " is enabled and has no Access Edge.", SLICE_ARG(t->providers[i].name));
+            FOUND(f, "provider-without-edge", check_path(f, "providers", t->providers[i].name, "edge_fqdn"),
+                  "Provider " SLICE_FMT " is enabled and has no Access Edge.",
+                  SLICE_ARG(t->providers[i].name));
 }
 
 /* --- central management --- */
 void check_central_missing(const struct topology *t, struct findings *f)
 {
     if (!t->central.machine.n)
-        ERROR_AT(f, "central-missing", SLICE("central/machine"), "set it to the machine that publishes",
-                 "The topology does not say where central management runs.");
+        FOUND(f, "central-missing", SLICE("central/machine"),
+              "The topology does not say where central management runs.");
 }
 
 void check_central_machine_unknown(const struct topology *t, struct findings *f)
 {
     struct topology_role role;
     if (topology_role_find(t, t->central.machine, &role) && !role.machine && !role.internal_address.n)
-        ERROR_AT(f, "central-machine-unknown", SLICE("central/machine"),
-                 "name a machine of a pool, or set central/internal_address",
-                 "Central management runs on " SLICE_FMT
-                 ", which is no machine of a pool and has no address.",
-                 SLICE_ARG(t->central.machine));
+        FOUND(f, "central-machine-unknown", SLICE("central/machine"),
+              "Central management runs on " SLICE_FMT ", which is no machine of a pool and has no address.",
+              SLICE_ARG(t->central.machine));
 }
 
 void check_central_not_managed(const struct topology *t, struct findings *f)
 {
     struct topology_role role;
     if (topology_role_find(t, t->central.machine, &role) && role.machine && !role.managed)
-        ERROR_AT(f, "central-not-managed", SLICE("central/machine"), "name a machine that runs entented",
-                 "Central management runs on " SLICE_FMT ", a machine that is not managed.",
-                 SLICE_ARG(t->central.machine));
+        FOUND(f, "central-not-managed", SLICE("central/machine"),
+              "Central management runs on " SLICE_FMT ", a machine that is not managed.",
+              SLICE_ARG(t->central.machine));
 }
 
 void check_central_in_perimeter(const struct topology *t, struct findings *f)
 {
     struct topology_role role;
     if (topology_role_find(t, t->central.machine, &role) && role.edge)
-        WARNING_AT(
-            f, "central-in-perimeter", SLICE("central/machine"), "move it to a machine inside",
-            "Central management, with the key of the internal authority, runs on Edge machine " SLICE_FMT ".",
-            SLICE_ARG(t->central.machine));
+        FOUND(f, "central-in-perimeter", SLICE("central/machine"),
+              "Central management, with the key of the internal authority, runs on Edge machine " SLICE_FMT
+              ".",
+              SLICE_ARG(t->central.machine));
 }
 
 /* --- settings that must fit together --- */
 void check_dialog_keys_too_short(const struct topology *t, struct findings *f)
 {
     if (t->deployment.dialog_key_days < 1)
-        ERROR_AT(f, "dialog-keys-too-short", SLICE("deployment/dialog_key_days"), "set it to 1 or more",
-                 "With keys that end at once, dialogs would be lost whenever the key changes.");
+        FOUND(f, "dialog-keys-too-short", SLICE("deployment/dialog_key_days"),
+              "With keys that end at once, dialogs would be lost whenever the key changes.");
 }
 
 /* RFC 3261 Timer F and B end a transaction after 64*T1 = 32 s; an answer must still find its way back. */
@@ -249,26 +234,23 @@ void check_attempts_too_long(const struct topology *t, struct findings *f)
 {
     long long all = (long long)t->deployment.attempts_max * (long long)t->deployment.attempt_ms;
     if (all > TRANSACTION_MS - TRANSACTION_MARGIN_MS)
-        ERROR_AT(
-            f, "attempts-too-long", SLICE("deployment/attempts_max"), "lower attempts_max or attempt_ms",
-            "All attempts together may take %lld ms, and the sender gives up after %d ms: they must end by "
-            "%d ms.",
-            all, TRANSACTION_MS, TRANSACTION_MS - TRANSACTION_MARGIN_MS);
+        FOUND(f, "attempts-too-long", SLICE("deployment/attempts_max"),
+              "All attempts together may take %lld ms, and the sender gives up after %d ms: they must end by "
+              "%d ms.",
+              all, TRANSACTION_MS, TRANSACTION_MS - TRANSACTION_MARGIN_MS);
 }
 
 void check_connect_longer_than_attempt(const struct topology *t, struct findings *f)
 {
     if (t->deployment.connect_ms > t->deployment.attempt_ms)
-        WARNING_AT(f, "connect-longer-than-attempt", SLICE("deployment/connect_ms"),
-                   "choose connect_ms below attempt_ms",
-                   "A connection may take %lld ms to be set up, longer than the whole attempt (%lld ms).",
-                   (long long)t->deployment.connect_ms, (long long)t->deployment.attempt_ms);
+        FOUND(f, "connect-longer-than-attempt", SLICE("deployment/connect_ms"),
+              "A connection may take %lld ms to be set up, longer than the whole attempt (%lld ms).",
+              (long long)t->deployment.connect_ms, (long long)t->deployment.attempt_ms);
 }
 
 void check_dnssec_without_anchor(const struct topology *t, struct findings *f)
 {
     if (t->deployment.dnssec && !t->deployment.dnssec_anchor.n)
-        ERROR_AT(f, "dnssec-without-anchor", SLICE("deployment/dnssec_anchor"),
-                 "name the file of trust anchors, or turn dnssec off",
-                 "DNS answers are to be validated and there is no trust anchor.");
+        FOUND(f, "dnssec-without-anchor", SLICE("deployment/dnssec_anchor"),
+              "DNS answers are to be validated and there is no trust anchor.");
 }

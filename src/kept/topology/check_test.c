@@ -1,190 +1,8 @@
 #include "kept/topology/check.h"
 
 #include "ground/base/test.h"
+#include "kept/topology/check_rows_for_test.h"
 #include "kept/topology/example_for_test.h"
-
-/* A row: what is written over the base, and the one finding that must come. */
-#define HEAD "schema: 1\ndeployment: {name: c, default_domain: c.example}\n"
-#define CENTRAL "central: {machine: cms.c.example, internal_address: 127.10.1.5}\n"
-#define SITES "sites: [{name: hq, federation_route: e.c.example}]\n"
-#define EDGE_M                                                                                               \
-    "machines: [{fqdn: e1.c.example, internal_address: 127.10.1.20, external_address: 127.10.2.20}]"
-#define EDGE                                                                                                 \
-    "- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, next_hop: "             \
-    "f.c.example,\n"                                                                                         \
-    "   " EDGE_M "}\n"
-#define EDGE2_REST                                                                                           \
-    " site: hq, machines: [{fqdn: g1.c.example, internal_address: 127.10.1.30, external_address: "           \
-    "127.10.2.30}]"
-#define EDGES "edge_pools:\n" EDGE
-#define FE_M "machines: [{fqdn: f1.c.example, internal_address: 127.10.1.10}]"
-#define FE "- {fqdn: f.c.example, site: hq, media_edge: e.c.example, " FE_M "}\n"
-#define FES "front_end_pools:\n" FE
-#define REST CENTRAL SITES EDGES FES
-#define BASE HEAD REST
-#define PARTNER "partners: [{domain: fabrikam.example}]\n"
-#define KAM "foreign_pools: [{fqdn: k.c.example, "
-#define KAM_M "machines: [{fqdn: k1.c.example, internal_address: 127.10.1.40}]"
-
-struct row {
-    const char *id, *path, *text;
-};
-static const struct row rows[] = {
-    {"reference-to-nothing",                "partners/x.example/provider",
-     BASE "partners: [{domain: x.example, provider: p}]"                                                                                                                   },
-    {"reference-to-nothing",                "front_end_pools/f.c.example/media_edge",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n"
-                              "- {fqdn: f.c.example, site: hq, media_edge: n.c.example, " FE_M "}\n"                                                                       },
-    {"reference-to-nothing",                "edge_pools/g.c.example/adopts",
-     HEAD CENTRAL SITES EDGES
-     "- {fqdn: g.c.example, version: x, federation: true, access_edge: disabled, external_fqdn: "
-     "x.c.example, next_hop: k.c.example, adopts: [n.c.example], " EDGE2_REST "}\n" FES KAM KAM_M "}]"                                                                     },
-    {"no-site",                             "sites",                                                              HEAD CENTRAL                                             },
-    {"site-without-route",                  "sites/hq/federation_route",
-     HEAD CENTRAL "sites: [{name: hq}]\n" EDGES FES PARTNER                                                                                                                },
-    {"route-without-federation",            "sites/hq/federation_route",
-     HEAD CENTRAL SITES "edge_pools:\n- {fqdn: e.c.example, site: hq, " EDGE_M "}\n" FES                                                                                   },
-    {"route-to-stopping-edge",              "sites/hq/federation_route",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, "
-     "access_edge: draining, next_hop: f.c.example, " EDGE_M "}\n" FES                                                                                                     },
-    {"several-federating-edges",            "edge_pools",
-     HEAD CENTRAL SITES EDGES
-     "- {fqdn: g.c.example, federation: true, external_fqdn: g.ext.example, next_hop: f.c.example," EDGE2_REST
-     "}\n" FES                                                                                                                                                             },
-    {"default-domain-missing",              "deployment/default_domain",                                          "schema: 1\n" REST                                       },
-    {"domain-listed-twice",                 "deployment/additional_domains",
-     "schema: 1\ndeployment: {default_domain: c.example, additional_domains: [C.example]}\n" REST                                                                          },
-    {"domain-own-and-partner",              "partners/c.example",                                                 BASE "partners: [{domain: C.example}]"                   },
-    {"partner-pin-and-provider",            "partners/x.example/provider",
-     BASE "partners: [{domain: x.example, edge_fqdn: a.x.example, provider: p}]\n"
-          "providers: [{name: p, edge_fqdn: p.example, enabled: true}]"                                                                                                    },
-    {"provider-disabled",                   "partners/x.example/provider",
-     BASE "partners: [{domain: x.example, provider: p}]\nproviders: [{name: p, edge_fqdn: p.example}]"                                                                     },
-    {"provider-without-edge",               "providers/p/edge_fqdn",                                              BASE "providers: [{name: p, enabled: true}]"             },
-    {"central-missing",                     "central/machine",                                                    HEAD SITES EDGES FES                                     },
-    {"central-machine-unknown",             "central/machine",
-     HEAD "central: {machine: cms.c.example}\n" SITES EDGES FES                                                                                                            },
-    {"central-not-managed",                 "central/machine",
-     HEAD "central: {machine: k1.c.example}\n" SITES EDGES FES KAM KAM_M "}]"                                                                                              },
-    {"central-in-perimeter",                "central/machine",                                                    HEAD "central: {machine: e1.c.example}\n" SITES EDGES FES},
-    {"dialog-keys-too-short",               "deployment/dialog_key_days",
-     "schema: 1\ndeployment: {default_domain: c.example, dialog_key_days: 0}\n" REST                                                                                       },
-    {"attempts-too-long",                   "deployment/attempts_max",
-     "schema: 1\ndeployment: {default_domain: c.example, attempts_max: 8}\n" REST                                                                                          },
-    {"connect-longer-than-attempt",         "deployment/connect_ms",
-     "schema: 1\ndeployment: {default_domain: c.example, connect_ms: 6001}\n" REST                                                                                         },
-    {"dnssec-without-anchor",               "deployment/dnssec_anchor",
-     "schema: 1\ndeployment: {default_domain: c.example, dnssec: true}\n" REST                                                                                             },
-    {"edge-without-machines",               "edge_pools/g.c.example/machines",
-     HEAD CENTRAL SITES EDGES "- {fqdn: g.c.example, site: hq}\n" FES                                                                                                      },
-    {"federation-without-external-name",    "edge_pools/e.c.example/external_fqdn",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, next_hop: f.c.example, " EDGE_M
-     "}\n" FES                                                                                                                                                             },
-    {"federation-without-external-address", "edge_pools/e.c.example/machines/e1.c.example/external_address",
-     HEAD CENTRAL SITES "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: "
-                        "sip.c.example, next_hop: f.c.example, machines: [{fqdn: e1.c.example, "
-                        "internal_address: 127.10.1.20}]}\n" FES                                                                                                           },
-    {"federation-without-next-hop",         "edge_pools/e.c.example/next_hop",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, " EDGE_M
-     "}\n" FES                                                                                                                                                             },
-    {"next-hop-version",                    "edge_pools/e.c.example/next_hop",
-     HEAD CENTRAL SITES EDGES
-     "front_end_pools:\n- {fqdn: f.c.example, version: 2010, site: hq, media_edge: e.c.example, " FE_M "}\n"                                                               },
-    {"pool-without-site",                   "front_end_pools/f.c.example/site",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, media_edge: e.c.example, " FE_M "}\n"                                                               },
-    {"pool-without-site",                   "edge_pools/e.c.example/site",
-     HEAD CENTRAL SITES "edge_pools:\n- {fqdn: e.c.example, federation: true, external_fqdn: sip.c.example, "
-                        "next_hop: f.c.example, " EDGE_M "}\n" FES                                                                                                         },
-    {"pool-without-media-edge",             "front_end_pools/f.c.example/media_edge",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, site: hq, " FE_M "}\n"                                                                              },
-    {"front-end-without-machines",          "front_end_pools/f.c.example/machines",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example}\n"                                                               },
-    {"several-front-end-machines",          "front_end_pools/f.c.example/machines",
-     HEAD CENTRAL SITES EDGES
-     "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, machines: [{fqdn: "
-     "f1.c.example, "
-     "internal_address: 127.10.1.10}, {fqdn: f2.c.example, internal_address: 127.10.1.11}]}\n"                                                                             },
-    {"machine-without-address",             "front_end_pools/f.c.example/machines/f1.c.example/internal_address",
-     HEAD CENTRAL SITES EDGES
-     "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, machines: "
-     "[{fqdn: f1.c.example}]}\n"                                                                                                                                           },
-    {"machine-without-address",             "edge_pools/g.c.example/machines/g1.c.example/internal_address",
-     HEAD CENTRAL SITES EDGES "- {fqdn: g.c.example, site: hq, machines: [{fqdn: g1.c.example}]}\n" FES                                                                    },
-    {"foreign-pool-not-mutual-tls",         "foreign_pools/k.c.example/transport",
-     BASE KAM "transport: udp, " KAM_M "}]"                                                                                                                                },
-    {"foreign-pool-without-address",        "foreign_pools/k.c.example/machines",                                 BASE KAM "site: hq}]"                                    },
-    {"foreign-pool-without-address",        "foreign_pools/k.c.example/machines/k1.c.example/internal_address",
-     BASE KAM "machines: [{fqdn: k1.c.example}]}]"                                                                                                                         },
-    {"expires-out-of-order",                "front_end_pools/f.c.example/default_expires",
-     HEAD CENTRAL SITES EDGES
-     "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, min_expires: 3601, " FE_M
-     "}\n"                                                                                                                                                                 },
-    {"adopts-itself",                       "edge_pools/e.c.example/adopts",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, adopts: "
-     "[e.c.example], next_hop: f.c.example, " EDGE_M "}\n" FES                                                                                                             },
-    {"adopts-in-a-circle",                  "edge_pools/g.c.example/adopts",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, adopts: "
-     "[g.c.example], next_hop: f.c.example, " EDGE_M
-     "}\n- {fqdn: g.c.example, adopts: [e.c.example], federation: "
-     "true, external_fqdn: g.ext.example, access_edge: disabled, next_hop: f.c.example, " EDGE2_REST
-     "}\n" FES                                                                                                                                                             },
-    {"adopter-not-federating",              "edge_pools/g.c.example/federation",
-     HEAD CENTRAL SITES EDGES "- {fqdn: g.c.example, adopts: [e.c.example]," EDGE2_REST "}\n" FES                                                                          },
-    {"adopted-names-unserved",              "edge_pools/g.c.example/access_edge",
-     HEAD CENTRAL SITES EDGES "- {fqdn: g.c.example, adopts: [o.c.example], federation: true, external_fqdn: "
-                              "g.ext.example, access_edge: "
-                              "disabled, next_hop: f.c.example, " EDGE2_REST
-                              "}\n- {fqdn: o.c.example, site: hq, access_edge: disabled, "
-                              "machines: [{fqdn: o1.c.example, internal_address: 127.10.1.31}]}\n" FES                                                                     },
-    {"name-used-twice",                     "front_end_pools/f.c.example/machines/e.c.example",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, "
-                              "machines: [{fqdn: e.c.example, "
-                              "internal_address: 127.10.1.10}]}\n"                                                                                                         },
-    {"name-used-twice",                     "edge_pools/e.c.example/external_fqdn",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: e1.c.example, next_hop: "
-     "f.c.example, " EDGE_M "}\n" FES                                                                                                                                      },
-    {"name-used-twice",                     "edge_pools/g.c.example/external_fqdn",
-     HEAD CENTRAL SITES EDGES
-     "- {fqdn: g.c.example, federation: true, access_edge: disabled, external_fqdn: SIP.c.example, next_hop: "
-     "f.c.example," EDGE2_REST "}\n" FES                                                                                                                                   },
-    {"name-used-twice",                     "foreign_pools/k.c.example/machines/k.c.example",
-     BASE KAM
-     "machines: [{fqdn: k.c.example, internal_address: 127.10.1.40}, {fqdn: k1.c.example, internal_address: "
-     "127.10.1.41}]}]"                                                                                                                                                     },
-    {"name-used-twice",                     "central/machine",
-     HEAD "central: {machine: f.c.example, internal_address: 127.10.1.5}\n" SITES EDGES FES                                                                                },
-    {"edge-machine-elsewhere",              "edge_pools/e.c.example/machines/e1.c.example",
-     BASE KAM "machines: [{fqdn: e1.c.example, internal_address: 127.10.1.40}]}]"                                                                                          },
-    {"address-clash",                       "front_end_pools/f.c.example/machines/f1.c.example/internal_address",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, "
-                              "replica_port: 4444, machines: "
-                              "[{fqdn: f1.c.example, internal_address: 127.10.1.20}]}\n"                                                                                   },
-    {"address-clash",                       "central/internal_address",
-     HEAD "central: {machine: cms.c.example, internal_address: 127.10.1.20}\n" SITES EDGES FES                                                                             },
-    {"address-clash",                       "edge_pools/e.c.example/machines/e1.c.example/internal_address",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, next_hop: "
-     "f.c.example, replica_port: 5061, " EDGE_M "}\n" FES                                                                                                                  },
-    {"edge-sides-share-address",            "edge_pools/g.c.example/machines/g1.c.example/external_address",
-     HEAD CENTRAL SITES EDGES
-     "- {fqdn: g.c.example, site: hq, machines: [{fqdn: g1.c.example, internal_address: "
-     "127.10.1.30, external_address: 127.10.1.30}]}\n" FES                                                                                                                 },
-    {"port-out-of-place",                   "edge_pools/e.c.example/federation_port",
-     HEAD CENTRAL SITES
-     "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, next_hop: "
-     "f.c.example, federation_port: 5070, " EDGE_M "}\n" FES                                                                                                               },
-    {"port-out-of-place",                   "front_end_pools/f.c.example/client_tcp_port",
-     HEAD CENTRAL SITES EDGES "front_end_pools:\n- {fqdn: f.c.example, site: hq, media_edge: e.c.example, "
-                              "client_tcp_port: 5061, sip_port: "
-                              "5062, " FE_M "}\n"                                                                                                                          },
-    {"port-out-of-place",                   "foreign_pools/k.c.example/port",                                     BASE KAM "port: 5060, " KAM_M "}]"                       },
-};
 
 static bool has(const struct findings *f, const char *id, const char *path)
 {
@@ -263,8 +81,70 @@ TEST(each_check_has_a_row_and_says_its_name)
         if (!tested)
             TEST_DIAG("no row for %s", topology_checks[i].name);
     }
-    CHECK(topology_n_checks >= 20);
+    CHECK(topology_n_checks >= 60);
+}
+
+static void read_file(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "r");
+    size_t n;
+    CHECK(f);
+    while (f && (n = fread(buf_reserve(out, 65536), 1, 65536, f)) > 0)
+        buf_commit(out, n);
+    if (f)
+        fclose(f);
+}
+
+/* ENTENTE_WRITE_REFERENCE=1 writes the page anew after a change of the table. */
+TEST(page_is_what_the_table_says)
+{
+    struct buf want = {0}, got = {0};
+    topology_checks_write(&want);
+    if (getenv("ENTENTE_WRITE_REFERENCE")) {
+        FILE *f = fopen("doc/checks.md", "w");
+        CHECK(f && fwrite(buf_slice(&want).p, 1, buf_len(&want), f) == buf_len(&want));
+        if (f)
+            fclose(f);
+    }
+    read_file("doc/checks.md", &got);
+    CHECK(slice_eq(buf_slice(&got), buf_slice(&want)));
+    buf_fini(&want);
+    buf_fini(&got);
+}
+
+TEST(each_check_says_what_it_means)
+{
+    for (size_t i = 0; i < topology_n_checks; i++) {
+        const struct topology_check *c = &topology_checks[i];
+        CHECK(slice_ends(slice_str(c->meaning), SLICE(".")));
+        CHECK(c->remedy[0]);
+        for (size_t j = 0; j < i; j++)
+            CHECK(strcmp(c->name, topology_checks[j].name) != 0);
+    }
+}
+
+/* A deployment as Lync's planning tool would draw it, with all that the model has. */
+TEST(the_example_is_good)
+{
+    struct buf text = {0};
+    struct topology *t = NULL;
+    struct findings f = {0};
+    read_file("doc/example-topology.yaml", &text);
+    CHECK_INT(topology_parse(buf_slice(&text), &t, &f), 0);
+    if (t)
+        topology_check_all(t, &f);
+    for (size_t i = 0; i < f.n; i++)
+        if (f.items[i].severity == FINDING_ERROR)
+            TEST_DIAG("line %u, %s at " SLICE_FMT ": " SLICE_FMT, f.items[i].line, f.items[i].id,
+                      SLICE_ARG(f.items[i].path), SLICE_ARG(f.items[i].text));
+        else
+            printf("# warning %s at " SLICE_FMT "\n", f.items[i].id, SLICE_ARG(f.items[i].path));
+    CHECK_INT(f.errors, 0);
+    topology_unref(t);
+    findings_fini(&f);
+    buf_fini(&text);
 }
 
 TEST_MAIN(good_topologies_have_no_findings, each_row_brings_its_finding,
-          each_check_has_a_row_and_says_its_name)
+          each_check_has_a_row_and_says_its_name, page_is_what_the_table_says, each_check_says_what_it_means,
+          the_example_is_good)
