@@ -413,7 +413,7 @@ static const struct row rows[] = {
      HEAD "central: {machine: f1.c.example, internal_address: 127.10.1.10}\n" SITES EDGES FES                                                                                                                        },
     {"port-out-of-place",                   "edge_pools/e.c.example/xmpp_port",
      HEAD CENTRAL SITES EDGE_WITH("xmpp: true, xmpp_port: 5270") FES                                                                                                                                                 },
-    {"name-used-twice", "front_end_pools/f.c.example/machines/f1.c.example",
+    {"name-used-twice",                     "front_end_pools/f.c.example/machines/f1.c.example",
      HEAD CENTRAL SITES EDGE_WITH("av_fqdn: f1.c.example") FES                                                                                                                                                       },
     {"address-clash",                       "edge_pools/e.c.example/machines/e1.c.example/av_address",
      HEAD CENTRAL SITES
