@@ -44,6 +44,8 @@ enum option_id {
     OPTION_TO,
     OPTION_CLASSIC,
     OPTION_MARKDOWN,
+    OPTION_MAN,
+    OPTION_DRY_RUN,
     OPTION_N
 };
 enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS };
@@ -133,6 +135,8 @@ int cmd_init(struct invocation *v);
 int cmd_status(struct invocation *v);
 int cmd_trace(struct invocation *v);
 int cmd_topology_show(struct invocation *v);
+int cmd_topology_edit(struct invocation *v);
+int cmd_topology_schema(struct invocation *v);
 int cmd_topology_set(struct invocation *v);
 int cmd_topology_add(struct invocation *v);
 int cmd_topology_remove(struct invocation *v);

@@ -266,9 +266,10 @@ TEST(completion_knows_the_words)
         "\"cert\") next=\"import list trust\" ;;",
         "\"cert trust\") next=\"add list\" ;;",
         "\"service\") next=\"list stop start drain\" ;;",
-        "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes\"; files=0 ;;",
+        "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\"; files=0 "
+        ";;",
         "\"machine join\"*) options=\"--state --json --help\"; files=1 ;;",
-        "--format) COMPREPLY=($(compgen -W \"yaml json\" -- \"$now\")); return ;;",
+        "--format) COMPREPLY=($(compgen -W \"yaml json tree text patch\" -- \"$now\")); return ;;",
         "complete -o filenames -F _entente entente\n",
     };
     struct buf text = {0};

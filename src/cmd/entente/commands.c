@@ -15,7 +15,9 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(DOMAIN, "domain", "DOMAIN", 0, COMPLETES_NOTHING, NULL, "its first SIP domain"),
     ROW(TOPOLOGY, "topology", "FILE", 0, COMPLETES_FILE, NULL, "begin with this topology (YAML)"),
     ROW(OUTPUT, "output", "FILE", 'o', COMPLETES_FILE, NULL, "write to FILE"),
-    ROW(FORMAT, "format", "yaml|json", 0, COMPLETES_WORDS, "yaml json", "form of the document (yaml)"),
+    ROW(FORMAT, "format", "FORM", 0, COMPLETES_WORDS, "yaml json tree text patch",
+        "form of a document: yaml (as when it is not given), json, of show also tree; of a difference: text, "
+        "patch"),
     ROW(MESSAGE, "message", "TEXT", 'm', COMPLETES_NOTHING, NULL,
         "what changes and why, kept with the revision"),
     ROW(WAIT, "wait", "[SECONDS]", 0, COMPLETES_NOTHING, NULL, "wait until it is done, for so long (60)"),
@@ -29,6 +31,9 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(TO, "to", "POOL", 0, COMPLETES_NOTHING, NULL, "Edge pool that shall have them"),
     ROW(CLASSIC, "classic", NULL, 0, COMPLETES_NOTHING, NULL, "the nine old procedures in their own order"),
     ROW(MARKDOWN, "markdown", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as one Markdown page"),
+    ROW(MAN, "man", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as a man page"),
+    ROW(DRY_RUN, "dry-run", NULL, 0, COMPLETES_NOTHING, NULL,
+        "say what would be published, and what the checks find; publish nothing"),
 };
 
 #define PUBLISHES (WITH_DAEMON | WITH(MESSAGE) | WITH(WAIT) | WITH(YES))
@@ -51,6 +56,12 @@ const struct command commands[] = {
     COMMAND("topology show", "[PATH]", WITH_DAEMON | WITH(FORMAT), 0, cmd_topology_show,
             "the draft, or what is published when there is no draft",
             "PATH names objects by their identity, as in edge_pools/edge.contoso.example/federation."),
+    COMMAND("topology edit", "", WITH_DAEMON, 0, cmd_topology_edit, "change the draft in $VISUAL or $EDITOR",
+            "Findings are told with their lines. When somebody else changed the draft meanwhile, theirs is "
+            "shown beside yours and nothing is overwritten. What was typed is never lost: it is kept in a "
+            "file whenever it cannot become the draft."),
+    COMMAND("topology schema", "", WITH(HELP), 0, cmd_topology_schema,
+            "print the JSON Schema of the document", NULL),
     COMMAND("topology set", "PATH VALUE", WITH_DAEMON, 0, cmd_topology_set, "set a property in the draft",
             "A list's items are separated by commas. Nothing runs before it is published."),
     COMMAND("topology add", "LISTPATH NAME=VALUE…", WITH_DAEMON, 0, cmd_topology_add,
@@ -63,19 +74,21 @@ const struct command commands[] = {
             "write the draft, or what is published, as a document", NULL),
     COMMAND("topology check", "", WITH_DAEMON, 0, cmd_topology_check, "what the checks find in the draft",
             "Ends with 2 when they find errors."),
-    COMMAND("topology diff", "[FROM [TO]]", WITH_DAEMON, 0, cmd_topology_diff,
+    COMMAND("topology diff", "[FROM [TO]]", WITH_DAEMON | WITH(FORMAT), 0, cmd_topology_diff,
             "what the draft changes, or what lies between two revisions",
             "Without numbers: from the published revision to the draft. With one: from that revision to the "
-            "draft."),
+            "draft. --format patch prints a JSON Patch (RFC 6902)."),
     COMMAND("topology discard", "", WITH_DAEMON, 0, cmd_topology_discard, "drop the draft", NULL),
     COMMAND("topology history", "", WITH_DAEMON, 0, cmd_topology_history, "all revisions, the newest first",
             NULL),
     COMMAND("topology rollback", "REVISION", PUBLISHES, 0, cmd_topology_rollback,
             "publish the content of an older revision under a new number", NULL),
-    COMMAND("publish", "", PUBLISHES, 0, cmd_publish,
-            "check, sign and store the draft as a revision, and send it to every machine",
-            "Errors of the checks refuse it; warnings do, too, unless they are accepted. With --wait it ends "
-            "when all managed machines run the revision, and with 2 when the time is over before that."),
+    COMMAND(
+        "publish", "", PUBLISHES | WITH(DRY_RUN), 0, cmd_publish,
+        "check, sign and store the draft as a revision, and send it to every machine",
+        "On a terminal it shows the changes, the findings and the machines first, and asks. Errors of the "
+        "checks refuse it; warnings do, too, unless they are accepted. With --wait it ends "
+        "when all managed machines run the revision, and with 2 when the time is over before that."),
     COMMAND("replication status", "", WITH_DAEMON, 0, cmd_replication_status,
             "a line for each machine: revision, age, state, reason", NULL),
     COMMAND("machine list", "", WITH_DAEMON, 0, cmd_machine_list, "the machines of the deployment", NULL),
@@ -129,7 +142,7 @@ const struct command commands[] = {
             "say that the step by hand is done", NULL),
     COMMAND("transition rollback", "", WITH_DAEMON | WITH(WAIT), 0, cmd_transition_rollback,
             "undo what was done, the last step first", NULL),
-    COMMAND("help", "[COMMAND…]", WITH(HELP) | WITH(MARKDOWN), 0, cmd_help,
+    COMMAND("help", "[COMMAND…]", WITH(HELP) | WITH(MARKDOWN) | WITH(MAN), 0, cmd_help,
             "list the commands, or say how one is used", NULL),
     COMMAND("completion", "SHELL", WITH(HELP), 0, cmd_completion, "print the completion of a shell (bash)",
             "source <(entente completion bash)"),

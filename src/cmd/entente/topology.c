@@ -1,8 +1,10 @@
 #include "cmd/entente/topology.h"
 
+#include "cmd/entente/edit.h"
 #include "cmd/entente/file.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/wait.h"
+#include "kept/topology/descriptor.h"
 
 /* --- the draft --- */
 struct json_value *draft_body_set(struct invocation *v, struct slice path, struct slice value)
@@ -35,8 +37,10 @@ int draft_ask(struct invocation *v, enum draft_change change, struct json_value 
 
 static int draft_changed(struct invocation *v, int r, const struct answer *answer)
 {
-    if (r == EXIT_REFUSED)
+    if (r == EXIT_REFUSED) {
+        edit_say_theirs(v, json_get(answer->json, "theirs"));
         return call_refused(v, answer);
+    }
     if (r || call_json(v, answer))
         return r;
     call_findings(v->err, json_get(answer->json, "findings"));
@@ -114,12 +118,18 @@ int cmd_topology_import(struct invocation *v)
 }
 
 /* --- documents --- */
-static bool is_format(struct invocation *v)
+static bool is_format(struct invocation *v, const char *forms)
 {
-    struct slice format = option_slice(v, OPTION_FORMAT);
-    if (!format.p || slice_eq(format, SLICE("yaml")) || slice_eq(format, SLICE("json")))
+    struct slice format = option_slice(v, OPTION_FORMAT), form, rest = slice_str(forms);
+    bool more = format.p != NULL;
+    while (more) {
+        more = slice_cut(rest, ' ', &form, &rest);
+        if (slice_eq(format, more ? form : rest))
+            return true;
+    }
+    if (!format.p)
         return true;
-    fprintf(v->err, "entente: '%s' is not a form of a document: yaml or json\n", format.p);
+    fprintf(v->err, "entente: '%s' is no --format of %s; it takes: %s\n", format.p, v->command->words, forms);
     return false;
 }
 
@@ -127,12 +137,15 @@ static bool is_format(struct invocation *v)
 static int document(struct invocation *v, struct slice path, struct answer *ret, struct buf *out)
 {
     struct slice format = option_given(v, OPTION_FORMAT) ? option_slice(v, OPTION_FORMAT) : SLICE("yaml");
-    struct slice url = call_query(v, call_query(v, SLICE("/v1/draft"), "path", path), "format", format);
-    int r = call_api(v, "GET", url, NULL, ret);
+    bool as_tree = slice_eq(format, SLICE("tree"));
+    struct slice url = call_query(v, SLICE("/v1/draft"), "path", path);
+    int r = call_api(v, "GET", call_query(v, url, "format", as_tree ? SLICE("json") : format), NULL, ret);
     if (r)
         return r;
     const struct json_value *tree = json_get(ret->json, "document");
-    if (tree)
+    if (tree && as_tree)
+        topology_tree(path, tree, out);
+    else if (tree)
         json_write(tree, true, out);
     else
         buf_append(out, json_get_string(ret->json, "text"));
@@ -145,7 +158,7 @@ int cmd_topology_show(struct invocation *v)
 {
     struct answer answer;
     struct buf text = {0};
-    if (!is_format(v))
+    if (!is_format(v, "yaml json tree"))
         return EXIT_WRONG_USAGE;
     int r = document(v, argument(v, 0), &answer, &text);
     if (r == EXIT_DONE && !call_json(v, &answer))
@@ -160,7 +173,7 @@ int cmd_topology_export(struct invocation *v)
     struct buf text = {0};
     const char *file = v->options[OPTION_OUTPUT];
     bool to_file = file && strcmp(file, "-") != 0;
-    if (!is_format(v))
+    if (!is_format(v, "yaml json"))
         return EXIT_WRONG_USAGE;
     int r = document(v, SLICE_NONE, &answer, &text);
     if (r == EXIT_DONE && to_file)
@@ -192,11 +205,29 @@ int cmd_topology_diff(struct invocation *v)
 {
     struct answer answer;
     struct slice url = call_query(v, SLICE("/v1/diff"), "from", argument(v, 0));
+    bool patch = slice_eq(option_slice(v, OPTION_FORMAT), SLICE("patch"));
+    if (!is_format(v, "text patch"))
+        return EXIT_WRONG_USAGE;
+    if (patch)
+        url = call_query(v, url, "format", SLICE("patch"));
     int r = call_api(v, "GET", call_query(v, url, "to", argument(v, 1)), NULL, &answer);
     if (r || call_json(v, &answer))
         return r;
+    if (patch) {
+        call_print_json(v, json_get(answer.json, "patch"));
+        return EXIT_DONE;
+    }
     struct slice text = json_get_string(answer.json, "text");
     call_put(v->out, text.n ? text : SLICE("no difference\n"));
+    return EXIT_DONE;
+}
+
+int cmd_topology_schema(struct invocation *v)
+{
+    struct buf text = {0};
+    topology_schema_write(&text);
+    fwrite(buf_slice(&text).p, 1, buf_len(&text), v->out);
+    buf_fini(&text);
     return EXIT_DONE;
 }
 

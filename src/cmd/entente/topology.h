@@ -16,3 +16,5 @@ int draft_ask(struct invocation *v, enum draft_change change, struct json_value 
 int draft_change(struct invocation *v, enum draft_change change, struct json_value *body);
 /* What the draft, or the published topology, has at a path, as a tree; NULL when there is nothing. */
 int draft_get(struct invocation *v, struct slice path, struct json_value **ret);
+/* --- tree.c: what is at a path, as a tree for people. */
+void topology_tree(struct slice path, const struct json_value *v, struct buf *out);

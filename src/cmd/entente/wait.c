@@ -1,6 +1,7 @@
 #include "cmd/entente/wait.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -80,6 +81,19 @@ bool wait_ask(struct invocation *v, const char *question)
         if (!first)
             first = c;
     return first == 'y' || first == 'Y';
+}
+
+struct slice wait_line(struct invocation *v, const char *prompt)
+{
+    struct buf text = {0};
+    char c;
+    fputs(prompt, v->err);
+    fflush(v->err);
+    while (buf_len(&text) < LINE_MAX && read(v->in, &c, 1) == 1 && c != '\n')
+        buf_append_char(&text, c);
+    struct slice line = arena_copy(&v->arena, slice_trim(buf_slice(&text)));
+    buf_fini(&text);
+    return line;
 }
 
 void live_begin(struct live *l)

@@ -24,6 +24,8 @@ bool wait_on_terminal(FILE *out);
 struct slice wait_author(struct invocation *v);
 /* Asks on the terminal; false without one. */
 bool wait_ask(struct invocation *v, const char *question);
+/* A line typed after a prompt, trimmed; none at the end of the input. */
+struct slice wait_line(struct invocation *v, const char *prompt);
 
 /* Lines that are drawn over those of the time before. */
 struct live {

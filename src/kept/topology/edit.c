@@ -388,3 +388,25 @@ struct json_value *topology_edit_get(const struct json_value *doc, struct slice 
     struct spot s;
     return doc && walk(&w, (struct json_value *)doc, &s) == 0 ? s.value : NULL;
 }
+
+int topology_edit_look(const struct json_value *doc, struct slice path, struct arena *a,
+                       struct json_value **ret, struct findings *f)
+{
+    struct walk w = {NULL, f, path};
+    struct spot s;
+    struct buf text = {0};
+    int r = walk(&w, (struct json_value *)(uintptr_t)doc, &s);
+    if (r < 0)
+        return r;
+    if (s.value) {
+        *ret = s.value;
+        return 0;
+    }
+    const struct json_value *otherwise = property_default(s.property, a);
+    if (otherwise)
+        json_write(otherwise, false, &text);
+    found(&w, "no-such-object", "%s is not set%s" SLICE_FMT, s.property->name,
+          otherwise ? "; its default is " : "", SLICE_ARG(buf_slice(&text)));
+    buf_fini(&text);
+    return -ENOENT;
+}

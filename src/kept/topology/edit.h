@@ -19,6 +19,9 @@ int topology_edit_add(struct arena *a, struct json_value *doc, struct slice path
 int topology_edit_remove(struct arena *a, struct json_value *doc, struct slice path, struct findings *f);
 /* The node at a path, NULL when there is none; "" is the document. */
 struct json_value *topology_edit_get(const struct json_value *doc, struct slice path);
+/* The same; -EINVAL or -ENOENT with one finding that says what is wrong, what comes near, or the default. */
+int topology_edit_look(const struct json_value *doc, struct slice path, struct arena *a,
+                       struct json_value **ret, struct findings *f);
 
 enum topology_change_kind { TOPOLOGY_ADDED, TOPOLOGY_REMOVED, TOPOLOGY_CHANGED };
 struct topology_change {

@@ -18,11 +18,15 @@ static struct slice author_of(const struct api_call *q)
 static int put_document(struct api_call *q, const struct json_value *doc)
 {
     struct slice path = q->query[QUERY_PATH], format = q->query[QUERY_FORMAT];
-    struct json_value *at = topology_edit_get(doc, path);
+    struct json_value *at = NULL;
+    struct findings f = {0};
     struct buf text = {0};
-    if (!at)
-        return refuse(&q->why, 404, "topology.no-such-path", "There is nothing at '" SLICE_FMT "'.",
-                      SLICE_ARG(slice_head(path, 200)));
+    if (topology_edit_look(doc, path, &q->a, &at, &f) < 0)
+        refuse(&q->why, 404, "topology.no-such-path", "There is nothing at '" SLICE_FMT "': " SLICE_FMT ".",
+               SLICE_ARG(slice_head(path, 200)), SLICE_ARG(f.n ? f.items[0].text : SLICE("no such path")));
+    findings_fini(&f);
+    if (q->why.status)
+        return -EPROTO;
     if (format.n && !slice_eq(format, SLICE("yaml")) && !slice_eq(format, SLICE("json")))
         return refuse(&q->why, 400, "api.format", "The format is yaml or json.");
     if (slice_eq(format, SLICE("json"))) {

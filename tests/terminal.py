@@ -1,0 +1,70 @@
+"""A program on a terminal of its own, as an administrator types at it."""
+
+import os
+import pty
+import re
+import select
+import signal
+import time
+
+from tap import Failed
+
+SECONDS = 60
+
+
+class Terminal:
+    """with Terminal(command, env) as t: t.expect("text"); t.type("y\\n"); code = t.end()"""
+
+    def __init__(self, command, env=None):
+        self.seen, self.at = "", 0
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execvpe(command[0], [str(word) for word in command], env or os.environ)
+            finally:
+                os._exit(127)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+    def read(self, seconds):
+        """More of what it prints; False at its end."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return True
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            return False
+        self.seen += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+    def expect(self, pattern, seconds=SECONDS):
+        """Until the pattern appears behind what was expected before; the match."""
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.seen[self.at:])):
+            if time.monotonic() > deadline or not self.read(0.2):
+                found = re.search(pattern, self.seen[self.at:])
+                if found:
+                    break
+                raise Failed(f"no {pattern!r} in: {self.seen[self.at:]!r}")
+        self.at += found.end()
+        return found
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self, seconds=SECONDS):
+        """Its exit code."""
+        deadline = time.monotonic() + seconds
+        while self.read(0.2):
+            if time.monotonic() > deadline:
+                raise Failed(f"it does not end: {self.seen[self.at:]!r}")
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.pid = 0
+        return code
