@@ -8,8 +8,8 @@ DAYS = 30
 USAGE = {"both": "serverAuth,clientAuth", "server": "serverAuth", "client": "clientAuth", "none": None}
 
 
-def openssl(*args, stdin=None):
-    done = subprocess.run(["openssl", *map(str, args)], input=stdin, capture_output=True, text=True)
+def openssl(*args):
+    done = subprocess.run(["openssl", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"openssl {args[0]}: {done.stderr.strip()}")
     return done.stdout
