@@ -127,6 +127,8 @@ class Call:
         known = self.acks.get((response.cseq[0], response.tag("To")))
         if known:
             self.flow.send(known)
+        elif not self.remote_tag:
+            return  # the first one has not been looked at yet
         elif response.status < 300 and response.tag("To") != self.remote_tag:
             other = Call(self.ua, self.call_id, self.flow)
             other.local_tag, other.local_uri, other.remote_uri = self.local_tag, self.local_uri, self.remote_uri
