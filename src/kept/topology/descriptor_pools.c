@@ -211,7 +211,7 @@ static const struct property director_pool_rows[] = {
         .help = KEPT("The Front End pool to which it hands what comes from outside", "Directors"),
         .lync = "next hop pool"),
     ROW(topology_director_pool, sip_port, INT, .otherwise = "5061", PORT,
-        .help = KEPT("The TLS port for other machines", "Directors"), .lync = "SIP listening port"),
+        .help = "The TLS port for other machines.", .lync = "SIP listening port"),
     ROW(topology_director_pool, replica_port, INT, .otherwise = "4443", PORT,
         .help = "The HTTPS port on which the machines take published topologies.",
         .lync = "internal replication port"),

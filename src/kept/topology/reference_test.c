@@ -262,7 +262,6 @@ static const char *const kept[] = {
     "machine/nat_address",
     "machine/nat_address6",
     "director_pool/next_hop",
-    "director_pool/sip_port",
     "mediation_pool/next_hop",
     "mediation_pool/media_edge",
     "mediation_pool/sip_port",

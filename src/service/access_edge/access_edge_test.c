@@ -257,6 +257,33 @@ TEST(hops)
     topology_unref(t);
 }
 
+#define DIRECTORS                                                                                            \
+    "director_pools:\n"                                                                                      \
+    "- fqdn: dir.contoso.example\n"                                                                          \
+    "  managed: false\n"                                                                                     \
+    "  sip_port: 5065\n"                                                                                     \
+    "  machines:\n"                                                                                          \
+    "  - fqdn: dir1.contoso.example\n"                                                                       \
+    "    internal_address: 127.10.1.50\n"
+
+TEST(a_director_is_a_pool_of_machines)
+{
+    struct topology *t = parsed(TOPOLOGY("", "") DIRECTORS);
+    struct hops h;
+    size_t index = 9;
+    struct target_address to[ELEMENT_MAX_TARGETS];
+    char addr[NET_ADDR_TEXT];
+    CHECK(hops_of_pool(t, SLICE("dir.contoso.example"), &h));
+    CHECK_INT(hops_targets(&h, 0, to), 1);
+    CHECK(to[0].transport == SIP_TLS);
+    CHECK_STR(net_addr_text(&to[0].addr, addr), "127.10.1.50:5065");
+    CHECK_STR(to[0].identity, "dir1.contoso.example");
+    CHECK(hops_of_machine(t, SLICE("dir1.contoso.example"), &h, &index));
+    CHECK_INT(index, 0);
+    CHECK_STR(h.pool, "dir.contoso.example");
+    topology_unref(t);
+}
+
 TEST(identity_for_the_element)
 {
     struct arena a = {0};
@@ -277,4 +304,4 @@ TEST(ends)
 }
 
 TEST_MAIN(begins, both_sides, off_is_stopping, certificate_of_adopted_pool, own_names, foreign_next_hop, hops,
-          identity_for_the_element, ends)
+          a_director_is_a_pool_of_machines, identity_for_the_element, ends)

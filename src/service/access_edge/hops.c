@@ -15,6 +15,9 @@ static struct hops hops_of_role(const struct topology_role *r)
     if (r->foreign)
         return (struct hops){r->foreign->machines, r->foreign->n_machines, r->foreign->fqdn,
                              transport_of(r->foreign->transport), (uint16_t)r->foreign->port};
+    if (r->director)
+        return (struct hops){r->director->machines, r->director->n_machines, r->director->fqdn, SIP_TLS,
+                             (uint16_t)r->director->sip_port};
     if (r->edge)
         return (struct hops){r->edge->machines, r->edge->n_machines, r->edge->fqdn, SIP_TLS,
                              (uint16_t)r->edge->internal_port};
@@ -24,7 +27,8 @@ static struct hops hops_of_role(const struct topology_role *r)
 bool hops_of_pool(const struct topology *t, struct slice pool, struct hops *ret)
 {
     struct topology_role r = {.front_end = topology_front_end_pool_find(t, pool),
-                              .foreign = topology_foreign_pool_find(t, pool)};
+                              .foreign = topology_foreign_pool_find(t, pool),
+                              .director = topology_director_pool_find(t, pool)};
     struct hops h = hops_of_role(&r);
     if (h.n == 0)
         return false;

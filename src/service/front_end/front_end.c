@@ -19,7 +19,8 @@ static void connection_free(void *data)
 static bool is_machine(const struct topology *t, struct slice name)
 {
     struct topology_role role;
-    return name.n && topology_role_find(t, name, &role) && (role.edge || role.front_end || role.foreign);
+    return name.n && topology_role_find(t, name, &role) &&
+           (role.edge || role.front_end || role.foreign || role.director);
 }
 
 /* The machine of the topology that a verified certificate names; SAN first, the CN without any. */

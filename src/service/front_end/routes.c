@@ -74,9 +74,10 @@ static bool role_of(const struct topology *t, struct slice host, struct topology
     *ret = (struct topology_role){0};
     ret->edge = topology_edge_pool_find(t, host);
     ret->front_end = ret->edge ? NULL : topology_front_end_pool_find(t, host);
-    if (ret->edge || ret->front_end)
+    ret->director = ret->edge || ret->front_end ? NULL : topology_director_pool_find(t, host);
+    if (ret->edge || ret->front_end || ret->director)
         return true;
-    return topology_role_find(t, host, ret) && (ret->edge || ret->front_end);
+    return topology_role_find(t, host, ret) && (ret->edge || ret->front_end || ret->director);
 }
 
 bool routes_knows(const struct topology *t, struct slice host)
@@ -97,6 +98,10 @@ size_t routes_to(const struct topology *t, struct slice host, uint64_t spread, s
         add_adopters(&l, t, host, spread); /* the legacy pool has left the topology already */
     else if (role.edge)
         add_edge_pool(&l, t, role.edge, host, spread);
+    else if (role.director) /* it knows the way to its Edge pool */
+        add_machines(&l, role.director->machines, role.director->n_machines,
+                     first_of(role.director->machines, role.director->n_machines, host, spread),
+                     role.director->sip_port);
     else
         add_machines(&l, role.front_end->machines, role.front_end->n_machines,
                      first_of(role.front_end->machines, role.front_end->n_machines, host, spread),

@@ -43,7 +43,15 @@
     "  sip_port: 5062\n"                                                                                     \
     "  machines:\n"                                                                                          \
     "  - fqdn: fe1.contoso.example\n"                                                                        \
-    "    internal_address: 127.0.0.9\n"
+    "    internal_address: 127.0.0.9\n"                                                                      \
+    "director_pools:\n"                                                                                      \
+    "- fqdn: dir.contoso.example\n"                                                                          \
+    "  sip_port: 5065\n"                                                                                     \
+    "  machines:\n"                                                                                          \
+    "  - fqdn: dir1.contoso.example\n"                                                                       \
+    "    internal_address: 127.0.0.11\n"                                                                     \
+    "  - fqdn: dir2.contoso.example\n"                                                                       \
+    "    internal_address: 127.0.0.12\n"
 
 static void check_route(const char *of_old, const char *of_new, const char *host, uint64_t spread,
                         const char *want)
@@ -87,6 +95,12 @@ TEST(pools_are_spread)
     check_route(OLD_ON, "", "", 0, "");
 }
 
+TEST(directors_are_pools_of_machines)
+{
+    check_route(OLD_ON, "", "dir.contoso.example", 1, "127.0.0.12:5065 127.0.0.11:5065");
+    check_route(OLD_ON, "", "dir2.contoso.example", 0, "127.0.0.12:5065 127.0.0.11:5065");
+}
+
 TEST(machines_come_first)
 {
     check_route(OLD_ON, "", "old1.contoso.example", 7, OLD1 " " OLD2);
@@ -104,4 +118,4 @@ TEST(adopters)
     check_route(OLD_ON "  access_edge: disabled\n", "", "old2.contoso.example", 0, OLD2 " " OLD1);
 }
 
-TEST_MAIN(pools_are_spread, machines_come_first, adopters)
+TEST_MAIN(pools_are_spread, directors_are_pools_of_machines, machines_come_first, adopters)
