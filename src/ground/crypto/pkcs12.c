@@ -1,4 +1,5 @@
 #include "ground/base/mem.h"
+#include "ground/crypto/inspect.h"
 #include "ground/crypto/priv.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ enum {
     P12_MAX_PASSPHRASE = 1024,
     P12_MAX_ITERATIONS = 1000000, /* of the MAC, which is checked before anything else is derived */
     P12_ITERATIONS = 100000,      /* of what we write */
+    P12_OLD_ITERATIONS = 2000,    /* what those programs themselves write */
 };
 
 /* Files of old Windows are RC2 and 3DES, which OpenSSL keeps in its legacy provider. It is loaded into a
@@ -167,8 +169,28 @@ int crypto_p12_parse(struct slice der, struct slice passphrase, struct crypto_ke
     return r;
 }
 
-int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,
-                     struct buf *out)
+/* How the parts are encrypted: the algorithms of OpenSSL's defaults (AES-256, SHA-256), or those of old. */
+struct p12_form {
+    int pbe; /* 0: the default */
+    int iterations;
+    const char *digest; /* of the MAC; NULL: the default */
+};
+
+static bool p12_make(struct crypto_key *k, const struct crypto_cert *c, const char *pass,
+                     const struct p12_form *form, BIO *bio)
+{
+    /* without a MAC at first where it has another digest */
+    PKCS12 *p12 = PKCS12_create(pass, NULL, k->pkey, c->leaf, c->chain, form->pbe, form->pbe,
+                                form->iterations, form->digest ? -1 : form->iterations, 0);
+    bool good = p12 && (!form->digest || PKCS12_set_mac(p12, pass, -1, NULL, 0, form->iterations,
+                                                        EVP_get_digestbyname(form->digest)));
+    good = good && bio && i2d_PKCS12_bio(bio, p12) == 1;
+    PKCS12_free(p12);
+    return good;
+}
+
+static int p12_write(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,
+                     const struct p12_form *form, struct buf *out)
 {
     int r = crypto_cert_matches(c, k);
     if (r < 0)
@@ -177,11 +199,8 @@ int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct s
     if (!pass)
         return crypto_fail_words(-EINVAL, "a passphrase has at most %d bytes, none of them NUL",
                                  P12_MAX_PASSPHRASE);
-    PKCS12 *p12 =
-        PKCS12_create(pass, NULL, k->pkey, c->leaf, c->chain, 0, 0, P12_ITERATIONS, P12_ITERATIONS, 0);
     BIO *bio = BIO_new(BIO_s_mem());
-    bool good = p12 && bio && i2d_PKCS12_bio(bio, p12) == 1;
-    PKCS12_free(p12);
+    bool good = p12_make(k, c, pass, form, bio);
     p12_forget(pass);
     if (!good) {
         BIO_free(bio);
@@ -189,4 +208,17 @@ int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct s
     }
     crypto_bio_take(bio, out);
     return 0;
+}
+
+int crypto_p12_write(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,
+                     struct buf *out)
+{
+    return p12_write(k, c, passphrase, &(struct p12_form){.iterations = P12_ITERATIONS}, out);
+}
+
+int crypto_p12_write_old(struct crypto_key *k, const struct crypto_cert *c, struct slice passphrase,
+                         struct buf *out)
+{
+    static const struct p12_form old = {NID_pbe_WithSHA1And3_Key_TripleDES_CBC, P12_OLD_ITERATIONS, "SHA1"};
+    return p12_write(k, c, passphrase, &old, out);
 }

@@ -227,7 +227,7 @@ static struct crypto_cert *peer_of(SSL *ssl)
 
 const struct crypto_cert *tls_peer_cert(struct tls *t)
 {
-    if (!t->peer && t->up)
+    if (!t->peer && (t->up || t->failed))
         t->peer = peer_of(t->ssl);
     return t->peer;
 }

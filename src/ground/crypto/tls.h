@@ -58,7 +58,7 @@ enum tls_result tls_write(struct tls *t, struct slice plain, struct buf *net);
 void tls_close_notify(struct tls *t, struct buf *net); /* once; more calls do nothing */
 
 /* After the handshake: the peer's certificate (leaf and chain as sent), or NULL. Valid while t lives. After a
- * handshake that failed by its verification: the leaf that was refused. */
+ * handshake that failed: what had come until then; by its verification: the leaf that was refused. */
 const struct crypto_cert *tls_peer_cert(struct tls *t);
 enum {
     CRYPTO_VERIFY_OK = 0,
