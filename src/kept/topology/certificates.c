@@ -20,6 +20,9 @@ const struct certificate_use_row certificate_uses[CERTIFICATE_USES] = {
                                      "internal interface of an Edge (Internal)"                                         },
     [CERTIFICATE_FRONT_END] = {"front-end",             false, true,  true,
                                      "a Front End, for machines and clients (Default)"                                  },
+    [CERTIFICATE_DIRECTOR] = {"director",              false, true,  true,  "a Director (Default)"               },
+    [CERTIFICATE_SERVER] = {"server",                false, true,  true,
+                                     "another server: mediation, trusted application, foreign"                          },
     [CERTIFICATE_CENTRAL] = {"central",               false, true,  true,  "central management, for replication"},
 };
 
@@ -107,18 +110,27 @@ static void need_external(struct needs *w, const struct topology_edge_pool *pool
 {
     struct names conferencing = {.a = w->a}, av = {.a = w->a}, xmpp = {.a = w->a};
     need_access(w, pool);
-    add(&conferencing, pool->external_fqdn);
-    push(w, CERTIFICATE_CONFERENCING_EXTERNAL, pool->fqdn, &conferencing, conferencing.n);
-    add(&av, pool->fqdn);
-    push(w, CERTIFICATE_AV_AUTHENTICATION, pool->fqdn, &av, 0);
+    add(&conferencing, pool->conf_fqdn);
+    if (conferencing.n)
+        push(w, CERTIFICATE_CONFERENCING_EXTERNAL, pool->fqdn, &conferencing, 1);
+    add(&av, pool->av_fqdn);
+    if (av.n) /* who verifies tokens looks at the key alone */
+        push(w, CERTIFICATE_AV_AUTHENTICATION, pool->fqdn, &av, 0);
+    if (!pool->xmpp)
+        return;
     add_domains(&xmpp, w->t, "");
     push(w, CERTIFICATE_XMPP_EXTERNAL, pool->fqdn, &xmpp, xmpp.n);
 }
 
-static void need_machine(struct needs *w, enum certificate_use use, struct slice fqdn)
+static void need_machine(struct needs *w, enum certificate_use use, struct slice pool, struct slice fqdn)
 {
     struct names s = {.a = w->a};
-    topology_certificate_names(w->t, fqdn, w->a, &s.items, &s.n);
+    struct slice *items;
+    size_t n;
+    topology_certificate_names(w->t, fqdn, w->a, &items, &n);
+    for (size_t i = 0; i < n; i++)
+        add(&s, items[i]);
+    add(&s, pool);
     push(w, use, fqdn, &s, s.n);
 }
 
@@ -133,8 +145,12 @@ static void need_machines(struct needs *w, enum certificate_use use, struct slic
 {
     for (size_t i = 0; i < n; i++)
         if (asked(only, pool) || asked(only, machines[i].fqdn))
-            need_machine(w, use, machines[i].fqdn);
+            need_machine(w, use, pool, machines[i].fqdn);
 }
+
+#define NEED_POOLS(list, use)                                                                                \
+    for (size_t i = 0; i < t->n_##list; i++)                                                                 \
+        need_machines(&w, use, owner, t->list[i].fqdn, t->list[i].machines, t->list[i].n_machines);
 
 void certificate_needs(const struct topology *t, struct slice owner, struct arena *a,
                        struct certificate_need **ret, size_t *ret_n)
@@ -147,12 +163,13 @@ void certificate_needs(const struct topology *t, struct slice owner, struct aren
             need_external(&w, pool);
         need_machines(&w, CERTIFICATE_INTERNAL_EDGE, owner, pool->fqdn, pool->machines, pool->n_machines);
     }
-    for (size_t i = 0; i < t->n_front_end_pools; i++) {
-        const struct topology_front_end_pool *pool = &t->front_end_pools[i];
-        need_machines(&w, CERTIFICATE_FRONT_END, owner, pool->fqdn, pool->machines, pool->n_machines);
-    }
+    NEED_POOLS(front_end_pools, CERTIFICATE_FRONT_END)
+    NEED_POOLS(director_pools, CERTIFICATE_DIRECTOR)
+    NEED_POOLS(mediation_pools, CERTIFICATE_SERVER)
+    NEED_POOLS(trusted_application_pools, CERTIFICATE_SERVER)
+    NEED_POOLS(foreign_pools, CERTIFICATE_SERVER)
     if (asked(owner, t->central.machine) && topology_role_find(t, t->central.machine, &role) && !role.machine)
-        need_machine(&w, CERTIFICATE_CENTRAL, t->central.machine);
+        need_machine(&w, CERTIFICATE_CENTRAL, SLICE_NONE, t->central.machine);
     *ret = w.items;
     *ret_n = w.n;
 }

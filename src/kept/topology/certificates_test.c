@@ -28,12 +28,14 @@ TEST(names_of_every_use)
     } want[] = {
         {"access-external",       "edge-old.contoso.example",
          "sip.contoso.example sip.contoso.com | contoso.example contoso.com"                                       },
-        {"conferencing-external", "edge-old.contoso.example",  "sip.contoso.example"                               },
-        {"av-authentication",     "edge-old.contoso.example",  "edge-old.contoso.example"                          },
+        {"conferencing-external", "edge-old.contoso.example",  "wc.contoso.example"                                },
+        {"av-authentication",     "edge-old.contoso.example",  "av.contoso.example"                                },
         {"xmpp-external",         "edge-old.contoso.example",  "contoso.example contoso.com"                       },
         {"internal-edge",         "edge-old1.contoso.example", "edge-old1.contoso.example edge-old.contoso.example"},
         {"front-end",             "fe1.contoso.example",
          "fe1.contoso.example fe.contoso.example contoso.example contoso.com"                                      },
+        {"director",              "dir1.contoso.example",      "dir1.contoso.example dir.contoso.example"          },
+        {"server",                "pbx1.contoso.example",      "pbx1.contoso.example pbx.contoso.example"          },
         {"central",               "cms.contoso.example",       "cms.contoso.example"                               },
     };
     struct arena a = {0};
@@ -44,7 +46,17 @@ TEST(names_of_every_use)
     size_t cut = slice_search(SLICE(EXAMPLE), slice_str(at)) + strlen(at);
     buf_append(&text, slice_head(SLICE(EXAMPLE), cut));
     buf_append(&text, SLICE("  additional_domains: [contoso.com]\n"));
-    buf_append(&text, slice_from(SLICE(EXAMPLE), cut));
+    at = "  external_fqdn: sip.contoso.example\n";
+    size_t second = slice_search(SLICE(EXAMPLE), slice_str(at)) + strlen(at);
+    buf_append(&text, slice_head(slice_from(SLICE(EXAMPLE), cut), second - cut));
+    buf_append(&text,
+               SLICE("  conf_fqdn: wc.contoso.example\n  av_fqdn: av.contoso.example\n  xmpp: true\n"));
+    buf_append(&text, slice_from(SLICE(EXAMPLE), second));
+    buf_append(&text,
+               SLICE("director_pools: [{fqdn: dir.contoso.example, site: hq, next_hop: fe.contoso.example, "
+                     "machines: [{fqdn: dir1.contoso.example, internal_address: 127.10.1.40}]}]\n"
+                     "foreign_pools: [{fqdn: pbx.contoso.example, site: hq, "
+                     "machines: [{fqdn: pbx1.contoso.example, internal_address: 127.10.1.41}]}]\n"));
     char *document = buf_take(&text);
     struct topology *t = parse_good(document);
     certificate_needs(t, SLICE_NONE, &a, &needs, &n);

@@ -117,6 +117,37 @@ static int parse_certs(const struct json_value *list, struct material *m)
     return 0;
 }
 
+static void use_append(struct material *m, const struct material_use *u)
+{
+    m->uses[m->n_uses++] = (struct material_use){
+        .pool = arena_copy(&m->arena, u->pool),
+        .use = arena_copy(&m->arena, u->use),
+        .cert_pem = arena_copy(&m->arena, u->cert_pem),
+        .key_pem = secret_copy(m, u->key_pem),
+        .until_ms = u->until_ms,
+    };
+}
+
+static int parse_uses(const struct json_value *list, struct material *m)
+{
+    if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_USES))
+        return -EBADMSG;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *v = json_at(list, i);
+        const struct material_use u = {
+            .pool = json_get_string(v, "pool"),
+            .use = json_get_string(v, "use"),
+            .cert_pem = json_get_string(v, "cert"),
+            .key_pem = json_get_string(v, "key"),
+            .until_ms = json_get_int(v, "until_ms", -1),
+        };
+        if (!u.pool.n || !u.use.n || !u.cert_pem.n || !u.key_pem.n || u.until_ms < 0)
+            return -EBADMSG;
+        use_append(m, &u);
+    }
+    return 0;
+}
+
 static int from_json(const struct json_value *doc, struct material *m)
 {
     int64_t serial = json_get_int(doc, "serial", -1);
@@ -125,7 +156,9 @@ static int from_json(const struct json_value *doc, struct material *m)
     m->serial = (uint64_t)serial;
     m->trust_pem = arena_copy(&m->arena, json_get_string(doc, "trust"));
     int r = parse_keys(json_get(doc, "keys"), m);
-    return r < 0 ? r : parse_certs(json_get(doc, "certs"), m);
+    if (r == 0)
+        r = parse_certs(json_get(doc, "certs"), m);
+    return r < 0 ? r : parse_uses(json_get(doc, "uses"), m);
 }
 
 int material_parse(struct slice json, struct material **ret)
@@ -158,21 +191,40 @@ static void write_key(const struct material_key *k, struct buf *out)
                (long long)k->expires_ms);
 }
 
+struct written {
+    const char *name;
+    struct slice value;
+};
+
+static void write_members(const struct written *members, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_append(out, slice_str(members[i].name));
+        json_write_string(members[i].value, out);
+    }
+}
+
 static void write_cert(const struct material_cert *c, struct buf *out)
 {
-    const struct {
-        const char *name;
-        struct slice value;
-    } members[] = {
+    const struct written members[] = {
         {"{\"pool\":", c->pool    },
         {",\"cert\":", c->cert_pem},
         {",\"key\":",  c->key_pem }
     };
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        buf_append(out, slice_str(members[i].name));
-        json_write_string(members[i].value, out);
-    }
+    write_members(members, sizeof(members) / sizeof(members[0]), out);
     buf_append_char(out, '}');
+}
+
+static void write_use(const struct material_use *u, struct buf *out)
+{
+    const struct written members[] = {
+        {"{\"pool\":", u->pool    },
+        {",\"use\":",  u->use     },
+        {",\"cert\":", u->cert_pem},
+        {",\"key\":",  u->key_pem }
+    };
+    write_members(members, sizeof(members) / sizeof(members[0]), out);
+    buf_printf(out, ",\"until_ms\":%lld}", (long long)u->until_ms);
 }
 
 void material_write(const struct material *m, struct buf *out)
@@ -186,6 +238,11 @@ void material_write(const struct material *m, struct buf *out)
     for (size_t i = 0; i < m->n_certs; i++) {
         buf_append(out, i ? SLICE(",") : SLICE(""));
         write_cert(&m->certs[i], out);
+    }
+    buf_append(out, SLICE("],\"uses\":["));
+    for (size_t i = 0; i < m->n_uses; i++) {
+        buf_append(out, i ? SLICE(",") : SLICE(""));
+        write_use(&m->uses[i], out);
     }
     buf_append(out, SLICE("],\"trust\":"));
     json_write_string(m->trust_pem, out);
@@ -203,6 +260,20 @@ const struct material_cert *material_cert_find(const struct material *m, struct 
     for (size_t i = 0; i < m->n_certs; i++)
         if (slice_caseeq(m->certs[i].pool, pool))
             return &m->certs[i];
+    return NULL;
+}
+
+static bool use_is(const struct material_use *u, struct slice pool, struct slice use)
+{
+    return slice_caseeq(u->pool, pool) && slice_eq(u->use, use);
+}
+
+const struct material_use *material_use_find(const struct material *m, struct slice pool, struct slice use,
+                                             size_t age, int64_t now_ms)
+{
+    for (size_t i = 0; i < m->n_uses; i++)
+        if (use_is(&m->uses[i], pool, use) && age-- == 0)
+            return m->uses[i].until_ms && m->uses[i].until_ms <= now_ms ? NULL : &m->uses[i];
     return NULL;
 }
 
@@ -238,6 +309,8 @@ struct material *material_copy(const struct material *m)
     copy->trust_pem = arena_copy(&copy->arena, m->trust_pem);
     for (size_t i = 0; i < m->n_certs; i++)
         material_cert_set(copy, m->certs[i].pool, m->certs[i].cert_pem, m->certs[i].key_pem);
+    for (size_t i = 0; i < m->n_uses; i++)
+        use_append(copy, &m->uses[i]);
     return copy;
 }
 
@@ -253,6 +326,40 @@ int material_cert_set(struct material *m, struct slice pool, struct slice cert_p
         .cert_pem = arena_copy(&m->arena, cert_pem),
         .key_pem = secret_copy(m, key_pem),
     };
+    return 0;
+}
+
+bool material_cert_remove(struct material *m, struct slice pool)
+{
+    struct material_cert *c = (struct material_cert *)(uintptr_t)material_cert_find(m, pool);
+    if (!c)
+        return false;
+    *c = m->certs[--m->n_certs];
+    return true;
+}
+
+int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms, int64_t overlap_ms)
+{
+    struct material_use kept[MATERIAL_MAX_USES];
+    size_t n = 0, of_use = 1;
+    for (size_t i = 0; i < m->n_uses; i++) {
+        struct material_use u = m->uses[i];
+        if (use_is(&u, fresh->pool, fresh->use)) {
+            if (!u.until_ms)
+                u.until_ms = now_ms + overlap_ms;
+            if (of_use++ >= MATERIAL_USE_DEPTH)
+                continue;
+        }
+        if (!u.until_ms || u.until_ms > now_ms)
+            kept[n++] = u;
+    }
+    if (n == MATERIAL_MAX_USES)
+        return -ENOSPC;
+    m->n_uses = 0;
+    use_append(m, fresh);
+    m->uses[0].until_ms = 0;
+    for (size_t i = 0; i < n; i++)
+        m->uses[m->n_uses++] = kept[i];
     return 0;
 }
 
@@ -289,6 +396,9 @@ struct material *material_for_pools(const struct material *m, const struct slice
         const struct material_cert *c = material_cert_find(m, pools[i]);
         if (c)
             material_cert_set(part, c->pool, c->cert_pem, c->key_pem);
+        for (size_t j = 0; j < m->n_uses; j++)
+            if (slice_caseeq(m->uses[j].pool, pools[i]))
+                use_append(part, &m->uses[j]);
     }
     return part;
 }

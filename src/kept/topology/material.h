@@ -12,6 +12,8 @@
 enum {
     MATERIAL_MAX_KEYS = 8,
     MATERIAL_MAX_CERTS = 64,
+    MATERIAL_MAX_USES = 64,
+    MATERIAL_USE_DEPTH = 2, /* of one use: the new one and the one before */
     MATERIAL_KEY = 32,
     MATERIAL_MAX_TEXT = 4 << 20,       /* of the JSON form */
     MATERIAL_SIGN_AFTER_MS = 60 * 1000 /* a new key reaches every machine before anybody signs with it */
@@ -29,6 +31,13 @@ struct material_cert {
     struct slice pool; /* Edge pool whose external names it carries */
     struct slice cert_pem, key_pem;
 };
+/* A certificate for another use than access-external (kept/topology/certificates.h). The newest of a use
+ * comes first; the one before it still verifies what it signed until until_ms. */
+struct material_use {
+    struct slice pool, use;
+    struct slice cert_pem, key_pem;
+    int64_t until_ms; /* 0: the current one */
+};
 struct material_secret;
 struct material {
     _Atomic unsigned refs;
@@ -39,6 +48,8 @@ struct material {
     size_t n_keys; /* newest first */
     struct material_cert certs[MATERIAL_MAX_CERTS];
     size_t n_certs;
+    struct material_use uses[MATERIAL_MAX_USES];
+    size_t n_uses;
     struct slice trust_pem; /* partners' roots; empty: the system's */
 };
 struct material *material_new(void);
@@ -47,6 +58,9 @@ void material_unref(struct material *m);                      /* wipes */
 int material_parse(struct slice json, struct material **ret); /* -EBADMSG */
 void material_write(const struct material *m, struct buf *out);
 const struct material_cert *material_cert_find(const struct material *m, struct slice pool);
+/* age 0: the current one, 1: the one before it while it has not expired. NULL: none. */
+const struct material_use *material_use_find(const struct material *m, struct slice pool, struct slice use,
+                                             size_t age, int64_t now_ms);
 /* NULL: unknown or expired. */
 const struct material_key *material_key_find(const struct material *m, uint32_t id, int64_t now_ms);
 /* The key to sign with: the newest one that is at least MATERIAL_SIGN_AFTER_MS old, so that every machine
@@ -57,6 +71,12 @@ const struct material_key *material_signing_key(const struct material *m, int64_
 struct material *material_copy(const struct material *m); /* one reference, same serial */
 /* Sets or replaces the certificate of a pool. -ENOSPC beyond MATERIAL_MAX_CERTS. */
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
+/* Takes the certificate of a pool (or of a machine) away; false: there is none. */
+bool material_cert_remove(struct material *m, struct slice pool);
+/* A new current certificate of a use. The one before stays for overlap_ms (0: it goes). Expired ones go.
+ * -ENOSPC beyond MATERIAL_MAX_USES. */
+int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms,
+                     int64_t overlap_ms);
 /* A new key in front; the one before it expires period_ms (and the margin above) later; expired ones go. */
 void material_key_add(struct material *m, int64_t now_ms, int64_t period_ms);
 /* Is it time for a new key: none, or the newest is older than the period? */

@@ -114,5 +114,47 @@ TEST(refuses_what_is_no_material)
     }
 }
 
-TEST_MAIN(survives_a_round_trip, signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
-          gives_a_machine_its_pools_alone, refuses_what_is_no_material)
+TEST(uses_overlap)
+{
+    const struct slice pool = SLICE_INIT("a.example"), av = SLICE_INIT("av-authentication");
+    struct material *m = material_new(), *read = NULL;
+    struct material_use u = {.pool = pool, .use = av, .cert_pem = SLICE("C1"), .key_pem = SLICE("K1")};
+    struct buf text = {0};
+    CHECK_INT(material_use_set(m, &u, 1000, 500), 0);
+    u.cert_pem = SLICE("C2");
+    CHECK_INT(material_use_set(m, &u, 2000, 500), 0);
+    CHECK_STR(material_use_find(m, pool, av, 0, 2000)->cert_pem, "C2");
+    CHECK_STR(material_use_find(m, pool, av, 1, 2499)->cert_pem, "C1");
+    CHECK(!material_use_find(m, pool, av, 1, 2500));
+    CHECK(!material_use_find(m, SLICE("b.example"), av, 0, 2000));
+    CHECK(!material_use_find(m, pool, SLICE("xmpp-external"), 0, 2000));
+    u.cert_pem = SLICE("C3"); /* within the overlap: never more than two */
+    CHECK_INT(material_use_set(m, &u, 2100, 500), 0);
+    CHECK_INT(m->n_uses, 2);
+    CHECK_STR(material_use_find(m, pool, av, 1, 2200)->cert_pem, "C2");
+    material_write(m, &text);
+    CHECK_INT(material_parse(buf_slice(&text), &read), 0);
+    CHECK_INT(read->n_uses, 2);
+    CHECK_STR(material_use_find(read, pool, av, 1, 2200)->cert_pem, "C2");
+    CHECK_STR(material_use_find(read, pool, av, 0, 2200)->key_pem, "K1");
+    struct material *part = material_for_pools(read, &pool, 1), *copy = material_copy(part);
+    CHECK_INT(copy->n_uses, 2);
+    struct material *none = material_for_pools(read, &av, 1);
+    CHECK_INT(none->n_uses, 0);
+    u.use = SLICE("xmpp-external"); /* another use is another matter; what has expired goes */
+    CHECK_INT(material_use_set(copy, &u, 9000, 0), 0);
+    CHECK_INT(copy->n_uses, 2);
+    CHECK_STR(material_use_find(copy, pool, av, 0, 9000)->cert_pem, "C3");
+    CHECK_INT(material_cert_set(copy, pool, SLICE("X"), SLICE("Y")), 0);
+    CHECK(material_cert_remove(copy, pool));
+    CHECK(!material_cert_remove(copy, pool));
+    buf_fini(&text);
+    material_unref(m);
+    material_unref(read);
+    material_unref(part);
+    material_unref(copy);
+    material_unref(none);
+}
+
+TEST_MAIN(uses_overlap, survives_a_round_trip, signs_with_a_key_that_everybody_knows,
+          rotates_when_due_and_keeps_two, gives_a_machine_its_pools_alone, refuses_what_is_no_material)

@@ -138,6 +138,7 @@ static const struct member request_members[] = {
     {"material",        MEMBER_BINARY, offsetof(struct push_request, material),        false},
     {"material_serial", MEMBER_COUNT,  offsetof(struct push_request, material_serial), false},
     {"certificate",     MEMBER_STRING, offsetof(struct push_request, certificate),     false},
+    {"renew",           MEMBER_BOOL,   offsetof(struct push_request, renew),           false},
 };
 
 void push_request_write(const struct push_request *q, struct buf *out)

@@ -7,7 +7,8 @@
  * each is the machine's whole state. Status 200: taken (or nothing to take); 409 and 403: refused, with
  * "error" in the same answer; 400: not understood.
  *
- *     request:  {"format":1,"revision":"{…}","material":"BASE64","material_serial":7,"certificate":"PEM"}
+ *     request:  {"format":1,"revision":"{…}","material":"BASE64","material_serial":7,"certificate":"PEM",
+ *                "renew":true}
  *     answer:   {"format":1,"fqdn":"…","revision":12,"hash":"…","material":7,"names_ok":true,
  *                "certificate":"PEM","request":"PEM","time_ms":…,"error":{"id":"…","text":"…"},"state":{…}}
  */
@@ -27,6 +28,7 @@ struct push_request {
     struct slice material;    /* sealed, DER */
     uint64_t material_serial; /* of it */
     struct slice certificate; /* PEM: the answer to the machine's request */
+    bool renew;               /* make a new key now, and ask for its certificate */
 };
 void push_request_write(const struct push_request *q, struct buf *out);
 int push_request_parse(struct slice text, struct arena *a, struct push_request *ret); /* -EBADMSG */

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-static const char *const query_names[QUERY_N] = {"revision", "format", "path", "from", "to"};
+static const char *const query_names[QUERY_N] = {"revision", "format", "path", "from", "to", "owner"};
 
 /* --- the answer --- */
 static struct json_value *error_object(struct api_call *q)
@@ -80,9 +80,10 @@ static const struct {
     const struct api_route *routes;
     const size_t *n;
 } tables[] = {
-    {api_topology_routes, &api_n_topology_routes},
-    {api_secret_routes,   &api_n_secret_routes  },
-    {api_machine_routes,  &api_n_machine_routes },
+    {api_topology_routes,    &api_n_topology_routes   },
+    {api_secret_routes,      &api_n_secret_routes     },
+    {api_machine_routes,     &api_n_machine_routes    },
+    {api_certificate_routes, &api_n_certificate_routes},
 };
 
 const struct api_route *api_route_next(size_t *cursor)

@@ -2,6 +2,7 @@
 #include "service/central/priv.h"
 
 #include "ground/base/mem.h"
+#include "ground/base/text.h"
 
 #include <errno.h>
 
@@ -17,6 +18,19 @@ static void put_why(struct api_call *q, struct json_value *o, const struct pushe
     json_set_string(&q->a, why, "id", id);
     json_set_string(&q->a, why, "text", text);
     json_set(&q->a, o, "why", why);
+}
+
+/* The certificate that a machine says it uses, as the command line compares it. */
+static void put_fingerprint(struct api_call *q, struct json_value *o, const struct pusher *p)
+{
+    unsigned char digest[32];
+    struct buf hex = {0};
+    if (!p->cert)
+        return;
+    crypto_cert_fingerprint(p->cert, digest);
+    text_hex(&hex, digest, sizeof(digest));
+    json_set_string(&q->a, o, "certificate_fingerprint", buf_slice(&hex));
+    buf_fini(&hex);
 }
 
 static struct json_value *replica_of(struct api_call *q, struct pusher *p)
@@ -36,6 +50,7 @@ static struct json_value *replica_of(struct api_call *q, struct pusher *p)
     json_set_int(&q->a, o, "clock_apart_ms", p->clock_apart_ms);
     if (p->cert)
         json_set_int(&q->a, o, "certificate_not_after_ms", crypto_cert_not_after(p->cert));
+    put_fingerprint(q, o, p);
     put_why(q, o, p);
     if (p->state)
         json_set(&q->a, o, "report", (struct json_value *)(uintptr_t)p->state);
@@ -65,6 +80,22 @@ static int poll_now(struct api_call *q, struct central *c)
 {
     pushers_poll(c);
     return replication(q, c);
+}
+
+static int renew(struct api_call *q, struct central *c)
+{
+    struct slice fqdn = json_get_string(q->in, "fqdn");
+    if (!pushers_renew(c, fqdn))
+        return refuse(&q->why, 404, "machine.unknown",
+                      "'" SLICE_FMT "' is no managed machine of the published topology.", SLICE_ARG(fqdn));
+    json_set_string(&q->a, q->out, "fqdn", fqdn);
+    LIST_FOR(it, &c->pushers)
+    {
+        struct pusher *p = LIST_ENTRY(it, struct pusher, link);
+        if (!p->removed && slice_caseeq(slice_str(p->fqdn), fqdn))
+            put_fingerprint(q, q->out, p); /* of the one that goes */
+    }
+    return 0;
 }
 
 static struct json_value *machine_of(struct api_call *q, const struct topology_role *role, struct slice fqdn,
@@ -135,10 +166,11 @@ static int list_routes(struct api_call *q, struct central *c)
 }
 
 const struct api_route api_machine_routes[] = {
-    {"GET",  "/v1/routes",          NULL,     list_routes, "what central management answers"            },
-    {"GET",  "/v1/machines",        machines, NULL,        "managed machines of the published topology" },
-    {"POST", "/v1/machines/bundle", bundle,   NULL,        "{fqdn}: the answer is the bundle; secret"   },
-    {"GET",  "/v1/replication",     NULL,     replication, "a machine's revision, age, state and reason"},
-    {"POST", "/v1/replication",     NULL,     poll_now,    "ask all machines now"                       },
+    {"GET",  "/v1/routes",          NULL,     list_routes, "what central management answers"               },
+    {"GET",  "/v1/machines",        machines, NULL,        "managed machines of the published topology"    },
+    {"POST", "/v1/machines/bundle", bundle,   NULL,        "{fqdn}: the answer is the bundle; secret"      },
+    {"POST", "/v1/machines/renew",  NULL,     renew,       "{fqdn}: a new internal key and certificate now"},
+    {"GET",  "/v1/replication",     NULL,     replication, "a machine's revision, age, state and reason"   },
+    {"POST", "/v1/replication",     NULL,     poll_now,    "ask all machines now"                          },
 };
 const size_t api_n_machine_routes = sizeof(api_machine_routes) / sizeof(api_machine_routes[0]);

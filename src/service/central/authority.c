@@ -6,27 +6,48 @@
 
 enum { KEPT_WITHIN_CA_MS = 1000 };
 
-int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
-                struct refusal *why)
+int vault_sign(struct vault *v, struct slice fqdn, struct slice request, struct crypto_cert **ret,
+               struct refusal *why)
 {
     struct arena a = {0};
-    struct crypto_cert *cert = NULL;
     struct topology_role role;
     struct slice *list;
     struct crypto_request_names names = {.common_name = fqdn};
     int64_t end = loop_wall() + CENTRAL_CERT_DAYS * DAY_MS;
     int64_t ca_end = crypto_cert_not_after(v->ca) - KEPT_WITHIN_CA_MS;
+    if (!topology_role_find(v->now->topology, fqdn, &role))
+        return refuse(why, 404, "machine.unknown", "'" SLICE_FMT "' is no machine of the published topology.",
+                      SLICE_ARG(fqdn));
+    if (role.machine)
+        names.common_name = role.machine->fqdn; /* as the topology spells it */
+    topology_certificate_names(v->now->topology, fqdn, &a, &list, &names.n_dns);
+    if (role.foreign) { /* whoever connects to the pool looks for its name */
+        struct slice *both = ARENA_ARRAY(&a, struct slice, names.n_dns + 1);
+        memcpy(both, list, names.n_dns * sizeof(*both));
+        both[names.n_dns++] = role.foreign->fqdn;
+        list = both;
+    }
+    names.dns = list;
+    int r = crypto_ca_sign(v->ca_key, v->ca, request, &names, end < ca_end ? end : ca_end, ret);
+    arena_fini(&a);
+    if (r < 0)
+        return refuse(why, 422, "machine.request", "The certificate request is refused: %s.", crypto_error());
+    return 0;
+}
+
+int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
+                struct refusal *why)
+{
+    struct crypto_cert *cert = NULL;
+    struct topology_role role;
     if (!topology_role_find(v->now->topology, fqdn, &role) || !role.managed)
         return refuse(why, 404, "machine.unknown",
                       SLICE_FMT " is no managed machine of the published topology.", SLICE_ARG(fqdn));
     if (role.machine)
-        fqdn = names.common_name = role.machine->fqdn; /* as the topology spells it */
-    topology_certificate_names(v->now->topology, fqdn, &a, &list, &names.n_dns);
-    names.dns = list;
-    int r = crypto_ca_sign(v->ca_key, v->ca, request, &names, end < ca_end ? end : ca_end, &cert);
-    arena_fini(&a);
+        fqdn = role.machine->fqdn;
+    int r = vault_sign(v, fqdn, request, &cert, why);
     if (r < 0)
-        return refuse(why, 422, "machine.request", "The certificate request is refused: %s.", crypto_error());
+        return r;
     crypto_cert_write(cert, out_pem);
     crypto_cert_unref(cert);
     r = store_blob_put(v->store, "machine", fqdn, buf_slice(out_pem));
@@ -47,6 +68,10 @@ int snapshot_seal(const struct snapshot *s, struct slice fqdn, const struct cryp
             pools[n++] = role.edge->adopts.items[i];
     }
     struct material *part = material_for_pools(s->material, pools, n);
+    /* what is assigned to one machine goes before what its pool has */
+    const struct material_cert *own = role.edge ? material_cert_find(s->material, fqdn) : NULL;
+    if (own)
+        material_cert_set(part, role.edge->fqdn, own->cert_pem, own->key_pem);
     material_write(part, &text);
     int r = crypto_seal(to, buf_slice(&text), out);
     mem_wipe(text.mem, text.cap);

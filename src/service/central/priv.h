@@ -9,7 +9,9 @@
 
 #include "service/central/central.h"
 
+#include "ground/crypto/inspect.h"
 #include "kept/store/files.h"
+#include "kept/topology/certificates.h"
 #include "kept/topology/check.h"
 #include "kept/topology/edit.h"
 #include "kept/topology/material.h"
@@ -23,9 +25,16 @@ enum {
     CENTRAL_CONNECT_MS = 4000, /* of a push */
     CENTRAL_MAX_TASKS = 10000, /* of the API, under way */
     CENTRAL_KEYS_CHECK_MS = 60 * 1000,
+    CENTRAL_MAX_KEPT = 256,  /* certificates kept by name */
+    CENTRAL_MAX_PENDING = 4, /* keys of a pool whose certificates have not come */
+    CENTRAL_NAME_MAX = 64,   /* bytes of such a name */
+    CENTRAL_PASSPHRASE_MIN = 8,
     CENTRAL_CLOCK_APART_MS = 5 * 60 * 1000, /* clocks further apart are worth a warning */
 };
 #define DAY_MS (24LL * 3600 * 1000)
+/* How long what an A/V authentication certificate signed is still verified after it was replaced: tokens live
+ * 8 hours. */
+#define CENTRAL_AV_OVERLAP_MS DAY_MS
 
 /* --- snapshots --- */
 struct snapshot {
@@ -91,6 +100,9 @@ int vault_revision(struct vault *v, uint64_t number, struct arena *a, struct rev
 /* A certificate for a machine of the newest topology, with the names that this gives it. */
 int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
                 struct refusal *why);
+/* The same for any machine of the topology, foreign ones too, and kept nowhere. */
+int vault_sign(struct vault *v, struct slice fqdn, struct slice request, struct crypto_cert **ret,
+               struct refusal *why);
 /* A joining bundle. */
 int vault_bundle(struct vault *v, struct slice fqdn, struct buf *out, struct refusal *why);
 /* Material as this machine needs it, sealed to its certificate. Any thread. */
@@ -108,6 +120,31 @@ int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected
                 struct slice author, uint64_t *ret_version, struct refusal *why);
 /* A document as YAML or JSON text: syntax alone. */
 int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why);
+
+/* --- certificates.c: what is kept of external certificates beside the material --- */
+/* Texts live in an arena that is wiped with kept_fini. */
+struct kept {
+    struct arena arena;
+    struct json_value *doc;
+    struct slice cert_pem, key_pem;
+    int64_t added_ms;
+};
+void kept_fini(struct kept *k);
+int kept_load(struct vault *v, struct slice name, struct kept *ret, struct refusal *why);
+int kept_store(struct vault *v, struct slice name, struct slice cert_pem, struct slice key_pem,
+               struct refusal *why);
+int kept_remove(struct vault *v, struct slice name, struct refusal *why);
+/* A new key for a pool, and its request; the newest first, CENTRAL_MAX_PENDING of them. */
+int pending_add(struct vault *v, struct slice pool, struct slice key_pem, struct slice request,
+                struct refusal *why);
+/* The pending key to which this certificate file belongs; -ENOKEY. */
+int pending_match(struct vault *v, struct slice pool, struct slice text, struct crypto_file *ret);
+int pending_drop(struct vault *v, struct slice pool, const struct crypto_cert *cert);
+/* When they were made, newest first; how many. */
+size_t pending_times(struct vault *v, struct slice pool, int64_t times[CENTRAL_MAX_PENDING]);
+/* A certificate becomes that of a use of a pool (or of one of its machines). */
+int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use, struct slice cert_pem,
+                       struct slice key_pem, struct refusal *why);
 
 /* --- tasks: work on the store's thread, done on the loop --- */
 struct task {
@@ -141,6 +178,7 @@ struct pusher {
     bool try_heard;
     struct timer timer;
     bool busy, again, removed, known, names_ok, issuing, was_current;
+    bool renew; /* it is to be asked for a new key */
     uint64_t acknowledged, material;
     char hash[65];
     struct crypto_cert *cert; /* what it uses: material is sealed to it */
@@ -155,11 +193,13 @@ struct pusher {
  */
 void pushers_update(struct central *c);
 void pushers_poll(struct central *c);
+/* Has a machine make a new internal key now; false: there is no such machine. */
+bool pushers_renew(struct central *c, struct slice fqdn);
 void pushers_free(struct central *c);
 bool pusher_current(const struct pusher *p);
 
 /* --- the API --- */
-enum { QUERY_REVISION, QUERY_FORMAT, QUERY_PATH, QUERY_FROM, QUERY_TO, QUERY_N };
+enum { QUERY_REVISION, QUERY_FORMAT, QUERY_PATH, QUERY_FROM, QUERY_TO, QUERY_OWNER, QUERY_N };
 struct api_call {
     struct task task;
     const struct api_route *route;
@@ -180,9 +220,20 @@ struct api_route {
     int (*loop)(struct api_call *q, struct central *c); /* … on the loop */
     const char *help;
 };
-extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[];
-extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes;
+extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[],
+    api_certificate_routes[];
+extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes,
+    api_n_certificate_routes;
 /* All routes, one after the other; NULL at the end. */
 const struct api_route *api_route_next(size_t *cursor);
+/* Names, dates, fingerprint; pool may be empty. */
+void api_put_certificate(struct api_call *q, struct json_value *o, struct slice pool,
+                         const struct crypto_cert *cert);
+/* The draft, or what is published where there is none; NULL: it does not parse. */
+struct topology *api_draft_topology(struct api_call *q, struct vault *v);
+/* Where a certificate is in use, as "POOL USE": by its text, since assigning copies it. */
+struct json_value *api_certificate_uses(struct api_call *q, const struct material *m, struct slice cert_pem);
+int api_certificate_list(struct api_call *q, struct vault *v);
+int api_certificate_required(struct api_call *q, struct vault *v);
 /* An unsigned number of a query or member; -EINVAL after a refusal. */
 int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret);

@@ -17,6 +17,7 @@ struct push {
     char *certificate;           /* PEM to be delivered, or NULL */
     struct crypto_cert *seal_to; /* NULL: no revision in this one */
     struct net_addr to, from;
+    bool renew;
     int seal_error;
     struct http_result result;
 };
@@ -72,7 +73,7 @@ static void call(struct push *q, struct slice body, const char *url)
 static void push_work(struct job *j)
 {
     struct push *q = (struct push *)j;
-    struct push_request request = {0};
+    struct push_request request = {.renew = q->renew};
     struct buf sealed = {0}, body = {0}, url = {0};
     struct slice fqdn = slice_str(q->p->fqdn);
     if (q->certificate)
@@ -291,6 +292,8 @@ static void next_turn(struct pusher *p, const struct push *q, const struct push_
     bool was_told = q->seal_to && q->snap->number == c->now->number &&
                     q->snap->material->serial == c->now->material->serial;
     note_current(p);
+    if (q->renew && w->request.n)
+        p->renew = false;
     if (w->request.n && !p->pending && !p->issuing)
         issue(p, w->request);
     if (w->error_id.n) {
@@ -383,6 +386,8 @@ static void pusher_start(struct pusher *p)
         (void)net_addr_parse(role.internal_address, 0, &q->from);
     if (p->pending)
         q->certificate = mem_strdup(p->pending);
+    else if (p->renew && p->known && !p->issuing)
+        q->renew = true;
     else if (p->known && p->cert && lacks_content(p))
         q->seal_to = crypto_cert_ref(p->cert);
     q->job.work = push_work;
@@ -461,6 +466,16 @@ void pushers_poll(struct central *c)
         if (!p->removed)
             pusher_start(p);
     }
+}
+
+bool pushers_renew(struct central *c, struct slice fqdn)
+{
+    struct pusher *p = pusher_find(c, fqdn);
+    if (!p)
+        return false;
+    p->renew = true;
+    pusher_start(p);
+    return true;
 }
 
 void pushers_free(struct central *c)

@@ -63,7 +63,7 @@ __attribute__((format(printf, 3, 4))) int exchange_refuse(struct exchange *e, co
 int exchange_take(struct exchange *e);
 int exchange_commit_files(struct exchange *e);
 int exchange_take_certificate(struct exchange *e);
-/* A new key and request when the certificate is old or lacks a name that `t` wants. */
+/* A new key and request when the certificate is old, lacks a name that `t` wants, or central asks for it. */
 void exchange_prepare_request(struct exchange *e, const struct topology *t,
                               const struct replica_identity *id);
 bool certificate_carries_names(const struct replica_identity *id, const struct topology *t);

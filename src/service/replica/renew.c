@@ -50,7 +50,7 @@ void exchange_prepare_request(struct exchange *e, const struct topology *t, cons
     struct crypto_request_names names = {.common_name = id->fqdn};
     struct slice *list = NULL;
     e->names_ok = t && certificate_carries_names(id, t);
-    if (!t || (e->names_ok && !certificate_is_old(id, loop_wall())))
+    if (!t || (e->names_ok && !e->q.renew && !certificate_is_old(id, loop_wall())))
         return;
     struct crypto_key *key = waiting_key(e->r->folder);
     topology_certificate_names(t, id->fqdn, &a, &list, &names.n_dns);
