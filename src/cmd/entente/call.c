@@ -235,3 +235,13 @@ int call_api(struct invocation *v, const char *method, struct slice path, const 
         *ret = answer;
     return r;
 }
+
+struct slice call_list(struct invocation *v, const struct json_value *list)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < json_count(list); i++)
+        buf_printf(&text, "%s" SLICE_FMT, i ? ", " : "", SLICE_ARG(json_at(list, i)->string));
+    struct slice s = arena_copy(&v->arena, buf_slice(&text));
+    buf_fini(&text);
+    return s;
+}

@@ -38,3 +38,5 @@ __attribute__((format(printf, 3, 4))) int call_fail(struct invocation *v, const 
                                                     ...);
 /* What others sent, for a terminal: control characters become '?'. */
 void call_put(FILE *to, struct slice text);
+/* The strings of a list, with commas. */
+struct slice call_list(struct invocation *v, const struct json_value *list);

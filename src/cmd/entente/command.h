@@ -46,6 +46,11 @@ enum option_id {
     OPTION_MARKDOWN,
     OPTION_MAN,
     OPTION_DRY_RUN,
+    OPTION_USE,
+    OPTION_PASSPHRASE_FILE,
+    OPTION_RSA,
+    OPTION_OLD_WINDOWS,
+    OPTION_ROOT,
     OPTION_N
 };
 enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS };
@@ -58,7 +63,7 @@ struct option_row {
     const char *help;
 };
 extern const struct option_row option_rows[OPTION_N];
-#define WITH(option) (1u << OPTION_##option)
+#define WITH(option) (1ULL << OPTION_##option)
 enum {
     WITH_DAEMON = WITH(STATE) | WITH(SOCKET) | WITH(JSON) | WITH(HELP),
     WITH_FOLDER = WITH(STATE) | WITH(JSON) | WITH(HELP)
@@ -68,8 +73,8 @@ struct invocation;
 struct command {
     const char *words;     /* "topology show" */
     const char *arguments; /* "PATH [VALUE]", "ZONE…": […] may be left out, … repeats */
-    unsigned options;      /* WITH(…) */
-    unsigned must;         /* those of them that must be there */
+    uint64_t options;      /* WITH(…) */
+    uint64_t must;         /* those of them that must be there */
     int (*run)(struct invocation *v);
     const char *help; /* one line, no full stop */
     const char *more; /* further lines for --help, or NULL */
@@ -152,8 +157,16 @@ int cmd_replication_status(struct invocation *v);
 int cmd_machine_list(struct invocation *v);
 int cmd_machine_bundle(struct invocation *v);
 int cmd_machine_join(struct invocation *v);
+int cmd_cert_required(struct invocation *v);
+int cmd_cert_request(struct invocation *v);
 int cmd_cert_import(struct invocation *v);
+int cmd_cert_assign(struct invocation *v);
+int cmd_cert_remove(struct invocation *v);
+int cmd_cert_export(struct invocation *v);
+int cmd_cert_sign(struct invocation *v);
+int cmd_cert_renew(struct invocation *v);
 int cmd_cert_list(struct invocation *v);
+int cmd_cert_check(struct invocation *v);
 int cmd_cert_trust_add(struct invocation *v);
 int cmd_cert_trust_list(struct invocation *v);
 int cmd_dns_server(struct invocation *v);

@@ -71,7 +71,7 @@ static void options_of_commands(struct buf *out)
     for (size_t i = 0; i < n_commands; i++) {
         buf_printf(out, "    \"%s\"*) options=\"", commands[i].words);
         for (unsigned o = 0; o < OPTION_N; o++)
-            if (commands[i].options & 1u << o)
+            if (commands[i].options & 1ULL << o)
                 buf_printf(out, "--%s ", option_rows[o].name);
         out->end--;
         buf_printf(out, "\"; files=%d ;;\n", is_file_argument(&commands[i]));

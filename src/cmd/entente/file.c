@@ -142,15 +142,8 @@ static int read_twice(struct invocation *v, const char *what, struct buf *out)
     return r;
 }
 
-int secret_read(struct invocation *v, const char *what, struct buf *out)
+static int secret_said(struct invocation *v, int r, const char *what, const struct buf *out)
 {
-    const char *path = v->options[OPTION_PASSWORD_FILE];
-    int r, fd = path && strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : v->in;
-    if (fd < 0)
-        return call_fail(v, "file.unreadable", "cannot read %s: %s", path, strerror(errno));
-    r = !path && isatty(fd) ? read_twice(v, what, out) : read_line(fd, out);
-    if (fd != v->in)
-        close(fd);
     if (r == 0 && buf_len(out))
         return EXIT_DONE;
     if (r == 0)
@@ -160,4 +153,31 @@ int secret_read(struct invocation *v, const char *what, struct buf *out)
     if (r == -E2BIG)
         return call_fail(v, "secret.long", "the %s is longer than %d bytes", what, SECRET_MAX);
     return call_fail(v, "file.unreadable", "cannot read the %s: %s", what, strerror(-r));
+}
+
+int secret_read(struct invocation *v, const char *what, struct buf *out)
+{
+    const char *path = v->options[OPTION_PASSWORD_FILE];
+    int r, fd = path && strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : v->in;
+    if (fd < 0)
+        return call_fail(v, "file.unreadable", "cannot read %s: %s", path, strerror(errno));
+    r = !path && isatty(fd) ? read_twice(v, what, out) : read_line(fd, out);
+    if (fd != v->in)
+        close(fd);
+    return secret_said(v, r, what, out);
+}
+
+int passphrase_read(struct invocation *v, bool twice, struct buf *out)
+{
+    static const char what[] = "passphrase";
+    const char *path = v->options[OPTION_PASSPHRASE_FILE];
+    int r, fd = path && strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : v->in;
+    if (fd < 0)
+        return call_fail(v, "file.unreadable", "cannot read %s: %s", path, strerror(errno));
+    if (!path && !isatty(fd))
+        return call_fail(v, "secret.missing", "a passphrase is needed: --passphrase-file FILE");
+    r = path ? read_line(fd, out) : twice ? read_twice(v, what, out) : read_hidden(v, "the", what, out);
+    if (fd != v->in)
+        close(fd);
+    return secret_said(v, r, what, out);
 }

@@ -16,4 +16,7 @@ int file_write(struct invocation *v, const char *path, struct slice text, unsign
 /* The first line of --password-file; otherwise asked for twice on a terminal, or the first line of standard
  * input. Refuses an empty one. The caller wipes with secret_fini. */
 int secret_read(struct invocation *v, const char *what, struct buf *out);
+/* The same with --passphrase-file; twice: a new one, that is asked for two times. Standard input is not read
+ * unless it is a terminal. */
+int passphrase_read(struct invocation *v, bool twice, struct buf *out);
 void secret_fini(struct buf *secret);

@@ -72,7 +72,7 @@ void help_overview(struct buf *out)
         one_line(&commands[i], out);
     buf_append(out, SLICE("\nwith every command that asks the daemon:\n"));
     for (unsigned o = 0; o < OPTION_N; o++)
-        if (WITH_DAEMON & 1u << o)
+        if (WITH_DAEMON & 1ULL << o)
             option_line(&option_rows[o], out);
     buf_printf(out, "\nentente COMMAND --help says more. Exit status: %s.\n", exit_codes);
 }
@@ -95,27 +95,27 @@ void help_command(const struct command *c, struct buf *out)
     buf_append(out, SLICE("usage: entente "));
     synopsis(c, out);
     for (unsigned o = 0; o < OPTION_N; o++)
-        if (c->must & 1u << o)
+        if (c->must & 1ULL << o)
             buf_printf(out, " --%s %s", option_rows[o].name, option_rows[o].value);
     buf_append(out, SLICE(" [OPTIONS]\n\n"));
     sentence(c->help, out);
     buf_printf(out, "%s%s\n\n", c->more ? "\n" : "", c->more ? c->more : "");
     for (unsigned o = 0; o < OPTION_N; o++)
-        if (c->options & 1u << o)
+        if (c->options & 1ULL << o)
             option_line(&option_rows[o], out);
 }
 
 /* --- doc/cli.md --- */
-static void markdown_options(unsigned which, unsigned must, struct buf *out)
+static void markdown_options(uint64_t which, uint64_t must, struct buf *out)
 {
     struct buf form = {0};
     for (unsigned o = 0; o < OPTION_N; o++) {
-        if (!(which & 1u << o))
+        if (!(which & 1ULL << o))
             continue;
         buf_clear(&form, SIZE_MAX);
         option_form(&option_rows[o], &form);
         buf_printf(out, "- `" SLICE_FMT "`: %s%s\n", SLICE_ARG(buf_slice(&form)), option_rows[o].help,
-                   must & 1u << o ? " (needed)" : "");
+                   must & 1ULL << o ? " (needed)" : "");
     }
     buf_fini(&form);
 }

@@ -189,11 +189,11 @@ static int check(struct invocation *v)
     const struct command *c = v->command;
     size_t min, max;
     for (unsigned o = 0; o < OPTION_N; o++) {
-        if (v->options[o] && !(c->options & 1u << o)) {
+        if (v->options[o] && !(c->options & 1ULL << o)) {
             wrong(v, "%s takes no option --%s", c->words, option_rows[o].name);
             return usage_of(v);
         }
-        if (!v->options[o] && (c->must & 1u << o)) {
+        if (!v->options[o] && (c->must & 1ULL << o)) {
             wrong(v, "%s wants --%s %s", c->words, option_rows[o].name, option_rows[o].value);
             return usage_of(v);
         }

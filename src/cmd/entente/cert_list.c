@@ -1,0 +1,151 @@
+/* What there is of certificates and what is needed; the roots of partners. */
+#include "cmd/entente/call.h"
+#include "cmd/entente/file.h"
+#include "cmd/entente/table.h"
+
+/* --- list, required --- */
+static void cell_rest(struct invocation *v, struct table *t, const struct json_value *c)
+{
+    table_cell(t, table_time(&v->arena, json_get_int(c, "not_after_ms", 0)));
+    table_cell(t, arena_printf(&v->arena, "%lld", (long long)json_get_int(c, "days_left", 0)));
+    table_cell(t, json_get_string(c, "key"));
+    table_cell(t, call_list(v, json_get(c, "names")));
+}
+
+static void list_in_use(struct invocation *v, const struct json_value *list)
+{
+    static const char *const heads[] = {"POOL", "USE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    struct table t;
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *c = json_at(list, i);
+        int64_t until = json_get_int(c, "until_ms", 0);
+        struct slice use = json_get_string(c, "use");
+        table_cell(&t, json_get_string(c, "pool"));
+        table_cell(&t, until ? arena_printf(&v->arena, SLICE_FMT ", verifies until " SLICE_FMT,
+                                            SLICE_ARG(use), SLICE_ARG(table_time(&v->arena, until)))
+                       : json_get_bool(c, "served", true)
+                           ? use
+                           : arena_printf(&v->arena, SLICE_FMT " (not presented yet)", SLICE_ARG(use)));
+        cell_rest(v, &t, c);
+    }
+    table_print(&t, v->out, "no external certificates");
+}
+
+static void list_kept(struct invocation *v, const struct json_value *list)
+{
+    static const char *const heads[] = {"KEPT AS", "IN USE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    struct table t;
+    if (!json_count(list))
+        return;
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *c = json_at(list, i);
+        table_cell(&t, json_get_string(c, "name"));
+        table_cell(&t, call_list(v, json_get(c, "in_use")));
+        cell_rest(v, &t, c);
+    }
+    fputc('\n', v->out);
+    table_print(&t, v->out, "");
+}
+
+static void list_machines(struct invocation *v, const struct json_value *list)
+{
+    static const char *const heads[] = {"MACHINE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    struct table t;
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        table_cell(&t, json_get_string(json_at(list, i), "machine"));
+        cell_rest(v, &t, json_at(list, i));
+    }
+    fputc('\n', v->out);
+    table_print(&t, v->out, "no machine has a certificate yet");
+}
+
+static void list_pending(struct invocation *v, const struct json_value *list)
+{
+    static const char *const heads[] = {"REQUEST OF", "MADE", NULL};
+    struct table t;
+    if (!json_count(list))
+        return;
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        table_cell(&t, json_get_string(json_at(list, i), "pool"));
+        table_cell(&t, table_time(&v->arena, json_get_int(json_at(list, i), "made_ms", 0)));
+    }
+    fputc('\n', v->out);
+    table_print(&t, v->out, "");
+}
+
+int cmd_cert_list(struct invocation *v)
+{
+    struct answer answer;
+    int r = call_api(v, "GET", SLICE("/v1/certificates"), NULL, &answer);
+    if (r || call_json(v, &answer))
+        return r;
+    list_in_use(v, json_get(answer.json, "certificates"));
+    list_kept(v, json_get(answer.json, "kept"));
+    list_machines(v, json_get(answer.json, "machines"));
+    list_pending(v, json_get(answer.json, "pending"));
+    return EXIT_DONE;
+}
+
+int cmd_cert_required(struct invocation *v)
+{
+    static const char *const heads[] = {"POOL OR MACHINE", "USE", "STATE", "NAMES", "BETTER WITH", NULL};
+    struct answer answer;
+    struct table t;
+    struct slice path = call_query(v, SLICE("/v1/certificates/required"), "owner", argument(v, 0));
+    int r = call_api(v, "GET", path, NULL, &answer);
+    if (r || call_json(v, &answer))
+        return r;
+    const struct json_value *list = json_get(answer.json, "required");
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *c = json_at(list, i);
+        table_cell(&t, json_get_string(c, "owner"));
+        table_cell(&t, json_get_string(c, "use"));
+        table_cell(&t,
+                   json_get_bool(c, "served", true) ? json_get_string(c, "state") : SLICE("no service yet"));
+        table_cell(&t, call_list(v, json_get(c, "names")));
+        table_cell(&t, call_list(v, json_get(c, "advised")));
+    }
+    table_print(&t, v->out, "the topology needs no certificates yet");
+    for (size_t i = 0; i < json_count(list); i++)
+        call_findings(v->out, json_get(json_at(list, i), "findings"));
+    return EXIT_DONE;
+}
+
+/* --- the roots of partners --- */
+int cmd_cert_trust_add(struct invocation *v)
+{
+    struct buf pem = {0};
+    struct json_value *body = json_object(&v->arena);
+    struct answer answer;
+    int r = file_read(v, v->arguments[0], &pem);
+    json_set_string(&v->arena, body, "pem", buf_slice(&pem));
+    buf_fini(&pem);
+    if (r == EXIT_DONE)
+        r = call_api(v, "POST", SLICE("/v1/trust"), body, &answer);
+    if (r == EXIT_DONE && !call_json(v, &answer))
+        fprintf(v->out, "%lld added\n", (long long)json_get_int(answer.json, "added", 0));
+    return r;
+}
+
+int cmd_cert_trust_list(struct invocation *v)
+{
+    static const char *const heads[] = {"UNTIL", "CERTIFICATE", NULL};
+    struct answer answer;
+    struct table t;
+    int r = call_api(v, "GET", SLICE("/v1/trust"), NULL, &answer);
+    if (r || call_json(v, &answer))
+        return r;
+    const struct json_value *list = json_get(answer.json, "trust");
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(list); i++) {
+        table_cell(&t, table_time(&v->arena, json_get_int(json_at(list, i), "not_after_ms", 0)));
+        table_cell(&t, json_get_string(json_at(list, i), "certificate"));
+    }
+    table_print(&t, v->out, "none added: the roots of the system count");
+    return EXIT_DONE;
+}
