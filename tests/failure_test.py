@@ -57,7 +57,7 @@ class Traffic:
         self.in_a_row = {"in": 0, "out": 0}
         self.number = 0
         self.calls = []
-        self.before = frozenset()  # sent before the last time that all was well
+        self.before = frozenset()  # sent before all was well at first
         self.alice = lab.contoso.user_agent(0, on_message=self.on_message, on_call=self.on_call)
         self.tasks = []
 
@@ -76,6 +76,7 @@ class Traffic:
             loop = asyncio.get_running_loop()
             self.tasks = [loop.create_task(self.send("out")), loop.create_task(self.send("in"))]
             await self.healthy()
+            self.before = frozenset(self.answers)
         except BaseException as error:
             await self.__aexit__(type(error))
             raise
@@ -117,10 +118,9 @@ class Traffic:
         while min(self.in_a_row.values()) < HEALTHY:
             check(time.monotonic() < deadline, f"not healthy in {HEALTHY_S} s: {list(self.answers.items())[-6:]}")
             await asyncio.sleep(0.02)
-        self.before = frozenset(self.answers)
 
     def lost(self):
-        """Since all was well: what the test before this one broke may still be mending itself."""
+        """Since all was well at first: what the test before this one broke may have been mending itself."""
         return sum(status != 200 for body, status in self.answers.items() if body not in self.before)
 
 
