@@ -69,16 +69,17 @@ async def close_and_come_again(agent):
     """As a careful client moves: the new connection registers and takes the old contact off; what was on its way to
     the old one is waited for; then the old one is closed."""
     fe, old, old_contact = agent.front_end, agent.flow, agent.contact()
-    agent.flow = await agent.connect(fe.transport, fe.address, fe.port, fe.tls, fe.name, fe.local_address)
+    new = await agent.connect(fe.transport, fe.address, fe.port, fe.tls, fe.name, fe.local_address)
     agent.register_cseq += 1
     request = agent.new_request("REGISTER", f"sip:{agent.domain}", agent.uri, agent.register_call_id,
                                 agent.register_cseq)
-    request.add("Contact", f"{agent.contact()};expires=600")
+    request.add("Contact", f"{agent.contact(new)};expires=600")
     request.add("Contact", f"{old_contact};expires=0")
-    response = await agent.send(request)
+    response = await agent.send(request, flow=new)
     agent.register_cseq = response.cseq[0]
     check_equal(response.status, 200, f"REGISTER of {agent.aor}")
     check_equal(len(response.all("Contact")), 1, f"contacts of {agent.aor}")
+    agent.flow = new
     # an answer on the old connection comes after all that was sent there before
     barrier = agent.new_request("OPTIONS", f"sip:{agent.domain}")
     check_equal((await agent.send(barrier, flow=old)).status, 200, "OPTIONS on the old connection")
