@@ -34,6 +34,11 @@ bool connection_passes(const struct visit *v, struct slice aor)
     return memcmp(proof, p->proof, sizeof(proof)) == 0;
 }
 
+bool connection_registered(const struct visit *v, struct slice aor)
+{
+    return pass_find(v->connection, aor) != NULL;
+}
+
 void connection_add_pass(const struct visit *v, struct slice aor)
 {
     struct directory_user user = {0};

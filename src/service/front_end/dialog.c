@@ -25,7 +25,8 @@ static bool is_on(const struct location_binding *b, const struct token_end *end)
            b->flow.slot == end->flow.slot && b->flow.worker == end->flow.worker;
 }
 
-/* Did the user register over this very connection, or from this source? */
+/* Did the user register over this very connection, or from this source? Also when the contact has just been
+ * moved to another connection: the client that does so is found there. */
 static bool is_registered(struct visit *v, const struct token_end *end)
 {
     struct location_binding *b;
@@ -33,7 +34,7 @@ static bool is_registered(struct visit *v, const struct token_end *end)
     for (size_t i = 0; i < n; i++)
         if (is_on(&b[i], end))
             return true;
-    return false;
+    return connection_registered(v, end->aor);
 }
 
 static bool begins_dialog(const struct sip_msg *m)

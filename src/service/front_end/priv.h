@@ -73,6 +73,8 @@ extern const struct element_ops front_end_ops;
 /* Who sends this request for `aor`? True: it is proven. Otherwise it has been answered: a challenge. */
 bool authenticate(struct visit *v, struct slice aor);
 bool connection_passes(const struct visit *v, struct slice aor);
+/* A REGISTER for it was taken on this connection. */
+bool connection_registered(const struct visit *v, struct slice aor);
 void connection_add_pass(const struct visit *v, struct slice aor);
 
 /* --- registrar.c --- */
