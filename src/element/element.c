@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define REFUSAL_ROW(name, id, status, number, guilty, text, remedy)                                          \
     const struct refusal REFUSE_##name = {id, status, number, guilty, text, remedy};
@@ -49,13 +50,19 @@ void element_config_unref(struct element_config *c)
 /* ---------------------------------------------------------------- ports */
 static void port_accepted(void *arg, int fd, const struct net_addr *remote)
 {
-    flow_accept(arg, fd, remote);
+    struct port *p = arg;
+    if (p->live)
+        flow_accept(p, fd, remote);
+    else
+        close(fd); /* of a configuration that never ran */
 }
 
 static void port_received(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
 {
     struct port *p = arg;
     (void)u;
+    if (!p->live)
+        return; /* it comes again */
     if (datagram.n <= 4 && slice_trim(datagram).n == 0)
         return; /* keep-alive */
     struct source src = {.s = p->s, .port = p, .from = *from, .side = p->is.side, .transport = SIP_UDP};
@@ -93,9 +100,18 @@ static int port_new(struct shard *s, struct element_config *c, const struct elem
         mem_free(p);
         return r;
     }
+    if (p->tcp)
+        listener_hold(p->tcp, true);
     port_set_config(p, c, is);
     *ret = p;
     return 0;
+}
+
+static void port_go_live(struct port *p)
+{
+    if (p->tcp && !p->live)
+        listener_hold(p->tcp, false);
+    p->live = true;
 }
 
 static struct port *port_same(struct list *ports, const struct element_listener *is)
@@ -196,6 +212,8 @@ static void apply_switch(struct shard *s, struct element_config *c)
     resolver_switch(s, c);
     struct element_config *before = s->config;
     s->config = element_config_ref(c);
+    LIST_FOR(it, &s->ports)
+    port_go_live(LIST_ENTRY(it, struct port, link));
     LIST_FOR(it, &old) /* what waits in their queues is accepted under the new configuration */
     port_free(LIST_ENTRY(it, struct port, link));
     element_config_unref(before);

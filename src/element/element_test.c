@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -227,14 +228,43 @@ static void pick_port(struct net_addr *a)
     close(listen_any(a)); /* free a moment ago */
 }
 
-TEST(starts)
+static atomic_bool hammering;
+
+/* Connects as fast as it can, also while nobody listens yet. */
+static void *hammer(void *arg)
 {
+    (void)arg;
+    while (hammering) {
+        int fd = connect_to(&tcp_at);
+        if (fd >= 0)
+            close(fd);
+    }
+    return NULL;
+}
+
+/* Peers connect the moment that the port opens: before every worker has its configuration. */
+TEST(starts_while_peers_connect)
+{
+    pthread_t threads[2];
     pick_port(&tcp_at);
     pick_port(&udp_at);
-    team = workers_new(2, "test");
-    element = element_new(team, "proxy.test");
-    workers_start(team);
-    apply(false);
+    hammering = true;
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, hammer, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        team = workers_new(2, "test");
+        element = element_new(team, "proxy.test");
+        workers_start(team);
+        apply(false);
+        if (i == 19)
+            break;
+        workers_stop(team);
+        element_free(element);
+        workers_free(team);
+    }
+    hammering = false;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
 }
 
 TEST(message_goes_through)
@@ -616,6 +646,7 @@ TEST(stops_in_order)
     workers_free(team);
 }
 
-TEST_MAIN(starts, message_goes_through, call_with_ack_and_non_2xx, cancel_from_another_connection,
-          failover_and_503, patience_after_100, forks, refusals, udp_and_its_retransmissions, many_at_once,
-          response_by_a_new_connection, over_ipv6, trace_tells, stops_in_order)
+TEST_MAIN(starts_while_peers_connect, message_goes_through, call_with_ack_and_non_2xx,
+          cancel_from_another_connection, failover_and_503, patience_after_100, forks, refusals,
+          udp_and_its_retransmissions, many_at_once, response_by_a_new_connection, over_ipv6, trace_tells,
+          stops_in_order)

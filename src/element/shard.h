@@ -47,6 +47,7 @@ struct port {
     struct element_config *config;
     struct listener *tcp;
     struct udp *udp;
+    bool live; /* its configuration runs; before that it is open, but nobody is let in */
 };
 
 struct shard {

@@ -101,6 +101,12 @@ int listener_new(struct loop *l, const struct net_addr *addr, const struct liste
     return 0;
 }
 
+void listener_hold(struct listener *ls, bool hold)
+{
+    timer_stop(&ls->pause);
+    io_want(ls->io, hold ? 0 : IO_READ);
+}
+
 void listener_free(struct listener *ls)
 {
     if (!ls || ls->ending)

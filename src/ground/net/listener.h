@@ -15,6 +15,8 @@ struct listener_ops {
 /* 0, or negative errno (-EADDRINUSE, -EACCES, …) with nothing made. Port 0 binds any: see listener_addr. */
 int listener_new(struct loop *l, const struct net_addr *addr, const struct listener_ops *ops, void *arg,
                  struct listener **ret);
+/* Accepts nothing until it is released; who connects meanwhile waits in the kernel's queue. */
+void listener_hold(struct listener *ls, bool hold);
 /* Stops accepting. What waits in the kernel's queue is accepted and handed over first. NULL is fine. */
 void listener_free(struct listener *ls);
 const struct net_addr *listener_addr(const struct listener *ls);
