@@ -196,14 +196,17 @@ UNITDIR := $(PREFIX)/lib/systemd/system
 SYSUSERSDIR := $(PREFIX)/lib/sysusers.d
 COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
 DOCDIR := $(PREFIX)/share/doc/entente
+MANDIR := $(PREFIX)/share/man
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(COMPLETIONDIR) \
-		$(DESTDIR)$(DOCDIR)
+		$(DESTDIR)$(DOCDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(PROGRAMS:%=$(O)/%) $(DESTDIR)$(BINDIR)
 	sed 's|@BINDIR@|$(BINDIR)|g' packaging/entented.service.in > $(DESTDIR)$(UNITDIR)/entented.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/entented.service
 	install -m 644 packaging/entente.sysusers $(DESTDIR)$(SYSUSERSDIR)/entente.conf
 	$(O)/entente completion bash > $(DESTDIR)$(COMPLETIONDIR)/entente
+	$(O)/entente help --man > $(DESTDIR)$(MANDIR)/man1/entente.1
+	install -m 644 packaging/entented.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE doc/*.md) $(DESTDIR)$(DOCDIR)
 
 clean:

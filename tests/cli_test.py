@@ -321,6 +321,65 @@ def test_waiting_says_who_is_behind():
     cms.good("topology", "rollback", "1", "--yes")
 
 
+# --- completion, manual ---
+def complete(cms, line):
+    """What bash offers for this line, whose end is being typed."""
+    words = ["entente", "--state", str(cms.folder), *line.split(" ")]
+    script = f"source <({program('entente')} completion bash); entente() {{ {program('entente')} \"$@\"; }}; " \
+             f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _entente; " \
+             "printf '%s\\n' \"${COMPREPLY[@]}\""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    check_equal(done.stderr, "", line)
+    return done.stdout.split()
+
+
+def test_completion():
+    "completion: words, paths from the table and the draft, values, pools, revisions; half-typed"
+    cms = central()
+    cms.good("topology", "add", "partners", "domain=fabrikam.example")
+    rows = [("topology sh", ["show"]), ("topology set edge_p", ["edge_pools/"]),
+            ("topology set edge_pools/", ["edge_pools/edge-old.contoso.example/", "edge_pools/edge-new.contoso.example/"]),
+            ("topology set edge_pools/edge-n", [f"{EDGE}/"]),
+            (f"topology set {EDGE}/federation_p", [f"{EDGE}/federation_port"]),
+            ("topology show sites/", ["sites/hq", "sites/hq/"]), ("topology remove partners/fab",
+                                                                 ["partners/fabrikam.example", "partners/fabrikam.example/"]),
+            (f"topology set {EDGE}/federation ", ["true", "false"]), (f"topology set {EDGE}/next_hop ", ["fe.contoso.example"]),
+            ("topology set sites/hq/federation_route edge-o", ["edge-old.contoso.example"]),
+            ("topology add partn", ["partners", "partners/"]), ("topology add partners dom", ["domain="]),
+            ("service stop edge-", ["edge-old.contoso.example", "edge-new.contoso.example"]),
+            ("transition plan --from edge-o", ["edge-old.contoso.example"]),
+            ("machine bundle fe", ["fe1.contoso.example"]), ("partner remove f", ["fabrikam.example"]),
+            ("topology set nothing/", []), ("topology set edge_pools/none/fed", ["edge_pools/none/federation",
+                                                                               "edge_pools/none/federation_port"]),
+            ("complet", ["completion"])]
+    for line, want in rows:
+        check_equal(sorted(complete(cms, line)), sorted(want), line)
+    newest = cms.json("topology", "history")["revisions"][0]["number"]
+    check(str(newest) in complete(cms, "topology rollback "), "revisions")
+    code, out, err = cms.run("--state", "/nowhere", "complete", "--", "topology", "set", "edge_")
+    check_equal((code, out, err), (0, "edge_pools/\n", ""), "without a daemon")
+
+
+def test_explain():
+    "explain: what a property is, with and without a daemon; a wrong path names what comes near"
+    cms = central()
+    out = cms.good("topology", "explain", f"{EDGE}/federation")
+    check("federation" in out and "Lync" in out, out)
+    check_equal(cms.run("--state", "/nowhere", "topology", "explain", "edge_pools/federation_port")[0], 0, "no daemon")
+    code, _, err = cms.run("topology", "explain", "edge_pools/federaton_port")
+    check(code == 2 and "federation_port" in err, err)
+
+
+def test_manual():
+    "man pages: installed, entented.8 has every option and exit code of its --help"
+    page = (Path(__file__).resolve().parent.parent / "packaging/entented.8").read_text().replace("\\-", "-")
+    usage = subprocess.run([program("entented"), "--help"], capture_output=True, text=True, check=True).stdout
+    for option in re.findall(r"--[a-z-]+", usage):
+        check(f"\\fB{option}\\fR" in page, option)
+    for code in re.findall(r"(?:status:|,) (\d+) ", usage):
+        check(f".TP\n{code}\n" in page, code)
+
+
 # --- as a newcomer types ---
 def test_wrong_words():
     "wrong names, half-typed paths, no central, no rights: each says what is wrong and what to do"

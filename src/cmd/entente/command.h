@@ -53,7 +53,7 @@ enum option_id {
     OPTION_ROOT,
     OPTION_N
 };
-enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS };
+enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS, COMPLETES_POOL };
 struct option_row {
     const char *name;
     const char *value; /* "FILE"; "[SECONDS]": a number that may be left out; NULL: a switch */
@@ -76,7 +76,7 @@ struct command {
     uint64_t options;      /* WITH(…) */
     uint64_t must;         /* those of them that must be there */
     int (*run)(struct invocation *v);
-    const char *help; /* one line, no full stop */
+    const char *help; /* one line, no full stop; NULL: for programs, told to nobody */
     const char *more; /* further lines for --help, or NULL */
 };
 extern const struct command commands[];
@@ -130,18 +130,21 @@ void help_command(const struct command *c, struct buf *out);
 /* A line for each command that begins with these words and goes on; 0: there are none. */
 size_t help_below(struct slice words, struct buf *out);
 void help_markdown(struct buf *out);
+void help_man(struct buf *out); /* entente.1 */
 void completion_bash(struct buf *out);
 
 /* --- handlers, by noun --- */
 int cmd_help(struct invocation *v);
 int cmd_version(struct invocation *v);
 int cmd_completion(struct invocation *v);
+int cmd_complete(struct invocation *v);
 int cmd_init(struct invocation *v);
 int cmd_status(struct invocation *v);
 int cmd_trace(struct invocation *v);
 int cmd_topology_show(struct invocation *v);
 int cmd_topology_edit(struct invocation *v);
 int cmd_topology_schema(struct invocation *v);
+int cmd_topology_explain(struct invocation *v);
 int cmd_topology_set(struct invocation *v);
 int cmd_topology_add(struct invocation *v);
 int cmd_topology_remove(struct invocation *v);

@@ -248,7 +248,8 @@ TEST(every_command_has_its_help)
     struct buf text = {0};
     for (size_t i = 0; i < n_commands; i++) {
         size_t min, max;
-        CHECK(commands[i].run && *commands[i].help);
+        CHECK(commands[i].run);
+        CHECK(commands[i].run == cmd_complete || (commands[i].help && *commands[i].help));
         CHECK(!slice_ends(slice_str(commands[i].help), SLICE(".")));
         CHECK((commands[i].must & ~commands[i].options) == 0);
         CHECK(commands[i].options & WITH(HELP));
@@ -277,6 +278,38 @@ TEST(completion_knows_the_words)
     for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++)
         if (slice_search(buf_slice(&text), slice_str(wants[i])) == SIZE_MAX)
             TEST_DIAG("completion lacks '%s'", wants[i]);
+    CHECK(slice_search(buf_slice(&text), SLICE("\"complete\"")) == SIZE_MAX);
+    buf_fini(&text);
+}
+
+/* Known requests, balanced fonts, every command and option; lines that begin with a full stop are requests.
+ */
+TEST(the_man_page_is_roff)
+{
+    static const char *const requests[] = {".TH ", ".SH ", ".SS ", ".TP", ".B ", ".I ", ".BR ", ".\\\" "};
+    struct buf text = {0};
+    struct slice line, rest;
+    help_man(&text);
+    for (rest = buf_slice(&text); slice_cut(rest, '\n', &line, &rest);) {
+        bool known = line.n > 0 && line.p[0] != '.' && line.p[0] != '\'';
+        for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+            known = known || slice_starts(line, slice_str(requests[i]));
+        size_t opened = 0, closed = 0;
+        for (size_t i = 0; i + 2 < line.n; i++)
+            if (line.p[i] == '\\' && line.p[i + 1] == 'f')
+                *(line.p[i + 2] == 'R' ? &closed : &opened) += 1;
+        if (!known || opened != closed)
+            TEST_DIAG("'" SLICE_FMT "'", SLICE_ARG(line));
+    }
+    CHECK_INT(rest.n, 0);
+    for (size_t i = 0; i < n_commands; i++) {
+        char head[128];
+        snprintf(head, sizeof(head), ".SS \"entente %s", commands[i].words);
+        if ((slice_search(buf_slice(&text), slice_str(head)) != SIZE_MAX) != (commands[i].help != NULL))
+            TEST_DIAG("%s", commands[i].words);
+    }
+    CHECK(slice_search(buf_slice(&text), SLICE("\\fB\\-m\\fR, \\fB\\-\\-message\\fR \\fITEXT\\fR\n")) !=
+          SIZE_MAX);
     buf_fini(&text);
 }
 
@@ -303,5 +336,5 @@ TEST(reference_is_what_the_table_says)
 TEST_MAIN(words_and_options_in_any_order, the_longest_command_counts, an_optional_value_is_a_number,
           two_dashes_end_the_options, the_state_comes_from_the_environment, what_is_wrong_is_said,
           arity_is_read_from_the_usage, distances, columns_are_aligned, a_table_grows_and_may_be_empty,
-          ages_and_durations, every_command_has_its_help, completion_knows_the_words,
+          ages_and_durations, every_command_has_its_help, completion_knows_the_words, the_man_page_is_roff,
           reference_is_what_the_table_says)

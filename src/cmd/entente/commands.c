@@ -28,8 +28,8 @@ const struct option_row option_rows[OPTION_N] = {
         "the password is its first line (otherwise it is asked for, or read from standard input)"),
     ROW(EDGE, "edge", "FQDN", 0, COMPLETES_NOTHING, NULL,
         "the partner's Access Edge, when DNS shall not be asked for it"),
-    ROW(FROM, "from", "POOL", 0, COMPLETES_NOTHING, NULL, "Edge pool that has the routes now"),
-    ROW(TO, "to", "POOL", 0, COMPLETES_NOTHING, NULL, "Edge pool that shall have them"),
+    ROW(FROM, "from", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that has the routes now"),
+    ROW(TO, "to", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that shall have them"),
     ROW(CLASSIC, "classic", NULL, 0, COMPLETES_NOTHING, NULL, "the nine old procedures in their own order"),
     ROW(MARKDOWN, "markdown", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as one Markdown page"),
     ROW(MAN, "man", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as a man page"),
@@ -71,7 +71,12 @@ const struct command commands[] = {
             "Findings are told with their lines. When somebody else changed the draft meanwhile, theirs is "
             "shown beside yours and nothing is overwritten. What was typed is never lost: it is kept in a "
             "file whenever it cannot become the draft."),
-    COMMAND("topology schema", "", WITH(HELP), 0, cmd_topology_schema,
+    COMMAND(
+        "topology explain", "[PATH]", WITH_DAEMON, 0, cmd_topology_explain,
+        "what an object or a property is, what it takes, and what the Lync world calls it",
+        "The name of an object may be left out, as in edge_pools/federation_port. Without a daemon all but "
+        "the present value is told."),
+    COMMAND("topology schema", "", WITH(HELP) | WITH(JSON), 0, cmd_topology_schema,
             "print the JSON Schema of the document", NULL),
     COMMAND("topology set", "PATH VALUE", WITH_DAEMON, 0, cmd_topology_set, "set a property in the draft",
             "A list's items are separated by commas. Nothing runs before it is published."),
@@ -188,6 +193,7 @@ const struct command commands[] = {
             "list the commands, or say how one is used", NULL),
     COMMAND("completion", "SHELL", WITH(HELP), 0, cmd_completion, "print the completion of a shell (bash)",
             "source <(entente completion bash)"),
+    COMMAND("complete", "[WORD…]", WITH_DAEMON, 0, cmd_complete, NULL, NULL),
     COMMAND("version", "", WITH(HELP) | WITH(JSON), 0, cmd_version, "print the version", NULL),
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);

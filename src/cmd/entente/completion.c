@@ -4,7 +4,7 @@
 /* The word of a command at this depth (empty: it has none), and the words before it. */
 static struct slice words_before(const struct command *c, size_t depth, struct slice *ret_word)
 {
-    struct slice words = slice_str(c->words), rest = words, word = SLICE_NONE;
+    struct slice words = slice_str(c->help ? c->words : ""), rest = words, word = SLICE_NONE;
     for (size_t i = 0; i <= depth; i++) {
         if (!rest.p) {
             *ret_word = SLICE_NONE;
@@ -69,6 +69,8 @@ static bool is_file_argument(const struct command *c)
 static void options_of_commands(struct buf *out)
 {
     for (size_t i = 0; i < n_commands; i++) {
+        if (!commands[i].help)
+            continue;
         buf_printf(out, "    \"%s\"*) options=\"", commands[i].words);
         for (unsigned o = 0; o < OPTION_N; o++)
             if (commands[i].options & 1ULL << o)
@@ -89,6 +91,8 @@ static void values_of_options(struct buf *out)
             buf_printf(out, "|-%c", row->letter);
         if (row->completes == COMPLETES_WORDS)
             buf_printf(out, ") COMPREPLY=($(compgen -W \"%s\" -- \"$now\")); return ;;\n", row->words);
+        else if (row->completes == COMPLETES_POOL)
+            buf_append(out, SLICE(") words=:POOL; _entente_ask; return ;;\n"));
         else
             buf_printf(out, ") %sreturn ;;\n",
                        row->completes == COMPLETES_FILE     ? "COMPREPLY=($(compgen -f -- \"$now\")); "
@@ -109,25 +113,40 @@ static void skipped_values(struct buf *out)
     }
 }
 
+/* What stands in the draft is asked for; a word that goes on takes no blank behind it. */
+static const char ask_function[] = "_entente_ask()\n{\n"
+                                   "    local IFS=$'\\n'\n"
+                                   "    COMPREPLY=($(IFS=' '; \"${COMP_WORDS[0]}\" complete \"${state[@]}\" "
+                                   "-- $words \"$now\" 2>/dev/null))\n"
+                                   "    if [[ ${#COMPREPLY[@]} -ge 1 && ${COMPREPLY[*]} == *[/=] ]]; then\n"
+                                   "        compopt -o nospace 2>/dev/null\n"
+                                   "    fi\n"
+                                   "}\n";
+
 void completion_bash(struct buf *out)
 {
-    buf_append(out, SLICE("# bash completion of entente: source <(entente completion bash)\n"
-                          "_entente()\n{\n"
-                          "    local now=\"${COMP_WORDS[COMP_CWORD]}\" last=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                          "    local words=\"\" next=\"\" options=\"--state --help --version\" files=0 i\n"
-                          "    COMPREPLY=()\n"
-                          "    case \"$last\" in\n"));
-    values_of_options(out);
-    buf_append(out, SLICE("    esac\n"
-                          "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-                          "        case \"${COMP_WORDS[i]}\" in\n"
-                          "        "));
+    buf_append(out, SLICE("# bash completion of entente: source <(entente completion bash)\n"));
+    buf_append(out, slice_str(ask_function));
+    buf_append(
+        out,
+        SLICE("_entente()\n{\n"
+              "    local now=\"${COMP_WORDS[COMP_CWORD]}\" last=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+              "    local words=\"\" next=\"\" options=\"--state --help --version\" files=0 i state=()\n"
+              "    COMPREPLY=()\n"
+              "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+              "        case \"${COMP_WORDS[i]}\" in\n"
+              "        --state|--socket) state=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i+1]/#\\~/$HOME}\"); "
+              "i=$((i + 1)) ;;\n"
+              "        "));
     skipped_values(out);
     buf_append(out, SLICE(") i=$((i + 1)) ;;\n"
                           "        -*) ;;\n"
                           "        *) words=\"${words:+$words }${COMP_WORDS[i]}\" ;;\n"
                           "        esac\n"
                           "    done\n"
+                          "    case \"$last\" in\n"));
+    values_of_options(out);
+    buf_append(out, SLICE("    esac\n"
                           "    case \"$words\" in\n"));
     tree(out);
     buf_append(out, SLICE("    esac\n"
@@ -140,6 +159,8 @@ void completion_bash(struct buf *out)
                           "        COMPREPLY=($(compgen -W \"$next\" -- \"$now\"))\n"
                           "    elif [[ $files == 1 ]]; then\n"
                           "        COMPREPLY=($(compgen -f -- \"$now\"))\n"
+                          "    else\n"
+                          "        _entente_ask\n"
                           "    fi\n"
                           "}\n"
                           "complete -o filenames -F _entente entente\n"));

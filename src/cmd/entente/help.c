@@ -69,7 +69,8 @@ void help_overview(struct buf *out)
 {
     buf_append(out, SLICE("usage: entente [--state DIR] COMMAND [ARGUMENTS] [OPTIONS]\n\n"));
     for (size_t i = 0; i < n_commands; i++)
-        one_line(&commands[i], out);
+        if (commands[i].help)
+            one_line(&commands[i], out);
     buf_append(out, SLICE("\nwith every command that asks the daemon:\n"));
     for (unsigned o = 0; o < OPTION_N; o++)
         if (WITH_DAEMON & 1ULL << o)
@@ -82,7 +83,7 @@ size_t help_below(struct slice words, struct buf *out)
     size_t n = 0;
     for (size_t i = 0; i < n_commands; i++) {
         struct slice known = slice_str(commands[i].words);
-        if (slice_starts(known, words) && known.n > words.n && known.p[words.n] == ' ') {
+        if (commands[i].help && slice_starts(known, words) && known.n > words.n && known.p[words.n] == ' ') {
             one_line(&commands[i], out);
             n++;
         }
@@ -98,7 +99,7 @@ void help_command(const struct command *c, struct buf *out)
         if (c->must & 1ULL << o)
             buf_printf(out, " --%s %s", option_rows[o].name, option_rows[o].value);
     buf_append(out, SLICE(" [OPTIONS]\n\n"));
-    sentence(c->help, out);
+    sentence(c->help ? c->help : "asked by the completion of shells", out);
     buf_printf(out, "%s%s\n\n", c->more ? "\n" : "", c->more ? c->more : "");
     for (unsigned o = 0; o < OPTION_N; o++)
         if (c->options & 1ULL << o)
@@ -149,6 +150,8 @@ void help_markdown(struct buf *out)
     markdown_options(WITH_DAEMON, 0, out);
     buf_append_char(out, '\n');
     for (size_t i = 0; i < n_commands; i++) {
+        if (!commands[i].help)
+            continue;
         if (!slice_eq(noun, noun_of(&commands[i]))) {
             noun = noun_of(&commands[i]);
             buf_printf(out, "## " SLICE_FMT "\n\n", SLICE_ARG(noun));
@@ -180,6 +183,8 @@ int cmd_help(struct invocation *v)
     const struct command *c = command_find(v->arguments, v->n_arguments, &used);
     if (option_given(v, OPTION_MARKDOWN)) {
         help_markdown(&text);
+    } else if (option_given(v, OPTION_MAN)) {
+        help_man(&text);
     } else if (c && used == v->n_arguments) {
         help_command(c, &text);
     } else if (v->n_arguments == 0) {

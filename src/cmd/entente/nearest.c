@@ -59,7 +59,7 @@ const char *nearest_command(struct slice typed)
     size_t distance = SIZE_MAX;
     for (size_t i = 0; i < n_commands; i++) {
         struct slice words = slice_str(commands[i].words);
-        if (nearer(first_words(typed, words), words, &distance))
+        if (commands[i].help && nearer(first_words(typed, words), words, &distance))
             best = commands[i].words;
     }
     return best;

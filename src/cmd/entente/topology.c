@@ -5,6 +5,7 @@
 #include "cmd/entente/table.h"
 #include "cmd/entente/wait.h"
 #include "kept/topology/descriptor.h"
+#include "kept/topology/explain.h"
 
 /* --- the draft --- */
 struct json_value *draft_body_set(struct invocation *v, struct slice path, struct slice value)
@@ -220,6 +221,34 @@ int cmd_topology_diff(struct invocation *v)
     struct slice text = json_get_string(answer.json, "text");
     call_put(v->out, text.n ? text : SLICE("no difference\n"));
     return EXIT_DONE;
+}
+
+/* The table knows without a daemon; the draft, when there is one to ask, adds the present value. */
+int cmd_topology_explain(struct invocation *v)
+{
+    struct answer answer = {0};
+    struct findings f = {0};
+    struct buf text = {0};
+    struct slice path = argument(v, 0);
+    v->quiet = true;
+    int r = call_ask(v, "GET", SLICE("/v1/draft?format=json"), NULL, &answer);
+    const struct json_value *doc = r == EXIT_DONE ? json_get(answer.json, "document") : NULL;
+    v->quiet = false;
+    r = topology_explain(path, doc, EXPLAIN_TEXT, &text, &f);
+    if (r < 0) {
+        call_fail(v, f.n ? f.items[0].id : "unknown-path", SLICE_FMT,
+                  SLICE_ARG(f.n ? f.items[0].text : SLICE("there is no such path")));
+    } else if (option_given(v, OPTION_JSON)) {
+        struct json_value *o = json_object(&v->arena);
+        json_set_string(&v->arena, o, "path", path);
+        json_set_string(&v->arena, o, "text", buf_slice(&text));
+        call_print_json(v, o);
+    } else {
+        call_put(v->out, buf_slice(&text));
+    }
+    findings_fini(&f);
+    buf_fini(&text);
+    return r < 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
 int cmd_topology_schema(struct invocation *v)
