@@ -5,6 +5,7 @@
 #include "cmd/entente/wait.h"
 #include "ground/base/mem.h"
 #include "kept/topology/patch.h"
+#include "kept/topology/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -250,6 +251,7 @@ static int merge(struct editing *e, const struct json_value *answer, const struc
 {
     struct buf text = {0};
     struct findings f = {0};
+    const struct topology_place whole = {PLACE_OBJECT, &topology_root, NULL};
     struct json_value *doc = tree_of(e, json_get_string(answer, "text"));
     topology_conflicts(b->mine, b->n_mine, b->theirs, b->n_theirs, &f);
     topology_apply(&e->v->arena, doc, b->mine, b->n_mine, &f);
@@ -258,7 +260,7 @@ static int merge(struct editing *e, const struct json_value *answer, const struc
     for (size_t i = 0; i < f.n; i++)
         buf_printf(&text, "# %s " SLICE_FMT ": " SLICE_FMT "\n", f.items[i].id, SLICE_ARG(f.items[i].path),
                    SLICE_ARG(f.items[i].text));
-    yaml_write(doc, &text);
+    yaml_write(topology_in_order(&whole, doc, &e->v->arena), &text);
     int r = write_file(e, arena_copy(&e->v->arena, buf_slice(&text)));
     e->began = SLICE_NONE; /* saving it as it is counts */
     findings_fini(&f);

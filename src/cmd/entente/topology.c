@@ -162,8 +162,11 @@ int cmd_topology_show(struct invocation *v)
     if (!is_format(v, "yaml json tree"))
         return EXIT_WRONG_USAGE;
     int r = document(v, argument(v, 0), &answer, &text);
-    if (r == EXIT_DONE && !call_json(v, &answer))
+    if (r == EXIT_DONE && !call_json(v, &answer)) {
         call_put(v->out, buf_slice(&text));
+        if (json_get_bool(answer.json, "default", false))
+            fputs("entente: it is not set; that is the default\n", v->err);
+    }
     buf_fini(&text);
     return r;
 }

@@ -394,7 +394,6 @@ int topology_edit_look(const struct json_value *doc, struct slice path, struct a
 {
     struct walk w = {NULL, f, path};
     struct spot s;
-    struct buf text = {0};
     int r = walk(&w, (struct json_value *)(uintptr_t)doc, &s);
     if (r < 0)
         return r;
@@ -402,11 +401,9 @@ int topology_edit_look(const struct json_value *doc, struct slice path, struct a
         *ret = s.value;
         return 0;
     }
-    const struct json_value *otherwise = property_default(s.property, a);
-    if (otherwise)
-        json_write(otherwise, false, &text);
-    found(&w, "no-such-object", "%s is not set%s" SLICE_FMT, s.property->name,
-          otherwise ? "; its default is " : "", SLICE_ARG(buf_slice(&text)));
-    buf_fini(&text);
-    return -ENOENT;
+    struct json_value *otherwise = s.is == SPOT_VALUE && s.parent ? property_default(s.property, a) : NULL;
+    if (!otherwise)
+        return REFUSE(&w, -ENOENT, "no-such-object", "%s is not set", s.property->name);
+    *ret = otherwise;
+    return TOPOLOGY_IS_DEFAULT;
 }

@@ -19,7 +19,9 @@ int topology_edit_add(struct arena *a, struct json_value *doc, struct slice path
 int topology_edit_remove(struct arena *a, struct json_value *doc, struct slice path, struct findings *f);
 /* The node at a path, NULL when there is none; "" is the document. */
 struct json_value *topology_edit_get(const struct json_value *doc, struct slice path);
-/* The same; -EINVAL or -ENOENT with one finding that says what is wrong, what comes near, or the default. */
+/* The same; TOPOLOGY_IS_DEFAULT: nothing is set there, *ret is what holds then. -EINVAL or -ENOENT with one
+ * finding that says what is wrong and what comes near. */
+enum { TOPOLOGY_IS_DEFAULT = 1 };
 int topology_edit_look(const struct json_value *doc, struct slice path, struct arena *a,
                        struct json_value **ret, struct findings *f);
 

@@ -279,6 +279,25 @@ TEST(findings_get_their_lines)
     arena_fini(&a);
 }
 
-TEST_MAIN(a_patch_makes_one_document_of_the_other, a_patch_names_its_objects,
-          an_example_without_members_is_filled, changes_go_on_top_of_others, what_cannot_be_applied_is_told,
-          places_come_from_the_table, findings_get_their_lines)
+TEST(people_see_the_order_of_the_table)
+{
+    struct arena a = {0};
+    struct buf canonical = {0}, yaml = {0};
+    struct json_value *doc = NULL;
+    struct json_error error;
+    const struct topology_place whole = {PLACE_OBJECT, &topology_root, NULL};
+    json_write_canonical(document(&a, EXAMPLE), &canonical); /* sorted */
+    CHECK_INT(json_parse(buf_slice(&canonical), &a, &doc, &error), 0);
+    struct json_value *ordered = topology_in_order(&whole, doc, &a);
+    CHECK(json_equal(ordered, doc));
+    yaml_write(ordered, &yaml);
+    CHECK(slice_starts(buf_slice(&yaml), SLICE("schema: 1\ndeployment:\n  name: contoso\n")));
+    CHECK(slice_search(buf_slice(&yaml), SLICE("- fqdn: edge-old.contoso.example\n")) != SIZE_MAX);
+    buf_fini(&canonical);
+    buf_fini(&yaml);
+    arena_fini(&a);
+}
+
+TEST_MAIN(people_see_the_order_of_the_table, a_patch_makes_one_document_of_the_other,
+          a_patch_names_its_objects, an_example_without_members_is_filled, changes_go_on_top_of_others,
+          what_cannot_be_applied_is_told, places_come_from_the_table, findings_get_their_lines)

@@ -62,6 +62,41 @@ void topology_path_split(struct slice path, struct slice *ret_parent, struct sli
     *ret_parent = slice_head(path, i ? i - 1 : 0);
 }
 
+static struct json_value *object_in_order(const struct kind *k, const struct json_value *v, struct arena *a)
+{
+    struct json_value *o = json_object(a);
+    o->line = v->line;
+    for (size_t i = 0; i < k->n_properties; i++) {
+        const struct property *p = &k->properties[i];
+        const struct json_value *member = json_get(v, p->name);
+        const struct topology_place at = {p->type == PROPERTY_OBJECTS  ? PLACE_LIST
+                                          : p->type == PROPERTY_OBJECT ? PLACE_OBJECT
+                                                                       : PLACE_PROPERTY,
+                                          p->kind, p};
+        if (member)
+            json_set(a, o, p->name, topology_in_order(&at, member, a));
+    }
+    for (size_t i = 0; i < v->object.n; i++) /* what the table does not know is kept */
+        if (!kind_property(k, v->object.members[i].name))
+            json_set(a, o, arena_cstr(a, v->object.members[i].name), v->object.members[i].value);
+    return o;
+}
+
+struct json_value *topology_in_order(const struct topology_place *at, const struct json_value *v,
+                                     struct arena *a)
+{
+    const struct topology_place item = {PLACE_OBJECT, at->kind, at->property};
+    if (at->is == PLACE_OBJECT && v->kind == JSON_OBJECT)
+        return object_in_order(at->kind, v, a);
+    if (at->is != PLACE_LIST || v->kind != JSON_ARRAY)
+        return (struct json_value *)(uintptr_t)v;
+    struct json_value *list = json_array(a);
+    list->line = v->line;
+    for (size_t i = 0; i < v->array.n; i++)
+        json_push(a, list, topology_in_order(&item, v->array.items[i], a));
+    return list;
+}
+
 void findings_locate(struct findings *f, const struct json_value *doc)
 {
     for (size_t i = 0; i < f->n; i++) {

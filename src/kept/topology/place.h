@@ -21,5 +21,8 @@ struct topology_place {
 int topology_place_find(struct slice path, struct topology_place *ret, struct slice *ret_bad);
 /* "a/b/c": "a/b" and "c"; "a": "" and "a". */
 void topology_path_split(struct slice path, struct slice *ret_parent, struct slice *ret_last);
+/* What is at a path, with the members of objects in the order of the table; for people. Shares the values. */
+struct json_value *topology_in_order(const struct topology_place *at, const struct json_value *v,
+                                     struct arena *a);
 /* Findings that have a path and no line get the line of what stands there, or of the nearest object above. */
 void findings_locate(struct findings *f, const struct json_value *doc);

@@ -19,9 +19,13 @@ static int put_document(struct api_call *q, const struct json_value *doc)
 {
     struct slice path = q->query[QUERY_PATH], format = q->query[QUERY_FORMAT];
     struct json_value *at = NULL;
+    struct topology_place place;
     struct findings f = {0};
     struct buf text = {0};
-    if (topology_edit_look(doc, path, &q->a, &at, &f) < 0)
+    int r = topology_edit_look(doc, path, &q->a, &at, &f);
+    if (r == TOPOLOGY_IS_DEFAULT)
+        json_set_bool(&q->a, q->out, "default", true);
+    if (r < 0)
         refuse(&q->why, 404, "topology.no-such-path", "There is nothing at '" SLICE_FMT "': " SLICE_FMT ".",
                SLICE_ARG(slice_head(path, 200)), SLICE_ARG(f.n ? f.items[0].text : SLICE("no such path")));
     findings_fini(&f);
@@ -33,6 +37,8 @@ static int put_document(struct api_call *q, const struct json_value *doc)
         json_set(&q->a, q->out, "document", at);
         return 0;
     }
+    if (topology_place_find(path, &place, NULL) == 0)
+        at = topology_in_order(&place, at, &q->a);
     yaml_write(at, &text);
     json_set_string(&q->a, q->out, "text", buf_slice(&text));
     buf_fini(&text);
