@@ -51,6 +51,10 @@ enum option_id {
     OPTION_RSA,
     OPTION_OLD_WINDOWS,
     OPTION_ROOT,
+    OPTION_SIDE,
+    OPTION_POOL,
+    OPTION_STATIC,
+    OPTION_LIVE,
     OPTION_N
 };
 enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS, COMPLETES_POOL };
@@ -173,6 +177,11 @@ int cmd_cert_check(struct invocation *v);
 int cmd_cert_trust_add(struct invocation *v);
 int cmd_cert_trust_list(struct invocation *v);
 int cmd_dns_server(struct invocation *v);
+int cmd_dns_records(struct invocation *v);
+int cmd_dns_check(struct invocation *v);
+int cmd_dns_apply(struct invocation *v);
+int cmd_firewall_rules(struct invocation *v);
+int cmd_path(struct invocation *v);
 int cmd_user_add(struct invocation *v);
 int cmd_user_passwd(struct invocation *v);
 int cmd_user_remove(struct invocation *v);

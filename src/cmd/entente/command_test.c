@@ -270,7 +270,8 @@ TEST(completion_knows_the_words)
         "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\"; files=0 "
         ";;",
         "\"machine join\"*) options=\"--state --json --help\"; files=1 ;;",
-        "--format) COMPREPLY=($(compgen -W \"yaml json tree text patch\" -- \"$now\")); return ;;",
+        "--format) COMPREPLY=($(compgen -W \"yaml json tree text patch table zone nft\" -- \"$now\")); "
+        "return ;;",
         "complete -o filenames -F _entente entente\n",
     };
     struct buf text = {0};

@@ -58,7 +58,8 @@ static const struct row *choose(struct http_request *rq)
 
 static void note_query(struct http_request *rq)
 {
-    static const char *const names[] = {"path", "format", "aor", "call_id", "from", "to"};
+    static const char *const names[] = {"path", "format", "aor",     "call_id", "from",
+                                        "to",   "side",   "machine", "static",  "pool"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct slice value = http_query(rq, names[i]);
         if (value.n)

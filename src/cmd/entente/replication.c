@@ -5,6 +5,9 @@
 #include "cmd/entente/wait.h"
 #include "ground/base/mem.h"
 
+/* A machine that is gone is given up by central management before that. */
+enum { LIVE_MS = 20000 };
+
 struct slice replication_why(struct invocation *v, const struct json_value *machine)
 {
     const struct json_value *why = json_get(machine, "why");
@@ -12,15 +15,12 @@ struct slice replication_why(struct invocation *v, const struct json_value *mach
     return id.n ? arena_printf(&v->arena, SLICE_FMT ": " SLICE_FMT, SLICE_ARG(id), SLICE_ARG(text)) : text;
 }
 
-int cmd_replication_status(struct invocation *v)
+/* --- status --- */
+static void show_status(struct invocation *v, const struct json_value *answer)
 {
     static const char *const heads[] = {"MACHINE", "REVISION", "HEARD", "STATE", "REASON", NULL};
-    struct answer answer;
+    const struct json_value *machines = json_get(answer, "machines");
     struct table t;
-    int r = call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
-    if (r || call_json(v, &answer))
-        return r;
-    const struct json_value *machines = json_get(answer.json, "machines");
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(machines); i++) {
         const struct json_value *m = json_at(machines, i);
@@ -33,9 +33,51 @@ int cmd_replication_status(struct invocation *v)
         table_cell(&t, json_get_string(m, "state"));
         table_cell(&t, replication_why(v, m));
     }
-    fprintf(v->out, "newest revision: %lld\n\n", (long long)json_get_int(answer.json, "revision", 0));
+    fprintf(v->out, "newest revision: %lld\n\n", (long long)json_get_int(answer, "revision", 0));
     table_print(&t, v->out, "no managed machines");
-    return EXIT_DONE;
+}
+
+static bool any_asking(const struct json_value *machines)
+{
+    for (size_t i = 0; i < json_count(machines); i++)
+        if (json_get_bool(json_at(machines, i), "asking", false))
+            return true;
+    return false;
+}
+
+/* Asks all machines; waits until each has answered, or has been found not to. */
+static int ask_all(struct invocation *v, struct answer *ret)
+{
+    int64_t until = wait_now() + LIVE_MS;
+    int r = call_api(v, "POST", SLICE("/v1/replication"), NULL, ret);
+    while (r == EXIT_DONE && any_asking(json_get(ret->json, "machines")) && wait_now() < until) {
+        wait_pause(WAIT_POLL_MS);
+        r = call_api(v, "GET", SLICE("/v1/replication"), NULL, ret);
+    }
+    return r;
+}
+
+/* Does every machine run the newest revision, and did it say so just now? */
+static bool all_well(const struct json_value *machines)
+{
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        if (!json_get_bool(m, "current", false) || json_get(m, "why") || json_get_bool(m, "asking", false))
+            return false;
+    }
+    return true;
+}
+
+int cmd_replication_status(struct invocation *v)
+{
+    struct answer answer;
+    bool live = option_given(v, OPTION_LIVE);
+    int r = live ? ask_all(v, &answer) : call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
+    if (r)
+        return r;
+    if (!call_json(v, &answer))
+        show_status(v, answer.json);
+    return live && !all_well(json_get(answer.json, "machines")) ? EXIT_REFUSED : EXIT_DONE;
 }
 
 /* --- waiting --- */

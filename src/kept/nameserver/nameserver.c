@@ -193,8 +193,24 @@ static int pick(const struct dns_message *m, struct slice name, uint16_t type, s
     return 0;
 }
 
-int nameserver_ask(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
-                   struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR])
+typedef int picks(const struct dns_message *m, struct slice name, uint16_t type, struct arena *a,
+                  struct dns_record **ret, size_t *ret_n);
+
+static int pick_followed(const struct dns_message *m, struct slice name, uint16_t type, struct arena *a,
+                         struct dns_record **ret, size_t *ret_n)
+{
+    const struct dns_record *found[DNS_MAX_RECORDS];
+    uint32_t ttl = 0;
+    size_t n = dns_answers(m, name, type, found, DNS_MAX_RECORDS, &ttl);
+    *ret = ARENA_ARRAY(a, struct dns_record, n + 1);
+    for (size_t i = 0; i < n; i++)
+        (*ret)[i] = *found[i];
+    *ret_n = n;
+    return 0;
+}
+
+static int ask(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+               struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR], picks *picked)
 {
     struct buf query = {0}, answer = {0};
     struct dns_message m;
@@ -210,12 +226,24 @@ int nameserver_ask(const struct net_addr *server, struct slice name, uint16_t ty
         r = fail(error, -EBADMSG, server, "its answer cannot be read");
     else if (m.rcode != DNS_NOERROR && m.rcode != DNS_NXDOMAIN)
         r = fail(error, -EREMOTEIO, server, rcode_text(m.rcode));
-    else if ((r = pick(&m, name, type, a, ret, ret_n)) < 0)
+    else if ((r = picked(&m, name, type, a, ret, ret_n)) < 0)
         fail(error, r, server, "the name is an alias (CNAME)");
 out:
     buf_fini(&query);
     buf_fini(&answer);
     return r;
+}
+
+int nameserver_ask(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+                   struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR])
+{
+    return ask(server, name, type, a, ret, ret_n, error, pick);
+}
+
+int nameserver_resolve(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+                       struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR])
+{
+    return ask(server, name, type, a, ret, ret_n, error, pick_followed);
 }
 
 int nameserver_update(const struct net_addr *server, struct slice zone, const struct dns_change *changes,

@@ -20,6 +20,9 @@ enum {
  * alias. */
 int nameserver_ask(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
                    struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR]);
+/* The same as a client of the name sees it: aliases in the answer are followed (never -ELOOP). */
+int nameserver_resolve(const struct net_addr *server, struct slice name, uint16_t type, struct arena *a,
+                       struct dns_record **ret, size_t *ret_n, char error[NAMESERVER_ERROR]);
 /* 0 when the server took the update. now_s: wall clock, for TSIG. */
 int nameserver_update(const struct net_addr *server, struct slice zone, const struct dns_change *changes,
                       size_t n, const struct dns_tsig_key *key, uint64_t now_s, char error[NAMESERVER_ERROR]);

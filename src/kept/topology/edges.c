@@ -37,19 +37,30 @@ struct slice edge_public_name(const struct topology *t, const struct topology_ed
     return p->external_fqdn;
 }
 
+static size_t add_once(const struct topology_edge_pool **list, size_t n, size_t cap,
+                       const struct topology_edge_pool *p)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == p)
+            return n;
+    if (n < cap)
+        list[n++] = p;
+    return n;
+}
+
 size_t edges_federating(const struct topology *t, const struct topology_edge_pool **ret, size_t cap)
 {
     size_t n = 0;
-    for (size_t i = 0; i < t->n_sites && n < cap; i++) {
-        const struct topology_edge_pool *p =
-            topology_edge_pool_find(t, topology_federation_route(t, &t->sites[i]));
-        bool known = !p;
-        if (p && !edge_serves(p))
-            p = edge_behind(t, p);
-        for (size_t k = 0; k < n && !known; k++)
-            known = ret[k] == p;
-        if (!known && edge_serves(p))
-            ret[n++] = p;
+    for (size_t i = 0; i < t->n_sites; i++) {
+        struct slice route = topology_federation_route(t, &t->sites[i]);
+        const struct topology_edge_pool *p = topology_edge_pool_find(t, route);
+        if (p && edge_serves(edge_behind(t, p)))
+            n = add_once(ret, n, cap, edge_serves(p) ? p : edge_behind(t, p));
+        if (p || !topology_director_pool_find(t, route))
+            continue;
+        for (size_t k = 0; k < t->n_edge_pools; k++) /* those that work with the Director */
+            if (edge_serves(&t->edge_pools[k]) && slice_caseeq(t->edge_pools[k].next_hop, route))
+                n = add_once(ret, n, cap, &t->edge_pools[k]);
     }
     return n;
 }

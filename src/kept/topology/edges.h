@@ -19,5 +19,5 @@ const struct topology_edge_pool *edge_behind(const struct topology *t, const str
 /* The name under which partners find a pool: that of a pool whose place it took, else its own. */
 struct slice edge_public_name(const struct topology *t, const struct topology_edge_pool *p);
 /* Edge pools that take federation: one for each distinct route of the sites that leads to a pool which
- * serves. At the most cap. */
+ * serves; of a route to a Director, those that have it as next hop. At the most cap. */
 size_t edges_federating(const struct topology *t, const struct topology_edge_pool **ret, size_t cap);

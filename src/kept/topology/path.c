@@ -131,6 +131,38 @@ static void edges_of_route(struct path_work *w, struct path_hop *h, struct slice
                                                              : "disabled");
 }
 
+static void put_director(struct path_work *w, struct path_hop *h, const struct topology_director_pool *d)
+{
+    put_machines(h, w, d->machines, d->n_machines, d->sip_port);
+    h->kind = "director";
+    if (d->managed)
+        path_fail(w, h, PATH_FAILS, "path.director", "name a Director that runs other software, or none",
+                  "Director pool " SLICE_FMT " is managed, and this version has no such service yet.",
+                  SLICE_ARG(d->fqdn));
+}
+
+/* What a Director does is its own affair; it should come to an Edge that works with it. */
+static struct slice by_director(struct path_work *w, struct path_leg *leg, struct path_hop *h,
+                                const struct topology_director_pool *d)
+{
+    const struct topology_edge_pool *edges[1];
+    put_director(w, h, d);
+    if (!h->n_addresses)
+        path_fail(w, h, PATH_FAILS, "front-end.no-edge-machine", "add machines to the Director pool",
+                  "The route leads to Director pool " SLICE_FMT ", which has no machine.",
+                  SLICE_ARG(d->fqdn));
+    if (!edges_federating(w->t, edges, 1)) {
+        path_fail(w, h, PATH_FAILS, "edge.no-federation", "let an Edge pool with this next hop federate",
+                  "No Edge pool that works with Director pool " SLICE_FMT " federates.", SLICE_ARG(d->fqdn));
+        return SLICE_NONE;
+    }
+    struct path_hop *next = path_hop_add(leg, w, "edge", d->fqdn, edges[0]->fqdn, "TLS");
+    next->decided_by = SLICE("the Director");
+    next->state = PATH_BEYOND;
+    put_edge(next, w, edges[0]);
+    return edges[0]->fqdn;
+}
+
 static struct slice front_end_to_edge(struct path_work *w, struct path_leg *leg)
 {
     const struct topology_site *site = topology_site_find(w->t, w->home.site);
@@ -144,13 +176,9 @@ static struct slice front_end_to_edge(struct path_work *w, struct path_leg *leg)
                   SLICE_ARG(w->home.site), SLICE_ARG(w->home.fqdn));
         return route;
     }
-    if (topology_director_pool_find(w->t, route)) {
-        path_fail(w, h, PATH_FAILS, "path.director", "route to the Edge pool itself",
-                  "The route leads to Director pool " SLICE_FMT
-                  ": Directors are not served yet by this version.",
-                  SLICE_ARG(route));
-        return route;
-    }
+    const struct topology_director_pool *director = topology_director_pool_find(w->t, route);
+    if (director)
+        return by_director(w, leg, h, director);
     edges_of_route(w, h, route);
     bool tls = slice_eq(slice_str(w->home.transport), SLICE("TLS"));
     h->certificate = tls ? SLICE("the machine that is dialled, by the internal authority") : SLICE_NONE;
@@ -163,6 +191,7 @@ static bool edge_to_next_hop(struct path_work *w, struct path_leg *leg, const st
 {
     const struct topology_front_end_pool *fe = topology_front_end_pool_find(w->t, edge->next_hop);
     const struct topology_foreign_pool *foreign = topology_foreign_pool_find(w->t, edge->next_hop);
+    const struct topology_director_pool *director = topology_director_pool_find(w->t, edge->next_hop);
     struct path_hop *h = path_hop_add(leg, w, "next-hop", edge->fqdn, edge->next_hop,
                                       foreign ? transports[foreign->transport] : "TLS");
     h->decided_by = arena_printf(w->a, "edge_pools/" SLICE_FMT "/next_hop", SLICE_ARG(edge->fqdn));
@@ -170,7 +199,9 @@ static bool edge_to_next_hop(struct path_work *w, struct path_leg *leg, const st
         put_machines(h, w, fe->machines, fe->n_machines, fe->sip_port);
     else if (foreign)
         put_machines(h, w, foreign->machines, foreign->n_machines, foreign->port);
-    bool tls = fe || (foreign && foreign->transport == TOPOLOGY_TLS);
+    else if (director)
+        put_director(w, h, director);
+    bool tls = fe || director || (foreign && foreign->transport == TOPOLOGY_TLS);
     h->certificate = tls ? SLICE("the machine that is dialled, by the internal authority") : SLICE_NONE;
     h->identity = tls ? SLICE("the Edge's machine name, by the internal authority") : SLICE("its address");
     if (!h->n_addresses)
@@ -179,9 +210,9 @@ static bool edge_to_next_hop(struct path_work *w, struct path_leg *leg, const st
                                      " of the Edge pool is no Front End or foreign pool with machines."
                                    : "The Edge pool" SLICE_FMT " has no next hop.",
                   SLICE_ARG(edge->next_hop));
-    if (foreign && h->state == PATH_OK) {
-        struct path_hop *last = path_hop_add(leg, w, "client", foreign->fqdn, w->user, "");
-        last->decided_by = SLICE("the foreign pool");
+    if ((foreign || director) && h->state == PATH_OK) {
+        struct path_hop *last = path_hop_add(leg, w, "client", edge->next_hop, w->user, "");
+        last->decided_by = foreign ? SLICE("the foreign pool") : SLICE("the Director");
         last->state = PATH_BEYOND;
     }
     return fe;

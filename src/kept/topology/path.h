@@ -14,7 +14,7 @@
 
 enum {
     PATH_MAX_LEGS = 4,
-    PATH_MAX_HOPS = 6,
+    PATH_MAX_HOPS = 8,
     PATH_MAX_TARGETS = 16, /* of one name or pool */
 };
 
@@ -40,7 +40,7 @@ struct path_address {
     struct slice endpoint;
 };
 struct path_hop {
-    const char *kind; /* "client", "front-end", "edge", "partner", "next-hop", "relay" */
+    const char *kind; /* "client", "edge", "director", "partner", "next-hop", "relay" */
     struct slice from, to;
     const char *transport; /* "TLS"; "" unknown */
     struct path_address addresses[PATH_MAX_TARGETS];

@@ -254,6 +254,22 @@ TEST(a_foreign_home)
     found_fini(&f);
 }
 
+TEST(a_director_on_the_way)
+{
+    struct found f;
+    find(&f,
+         BASE("", ", federation_route: d.c.example", "federation: true, next_hop: d.c.example",
+              "director_pools: [{fqdn: d.c.example, managed: false, sip_port: 5065, machines: [{fqdn: "
+              "d1.c.example, internal_address: 10.0.0.40}]}]\n" PARTNER),
+         NULL, "a@c.example", "b@p.example");
+    CHECK_INT(f.p.state, PATH_NOT_ASKED);
+    check_hop(&f.p.legs[0].hops[1], "d.c.example", "10.0.0.40:5065", PATH_OK);
+    check_hop(&f.p.legs[0].hops[2], "e.c.example", "10.0.0.20:5061", PATH_BEYOND);
+    check_hop(&f.p.legs[1].hops[1], "d.c.example", "10.0.0.40:5065", PATH_OK);
+    check_hop(&f.p.legs[1].hops[2], "a@c.example", "", PATH_BEYOND);
+    found_fini(&f);
+}
+
 TEST(adoption_keeps_a_way)
 {
     struct found f;
@@ -355,4 +371,5 @@ TEST(large_topologies_are_quick)
 }
 
 TEST_MAIN(both_directions_with_dns, static_says_what_dns_would_tell, what_cannot_be_asked,
-          the_first_hop_that_fails, a_foreign_home, adoption_keeps_a_way, as_json, large_topologies_are_quick)
+          the_first_hop_that_fails, a_foreign_home, a_director_on_the_way, adoption_keeps_a_way, as_json,
+          large_topologies_are_quick)

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-static const char *const query_names[QUERY_N] = {"revision", "format", "path", "from", "to", "owner"};
+static const char *const query_names[QUERY_N] = {"revision", "format", "path",    "from", "to",
+                                                 "owner",    "side",   "machine", "pool", "static"};
 
 /* --- the answer --- */
 static struct json_value *error_object(struct api_call *q)
@@ -63,6 +64,37 @@ static void api_done(struct task *t, bool closed)
     api_free(q);
 }
 
+static void ask_work(struct job *j)
+{
+    struct api_call *q = (struct api_call *)j;
+    q->ask(q, q->task.now);
+}
+
+static void ask_done(struct job *j)
+{
+    struct api_call *q = (struct api_call *)j;
+    struct central *c = q->task.c;
+    snapshot_unref(q->task.now);
+    api_answer(q, c->closed);
+    api_free(q);
+    central_unref(c);
+}
+
+int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask)
+{
+    q->ask = ask;
+    q->task.c = c;
+    q->task.job.work = ask_work;
+    q->task.job.done = ask_done;
+    q->task.now = snapshot_ref(c->now);
+    c->refs++;
+    if (helpers_run(c->ask_threads, c->loop, &q->task.job) == 0)
+        return API_LATER;
+    c->refs--;
+    snapshot_unref(q->task.now);
+    return refuse(&q->why, 503, "api.busy", "Too many requests wait for name servers.");
+}
+
 /* --- the question --- */
 int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret)
 {
@@ -83,6 +115,7 @@ static const struct {
     {api_topology_routes,    &api_n_topology_routes   },
     {api_secret_routes,      &api_n_secret_routes     },
     {api_machine_routes,     &api_n_machine_routes    },
+    {api_network_routes,     &api_n_network_routes    },
     {api_certificate_routes, &api_n_certificate_routes},
 };
 
@@ -141,8 +174,8 @@ static void api_start(struct central *c, struct api_call *q)
         task_run(c, &q->task);
         return;
     }
-    if (q->why.status == 0)
-        q->route->loop(q, c);
+    if (q->why.status == 0 && q->route->loop(q, c) == API_LATER)
+        return;
     api_answer(q, false);
     api_free(q);
 }

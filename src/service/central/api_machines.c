@@ -47,6 +47,7 @@ static struct json_value *replica_of(struct api_call *q, struct pusher *p)
                                : SLICE("new"));
     json_set_int(&q->a, o, "heard_ms", p->heard_ms);
     json_set_int(&q->a, o, "age_ms", p->heard_ms ? loop_wall() - p->heard_ms : -1);
+    json_set_bool(&q->a, o, "asking", p->busy || p->again);
     json_set_int(&q->a, o, "clock_apart_ms", p->clock_apart_ms);
     if (p->cert)
         json_set_int(&q->a, o, "certificate_not_after_ms", crypto_cert_not_after(p->cert));

@@ -143,6 +143,7 @@ int central_new(struct loop *l, struct helpers *h, const char *state_folder, str
     c->refs = 1;
     c->now = snapshot_ref(c->vault.now);
     c->store_thread = helpers_new(1, "store");
+    c->ask_threads = helpers_new(CENTRAL_ASK_THREADS, "ask");
     c->push_threads = helpers_new(CENTRAL_PUSH_THREADS, "push");
     list_init(&c->pushers);
     timer_init(&c->keys_timer, l, on_keys_timer, c);
@@ -171,6 +172,7 @@ void central_free(struct central *c)
     timer_stop(&c->keys_timer);
     for (struct list *it = c->pushers.next; it != &c->pushers; it = it->next)
         timer_stop(&LIST_ENTRY(it, struct pusher, link)->timer);
+    helpers_free(c->ask_threads);
     helpers_free(c->push_threads);
     helpers_free(c->store_thread);
     central_unref(c);

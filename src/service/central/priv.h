@@ -22,6 +22,7 @@ enum {
     CENTRAL_CA_YEARS = 10,
     CENTRAL_CERT_DAYS = 365,   /* of machines; renewed at half of it */
     CENTRAL_PUSH_THREADS = 16, /* so many dead machines hold up nobody */
+    CENTRAL_ASK_THREADS = 4,   /* what waits for name servers */
     CENTRAL_CONNECT_MS = 4000, /* of a push */
     CENTRAL_MAX_TASKS = 10000, /* of the API, under way */
     CENTRAL_KEYS_CHECK_MS = 60 * 1000,
@@ -159,7 +160,7 @@ void task_run(struct central *c, struct task *t);
 /* --- the loop's side --- */
 struct central {
     struct loop *loop;
-    struct helpers *store_thread, *push_threads;
+    struct helpers *store_thread, *push_threads, *ask_threads;
     struct vault vault;
     struct snapshot *now;
     struct list pushers;
@@ -199,10 +200,23 @@ void pushers_free(struct central *c);
 bool pusher_current(const struct pusher *p);
 
 /* --- the API --- */
-enum { QUERY_REVISION, QUERY_FORMAT, QUERY_PATH, QUERY_FROM, QUERY_TO, QUERY_OWNER, QUERY_N };
+enum {
+    QUERY_REVISION,
+    QUERY_FORMAT,
+    QUERY_PATH,
+    QUERY_FROM,
+    QUERY_TO,
+    QUERY_OWNER,
+    QUERY_SIDE,
+    QUERY_MACHINE,
+    QUERY_POOL,
+    QUERY_STATIC,
+    QUERY_N
+};
 struct api_call {
     struct task task;
     const struct api_route *route;
+    int (*ask)(struct api_call *q, const struct snapshot *s);
     struct http_request *rq;
     struct arena a;
     struct slice body;
@@ -214,16 +228,20 @@ struct api_call {
     struct refusal why;
     struct findings findings;
 };
+/* Its work on a thread that may wait for others (name servers); answered afterwards. For a route's `loop`. */
+typedef int api_ask_fn(struct api_call *q, const struct snapshot *s);
+enum { API_LATER = 1 };
+int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask); /* API_LATER, or negative: refused */
 struct api_route {
     const char *method, *path;
     int (*store)(struct api_call *q, struct vault *v);  /* on the store's thread; or … */
-    int (*loop)(struct api_call *q, struct central *c); /* … on the loop */
+    int (*loop)(struct api_call *q, struct central *c); /* … on the loop; API_LATER: by api_ask */
     const char *help;
 };
 extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[],
-    api_certificate_routes[];
+    api_certificate_routes[], api_network_routes[];
 extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes,
-    api_n_certificate_routes;
+    api_n_certificate_routes, api_n_network_routes;
 /* All routes, one after the other; NULL at the end. */
 const struct api_route *api_route_next(size_t *cursor);
 /* Names, dates, fingerprint; pool may be empty. */
