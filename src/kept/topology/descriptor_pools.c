@@ -227,8 +227,9 @@ static const struct property mediation_pool_rows[] = {
         .lync = "Mediation pool FQDN"),
     ROW(topology_mediation_pool, site, NAME, .refers = REFERS_SITE,
         .help = "The site that the pool stands in.", .lync = "site"),
-    ROW(topology_mediation_pool, version, NAME, .otherwise = "entente",
-        .help = "What runs on the machines: entente, or the year of a Lync release.",
+    ROW(topology_mediation_pool, version, NAME,
+        .help =
+            "What runs on the machines: entente, or the year of a Lync release; none means something else.",
         .lync = "server version"),
     ROW(topology_mediation_pool, managed, BOOL, .otherwise = "false",
         .help = "Its machines run entented and get every published topology."),
@@ -255,8 +256,9 @@ static const struct property trusted_application_pool_rows[] = {
         .lync = "trusted application pool FQDN"),
     ROW(topology_trusted_application_pool, site, NAME, .refers = REFERS_SITE,
         .help = "The site that the pool stands in.", .lync = "site"),
-    ROW(topology_trusted_application_pool, version, NAME, .otherwise = "entente",
-        .help = "What runs on the machines: entente, or the year of a Lync release.",
+    ROW(topology_trusted_application_pool, version, NAME,
+        .help =
+            "What runs on the machines: entente, or the year of a Lync release; none means something else.",
         .lync = "server version"),
     ROW(topology_trusted_application_pool, managed, BOOL, .otherwise = "false",
         .help = "Its machines run entented and get every published topology."),
