@@ -571,8 +571,15 @@ TEST(response_by_a_new_connection)
     CHECK(got_request(&server, SIP_MESSAGE));
     struct linger reset = {1, 0};
     setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    struct element_load load;
+    element_load(element, &load);
+    uint64_t before = load.connections;
     close(client.fd);
     client.fd = -1;
+    for (int i = 0; i < WAIT_MS && load.connections >= before; i++) { /* until the element knows */
+        usleep(1000);
+        element_load(element, &load);
+    }
     respond(&server, 200, "b");
     back.fd = accept_one(ls_home);
     if (got(&back, 200))
