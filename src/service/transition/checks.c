@@ -162,6 +162,12 @@ static void check_dns(struct question *q)
     arena_fini(&a);
 }
 
+static void check_ways(struct question *q)
+{
+    if (!q->f->errors) /* they would be the reason */
+        plan_check_ways(q->p, q->t, q->f);
+}
+
 static bool check_pool(struct question *q, struct slice fqdn, const char *option,
                        const struct topology_edge_pool **ret)
 {
@@ -175,8 +181,8 @@ static bool check_pool(struct question *q, struct slice fqdn, const char *option
 void plan_check(const struct plan *p, const struct topology *t, const struct transition_central *c,
                 int64_t now_ms, struct findings *f)
 {
-    static void (*const all[])(struct question * q) = {check_source, check_target, check_certificates,
-                                                       check_machines, check_dns};
+    static void (*const all[])(struct question * q) = {check_source,   check_target, check_certificates,
+                                                       check_machines, check_dns,    check_ways};
     struct question q = {.p = p, .t = t, .c = c, .now_ms = now_ms, .f = f};
     bool from = check_pool(&q, p->from, "from", &q.from), to = check_pool(&q, p->to, "to", &q.to);
     if (!from || !to)

@@ -106,6 +106,10 @@ __attribute__((format(printf, 2, 3))) void step_say(struct step *s, const char *
 void plan_check(const struct plan *p, const struct topology *t, const struct transition_central *c,
                 int64_t now_ms, struct findings *f);
 
+/* ways.c, part of plan_check: no step may leave users without a way that they have now (transition.no-way).
+ * The classic order is left out: it has its gap by design. */
+void plan_check_ways(const struct plan *p, const struct topology *t, struct findings *f);
+
 /* The external names that move, those of the legacy pool first: its own, and those of the pools it adopted.
  */
 size_t plan_names(const struct plan *p, const struct topology *t, struct slice ret[PLAN_MAX_NAMES]);

@@ -26,7 +26,8 @@ static struct slice document(struct arena *a, const char *old_lines, const char 
         "  access_edge: disabled\n"
         "  machines:\n  - fqdn: older1.contoso.example\n    internal_address: 127.0.0.40\n"
         "front_end_pools:\n- fqdn: fe.contoso.example\n  site: hq\n  media_edge: " OLD "\n"
-        "  machines:\n  - fqdn: fe1.contoso.example\n    internal_address: 127.0.0.10\n",
+        "  machines:\n  - fqdn: fe1.contoso.example\n    internal_address: 127.0.0.10\n"
+        "partners:\n- domain: fabrikam.example\n",
         old_lines, new_lines, machines);
 }
 #define GOOD_OLD "  federation: true\n  external_fqdn: sip.contoso.example\n  next_hop: fe.contoso.example\n"
@@ -172,6 +173,36 @@ TEST(findings_have_ids)
         CHECK_INT(f.errors, cases[i].id != NULL);
         if (cases[i].id && (!first || strcmp(first, cases[i].id) != 0))
             TEST_DIAG("case %zu: %s, not %s", i, first ? first : "nothing", cases[i].id);
+        topology_unref(t);
+        findings_fini(&f);
+    }
+}
+
+TEST(no_step_leaves_users_without_a_way)
+{
+    static const struct {
+        const char *old_lines, *new_lines;
+        const char *id, *step; /* NULL: nothing blocks */
+    } cases[] = {
+        {GOOD_OLD,                                                                                         "",                                     NULL,                NULL   },
+        {GOOD_OLD "  managed: false\n",                                                                    "  federation_port: 5071\n",            NULL,                NULL   },
+ /* while DNS moves, what comes in by the new Edge would end there */
+        {GOOD_OLD,                                                                                         "  next_hop: nobody.contoso.example\n", "transition.no-way", "'dns'"},
+ /* what does not work before is not the plan's fault */
+        {"  federation: true\n  external_fqdn: sip.contoso.example\n  next_hop: nobody.contoso.example\n", "",
+         NULL,                                                                                                                                                          NULL   },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct findings f = {0};
+        struct says says = GOOD;
+        struct topology *t = topology_with(cases[i].old_lines, cases[i].new_lines, GOOD_MACHINES);
+        check(t, &says, OLD, NEW, &f);
+        CHECK_INT(f.errors, cases[i].id != NULL);
+        for (size_t j = 0; j < f.n; j++)
+            if (f.items[j].severity == FINDING_ERROR) {
+                CHECK_STR(slice_str(f.items[j].id), cases[i].id ? cases[i].id : "");
+                CHECK(cases[i].step && slice_search(f.items[j].text, slice_str(cases[i].step)) != SIZE_MAX);
+            }
         topology_unref(t);
         findings_fini(&f);
     }
@@ -329,5 +360,6 @@ TEST(a_plan_is_stored_and_read)
     arena_fini(&a);
 }
 
-TEST_MAIN(findings_have_ids, warnings_do_not_block, names_that_were_adopted_move_too, addresses_by_type,
-          the_longest_zone, steps_in_their_order, edits_are_reverted, a_plan_is_stored_and_read)
+TEST_MAIN(findings_have_ids, no_step_leaves_users_without_a_way, warnings_do_not_block,
+          names_that_were_adopted_move_too, addresses_by_type, the_longest_zone, steps_in_their_order,
+          edits_are_reverted, a_plan_is_stored_and_read)
