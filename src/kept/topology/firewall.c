@@ -392,6 +392,10 @@ static bool machine(struct builder *b, struct slice fqdn, struct firewall_machin
                                                                      : "central"};
     b->machine = ret;
     b->managed = r.managed;
+    if (r.central)
+        central(b);
+    if (!r.machine) /* central management on a machine of its own */
+        return true;
     if (r.edge)
         edge(b, r.edge, r.machine);
     else if (r.front_end)
@@ -404,8 +408,6 @@ static bool machine(struct builder *b, struct slice fqdn, struct firewall_machin
         server(b, r.machine, r.trusted_application->sip_port, r.replica_port);
     else if (r.foreign)
         foreign(b, r.foreign, r.machine);
-    if (r.central)
-        central(b);
     return true;
 }
 

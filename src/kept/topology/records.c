@@ -59,7 +59,7 @@ static struct slice lower(struct arena *a, struct slice s)
 /* What is needed for one thing and optional for another is needed. */
 static bool have(struct builder *b, struct slice name, uint16_t type, struct slice data, uint64_t hash)
 {
-    for (struct map_entry *e = map_first(&b->known, hash); e; e = map_next(e)) {
+    for (struct map_entry *e = map_first(&b->known, hash); e && b->items; e = map_next(e)) {
         struct topology_record *r = &b->items[MAP_OBJECT(e, struct noted, entry)->index];
         if (r->side != b->side || r->type != type || !slice_eq(r->name, name) || !slice_eq(r->data, data))
             continue;
