@@ -45,8 +45,8 @@ struct record_set {
     uint16_t type;
     uint32_t ttl;
     struct slice *data;
-    size_t n; /* 0: there should be none (the other address family of a name) */
-    bool optional;
+    size_t n;              /* 0: there should be none (the other address family of a name) */
+    bool optional;         /* all of it: what differs is shown, and neither counted nor set */
     enum record_side side; /* bits */
     const char *use;
 };

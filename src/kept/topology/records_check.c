@@ -81,12 +81,15 @@ void topology_record_sets(const struct topology_records *r, struct arena *a, str
         struct record_set *other = set_of(&s, x->name, x->type == DNS_A ? DNS_AAAA : DNS_A);
         other->ttl = x->ttl;
         other->side |= x->side;
-        other->optional = other->optional && x->optional;
         other->use = x->use;
     }
     *ret = ARENA_ARRAY(a, struct record_set, s.n + 1);
-    for (size_t i = 0; i < s.n; i++)
-        (*ret)[i] = *s.list[i];
+    for (size_t i = 0, n = s.n; i < n; i++) {
+        struct record_set *set = s.list[i];
+        if (!set->n) /* nothing is wanted: as the other family of the name is */
+            set->optional = set_of(&s, set->name, set->type == DNS_A ? DNS_AAAA : DNS_A)->optional;
+        (*ret)[i] = *set;
+    }
     *ret_n = s.n;
     map_fini(&s.map);
 }

@@ -148,6 +148,18 @@ TEST(what_is_not_served_is_optional)
     CHECK(slice_search(buf_slice(&zone), SLICE("\n; sip.c.example. 300 IN A 192.0.2.20\n")) != SIZE_MAX);
     CHECK(slice_search(buf_slice(&zone), SLICE("\n; access.c.example. 300 IN AAAA 2001:db8::1\n")) !=
           SIZE_MAX);
+    struct record_set *sets;
+    size_t n, seen = 0;
+    topology_record_sets(&r, &a, &sets, &n);
+    for (size_t i = 0; i < n; i++) {
+        bool access = slice_eq(sets[i].name, SLICE("access.c.example")),
+             av = slice_eq(sets[i].name, SLICE("av.c.example"));
+        /* the address of IPv6 is, and so is everything of a name that is not served */
+        seen += access && sets[i].type == DNS_A && !sets[i].optional;
+        seen += access && sets[i].type == DNS_AAAA && sets[i].optional;
+        seen += av && sets[i].optional;
+    }
+    CHECK_INT(seen, 4);
     buf_fini(&zone);
     arena_fini(&a);
     topology_unref(t);

@@ -1,6 +1,7 @@
 #include "service/access_edge/policy.h"
 
 #include "kept/topology/example_for_test.h"
+#include "kept/topology/path.h"
 
 #include "ground/base/buf.h"
 #include "ground/base/mem.h"
@@ -51,6 +52,26 @@ TEST(listed)
     topology_unref(t);
 }
 
+/* `entente path` computes the verdict by itself: it must be the same. */
+TEST(paths_say_the_same)
+{
+    static const char *const domains[] = {"fabrikam.example", "pinned.example",      "strict.example",
+                                          "bad.example",      "hosted.example",      "off.example",
+                                          "other.example",    "sub.fabrikam.example"};
+    struct topology *t = parse_good(EXAMPLE PARTNERS);
+    for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+        struct policy p = policy_of(t, slice_str(domains[i]));
+        struct arena a = {0};
+        const struct path_hop *hop = NULL;
+        bool way = path_exists(t, SLICE("contoso.example"), slice_str(domains[i]), &a, &hop);
+        CHECK_INT(way, p.refusal == NULL);
+        CHECK_STR(slice_str(hop ? hop->id : ""), p.refusal ? p.refusal->id : "");
+        CHECK(!hop || slice_eq(hop->why, slice_str(p.refusal->text)));
+        arena_fini(&a);
+    }
+    topology_unref(t);
+}
+
 static struct policy discovered(const char *settings, const char *domain)
 {
     struct buf b = {0};
@@ -98,4 +119,4 @@ TEST(refusals_are_distinct)
     }
 }
 
-TEST_MAIN(listed, discovery, refusals_are_distinct)
+TEST_MAIN(listed, paths_say_the_same, discovery, refusals_are_distinct)

@@ -160,7 +160,7 @@ static void put_row(struct asking *k, const struct server *server, const struct 
     json_set_bool(a, o, "authoritative", server->authoritative);
     json_set_string(a, o, "use", slice_str(set->use));
     json_push(a, k->rows, o);
-    k->differences += is_difference(d);
+    k->differences += is_difference(d) && !set->optional;
 }
 
 static int asking_begin(struct asking *k, struct api_call *q, const struct snapshot *s, struct slice side,
@@ -258,7 +258,7 @@ static void apply_set(struct asking *k, const struct record_set *set, bool dry, 
     struct slice zone;
     size_t n = 0, differ = 0;
     char error[NAMESERVER_ERROR] = "";
-    if (!zone_of(k->s, set->name, &zone))
+    if (set->optional || !zone_of(k->s, set->name, &zone))
         return;
     int r = ask_set(k, &k->servers[0], set, &d, &n);
     for (size_t i = 0; (r == 0 || r == -ELOOP) && i < n; i++)

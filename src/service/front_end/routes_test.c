@@ -1,6 +1,7 @@
 #include "service/front_end/routes.h"
 
 #include "ground/base/test.h"
+#include "kept/topology/path.h"
 
 /* %s: properties of the old pool, of the new pool */
 #define DOCUMENT                                                                                             \
@@ -53,6 +54,22 @@
     "  - fqdn: dir2.contoso.example\n"                                                                       \
     "    internal_address: 127.0.0.12\n"
 
+/* `entente path` lists the machines by itself: they must be the same, in the same order. */
+static void check_path(const struct topology *t, const char *want)
+{
+    struct arena a = {0};
+    struct buf got = {0};
+    struct path p;
+    struct slice why;
+    CHECK_INT(path_find(t, NULL, SLICE("contoso.example"), SLICE("p.example"), SLICE_NONE, &a, &p, &why), 0);
+    const struct path_hop *hop = &p.legs[0].hops[1];
+    for (size_t i = 0; i < hop->n_addresses; i++)
+        buf_printf(&got, "%s" SLICE_FMT, i ? " " : "", SLICE_ARG(hop->addresses[i].endpoint));
+    CHECK_STR(buf_slice(&got), want);
+    buf_fini(&got);
+    arena_fini(&a);
+}
+
 static void check_route(const char *of_old, const char *of_new, const char *host, uint64_t spread,
                         const char *want)
 {
@@ -72,6 +89,8 @@ static void check_route(const char *of_old, const char *of_new, const char *host
             CHECK(slice_ends(to[i].identity, SLICE(".contoso.example")));
         }
         CHECK_STR(buf_slice(&got), want);
+        if (spread == 0 && slice_eq(slice_str(host), SLICE("old.contoso.example")))
+            check_path(t, want);
         CHECK_INT(routes_knows(t, slice_str(host)), n != 0);
     }
     topology_unref(t);
