@@ -126,14 +126,16 @@ int store_revision_newest(struct store *s, uint64_t *ret_number)
     return r;
 }
 
-static int insert_revision(struct store *s, const struct revision *rev)
+static int insert_revision(struct store *s, const struct revision *rev, bool gap)
 {
     uint64_t newest = 0;
     int r = store_revision_newest(s, &newest);
     if (r < 0)
         return r;
-    if (rev->number != newest + 1)
-        return rev->number && rev->number <= newest ? -EEXIST : -ESTALE;
+    if (rev->number <= newest)
+        return rev->number ? -EEXIST : -ESTALE;
+    if (rev->number != newest + 1 && !gap)
+        return -ESTALE;
     struct buf text = {0};
     revision_write(rev, &text);
     const struct db_value args[] = {DB_I((int64_t)rev->number), DB_I(rev->time_ms),
@@ -150,7 +152,13 @@ static int insert_revision(struct store *s, const struct revision *rev)
 int store_revision_add(struct store *s, const struct revision *rev)
 {
     int r = inner_begin(s);
-    return r < 0 ? r : inner_end(s, insert_revision(s, rev));
+    return r < 0 ? r : inner_end(s, insert_revision(s, rev, false));
+}
+
+int store_revision_add_above(struct store *s, const struct revision *rev)
+{
+    int r = inner_begin(s);
+    return r < 0 ? r : inner_end(s, insert_revision(s, rev, true));
 }
 
 int store_revision_text(struct store *s, uint64_t number, struct buf *out)

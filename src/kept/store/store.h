@@ -21,6 +21,8 @@ const char *store_error(const struct store *s);
 /* Stores what revision_write makes of it. -EEXIST when that number is there, -ESTALE when it is not the
  * newest plus one. */
 int store_revision_add(struct store *s, const struct revision *r);
+/* The same for any number above the newest: machines may be ahead of a store that was restored. */
+int store_revision_add_above(struct store *s, const struct revision *r);
 /* number 0: the newest. -ENOENT. The text as revision_write made it. */
 int store_revision_text(struct store *s, uint64_t number, struct buf *out);
 int store_revision_newest(struct store *s, uint64_t *ret_number); /* 0 when none */

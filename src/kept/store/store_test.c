@@ -96,6 +96,13 @@ TEST(revisions)
     CHECK_INT(add(1), -EEXIST);
     CHECK_INT(add(2), -EEXIST);
     CHECK_INT(add(4), -ESTALE);
+    char content[64];
+    struct revision ahead;
+    make_revision(9, content, &ahead);
+    CHECK_INT(store_begin(s), 0);
+    CHECK_INT(store_revision_add_above(s, &ahead), 0);
+    CHECK_INT(store_revision_add_above(s, &ahead), -EEXIST);
+    store_rollback(s);
     reopen();
     CHECK_INT(add(3), 0);
     check_text(0, 3);

@@ -114,6 +114,36 @@ static void rotation_done(struct task *t, bool closed)
     mem_free(q);
 }
 
+/* --- behind machines --- */
+static void raise_work(struct task *t, struct vault *v)
+{
+    vault_raise_material(v, &((struct rotation *)t)->why);
+}
+
+static void raise_done(struct task *t, bool closed)
+{
+    struct rotation *q = (struct rotation *)t;
+    t->c->raising = false;
+    if (!closed && q->why.status)
+        log_error("central.material", "the material cannot be stored under a new serial: %s", q->why.text);
+    mem_free(q);
+}
+
+void central_note_heard(struct central *c, uint64_t number, uint64_t serial)
+{
+    if (number > c->vault.heard_number)
+        c->vault.heard_number = number;
+    if (serial > c->vault.heard_serial)
+        c->vault.heard_serial = serial;
+    if (serial <= c->now->material->serial || c->raising || c->closed)
+        return;
+    struct rotation *q = MEM_NEW(struct rotation);
+    q->task.work = raise_work;
+    q->task.done = raise_done;
+    c->raising = true;
+    task_run(c, &q->task);
+}
+
 static void on_keys_timer(void *arg)
 {
     struct central *c = arg;

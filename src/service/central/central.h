@@ -49,8 +49,8 @@ struct central_machine_state {
     uint64_t material;     /* serial */
     bool current;          /* runs the newest revision and material */
     int64_t heard_ms;      /* wall clock of its last answer */
-    /* "id: sentence" when behind; ids: new, behind, name, route, trust, clock, refused:<id of the replica>,
-     * certificate (it lacks a name), other */
+    /* "id: sentence" when behind; ids: new, behind, ahead, name, route, trust, clock, refused:<id of the
+     * replica>, certificate (it lacks a name), other */
     struct slice why;
     const struct json_value *state; /* what it last said of itself, may be NULL; until the loop's next turn */
 };

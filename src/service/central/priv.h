@@ -64,6 +64,9 @@ struct vault {
     struct slice fqdn;               /* of the machine that central runs on */
     struct arena arena;
     struct snapshot *now;
+    /* The highest that machines run, set by the loop: after a backup was restored they may be ahead, and take
+     * nothing that is older. */
+    _Atomic uint64_t heard_number, heard_serial;
 };
 /* What is wrong with a request. */
 struct refusal {
@@ -82,6 +85,8 @@ int vault_set_material(struct vault *v, struct material *m, struct refusal *why)
 int vault_set_dns(struct vault *v, struct slice json, struct refusal *why);
 int dns_settings_parse(struct slice json, struct arena *a, struct central_dns *ret);
 int vault_rotate_keys(struct vault *v, struct refusal *why);
+/* The same material under a serial above those that machines have, when one of them is ahead. */
+int vault_raise_material(struct vault *v, struct refusal *why);
 
 struct publication {
     const struct json_value *doc;
@@ -158,6 +163,8 @@ struct task {
 void task_run(struct central *c, struct task *t);
 
 /* --- the loop's side --- */
+/* What a machine runs: numbers and serials go on above it. */
+void central_note_heard(struct central *c, uint64_t number, uint64_t serial);
 struct central {
     struct loop *loop;
     struct helpers *store_thread, *push_threads, *ask_threads;
@@ -165,7 +172,7 @@ struct central {
     struct snapshot *now;
     struct list pushers;
     struct timer keys_timer;
-    bool rotating;
+    bool rotating, raising;
     unsigned refs; /* tasks and pushes under way, and the owner */
     bool closed;
 };

@@ -64,7 +64,7 @@ static int store_it(struct vault *v, const struct revision *rev, bool drop_draft
     bool inner = r == -EBUSY;
     if (r < 0 && !inner)
         return r;
-    r = store_revision_add(v->store, rev);
+    r = store_revision_add_above(v->store, rev);
     if (r == 0 && drop_draft)
         r = store_draft_drop(v->store);
     if (inner)
@@ -83,8 +83,9 @@ int vault_publish(struct vault *v, const struct publication *p, struct findings 
     if (check_for_publish(v, p, &t, f, why) < 0)
         return -EPROTO;
     topology_write_canonical(t, &content);
-    int r = revision_new(v->now->number + 1, buf_slice(&content), p->author, p->comment, loop_wall(),
-                         v->signer_key, &rev);
+    uint64_t heard = v->heard_number, above = heard > v->now->number ? heard : v->now->number;
+    int r =
+        revision_new(above + 1, buf_slice(&content), p->author, p->comment, loop_wall(), v->signer_key, &rev);
     buf_fini(&content);
     if (r < 0)
         r = refuse(why, 422, "publish.comment",

@@ -160,6 +160,17 @@ static void no_answer(struct pusher *p, const struct push *q)
     set_why(p, id, "", text);
 }
 
+/* A machine that has more than central knows: central comes from a backup. */
+static bool is_ahead(struct pusher *p)
+{
+    static const char text[] =
+        "The machine runs a newer revision than central management, which was restored "
+        "from a backup: publish again, and the number goes on above.";
+    if (p->acknowledged > p->c->now->number)
+        set_why(p, "ahead", "", slice_str(text));
+    return p->acknowledged > p->c->now->number;
+}
+
 static void keep_state(struct pusher *p, const struct push_answer *w)
 {
     struct crypto_cert *cert;
@@ -175,6 +186,7 @@ static void keep_state(struct pusher *p, const struct push_answer *w)
         crypto_cert_unref(p->cert);
         p->cert = cert;
     }
+    central_note_heard(p->c, p->acknowledged, p->material);
     p->clock_apart_ms = w->time_ms ? w->time_ms - p->heard_ms : 0;
     if (llabs(p->clock_apart_ms) > CENTRAL_CLOCK_APART_MS)
         log_event(LOG_WARN, "central.clock", FIELDS({"peer", slice_str(p->fqdn)}),
@@ -296,7 +308,9 @@ static void next_turn(struct pusher *p, const struct push *q, const struct push_
         p->renew = false;
     if (w->request.n && !p->pending && !p->issuing)
         issue(p, w->request);
-    if (w->error_id.n) {
+    if (is_ahead(p)) {
+        back_off(p);
+    } else if (w->error_id.n) {
         char detail[64];
         snprintf(detail, sizeof(detail), ":" SLICE_FMT, SLICE_ARG(slice_head(w->error_id, 60)));
         set_why(p, "refused", detail, w->error_text);

@@ -96,7 +96,8 @@ static void vault_install(struct vault *v, struct snapshot *s)
 int vault_set_material(struct vault *v, struct material *m, struct refusal *why)
 {
     struct buf text = {0};
-    m->serial = v->now->material ? v->now->material->serial + 1 : 1;
+    uint64_t heard = v->heard_serial, before = v->now->material ? v->now->material->serial : 0;
+    m->serial = (heard > before ? heard : before) + 1;
     material_write(m, &text);
     int r = store_blob_put(v->store, "secret", SLICE("material"), buf_slice(&text));
     mem_wipe(text.mem, text.cap);
@@ -110,6 +111,13 @@ int vault_set_material(struct vault *v, struct material *m, struct refusal *why)
     s->material = m;
     vault_install(v, s);
     return 0;
+}
+
+int vault_raise_material(struct vault *v, struct refusal *why)
+{
+    if (v->heard_serial <= v->now->material->serial)
+        return 0;
+    return vault_set_material(v, material_copy(v->now->material), why);
 }
 
 int vault_rotate_keys(struct vault *v, struct refusal *why)
