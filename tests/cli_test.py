@@ -389,7 +389,7 @@ def test_wrong_words():
              "did you mean edge-new.contoso.example"),
             (("topology", "set", f"{EDGE}/federaton", "true"), 2, "did you mean federation"),
             (("topology", "set", f"{EDGE}", "true"), 2, "only a property can be set"),
-            (("topology", "show", f"{EDGE}/next_hp"), 2, "did you mean next_hop"),
+            (("topology", "show", f"{EDGE}/next_hp"), 2, "did you mean next_hop? (topology"),
             (("topology", "show", "edge_pools/edge-nw.contoso.example"), 2, "did you mean edge-new.contoso.example"),
             (("topology", "show", f"{EDGE}/next_hop"), 2, "is not set"),
             (("topology", "remove", "sites/qh"), 2, "did you mean hq"),

@@ -13,7 +13,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from tap import Failed, check, check_equal, run
 
 from lab.lab import Lab
-from lab.machine import program
+from lab.machine import CommandFailed, program
 
 PAGE = Path(__file__).resolve().parent.parent / "doc/procedures.md"
 MARK = "--- end of a command:"
@@ -94,6 +94,14 @@ def test_the_page():
                 check_output(where, output, [shell.expand(line) for line in wanted])
         finally:
             shell.end()
+        edge = lab.contoso.machines["edge-new1"]
+        try:
+            edge.entente("topology", "show")
+            raise Failed("an Edge answered for central management")
+        except CommandFailed as failed:
+            check("central management runs on cms.contoso.example, not here" in failed.output, failed)
+        user = f"{lab.contoso.users[0][0]}@contoso.example"
+        check_equal(lab.contoso.front_end.entente("complete", "--", "user", "remove", user[:3]), f"{user}\n", "users")
         new = lab.contoso.machines["edge-new1"].json("status")
         check_equal(new["revision"], lab.contoso.central.revision(), "the new Edge runs the newest revision")
         check_equal(lab.contoso.topology["edge_pools"][1]["machines"][0]["external_address"],

@@ -180,7 +180,8 @@ static void complete_user(const struct completing *c)
 {
     const struct json_value *users = json_get(ask(c, "/v1/users"), "users");
     for (size_t i = 0; i < json_count(users); i++)
-        offer(c, json_get_string(json_at(users, i), "aor"), "");
+        if (json_at(users, i)->kind == JSON_STRING)
+            offer(c, json_at(users, i)->string, "");
 }
 
 static void complete_revision(const struct completing *c)

@@ -199,8 +199,14 @@ void api_handle(void *arg, struct http_request *rq)
         }
     if ((d->transition && transition_api(d->transition, rq)) || (d->central && central_api(d->central, rq)))
         return;
-    if (d->central)
+    if (d->central) {
         api_error(rq, 404, "api.unknown", "no such thing");
-    else
-        api_error(rq, 404, "api.not-central", "this machine does not run central management; ask its daemon");
+        return;
+    }
+    struct arena *a = http_arena(rq);
+    struct slice where = d->topology ? d->topology->central.machine : SLICE("another machine");
+    api_error(
+        rq, 404, "api.not-central",
+        arena_cstr(a, arena_printf(a, "central management runs on " SLICE_FMT ", not here: do this there",
+                                   SLICE_ARG(where))));
 }

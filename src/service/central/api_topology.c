@@ -25,9 +25,11 @@ static int put_document(struct api_call *q, const struct json_value *doc)
     int r = topology_edit_look(doc, path, &q->a, &at, &f);
     if (r == TOPOLOGY_IS_DEFAULT)
         json_set_bool(&q->a, q->out, "default", true);
-    if (r < 0)
-        refuse(&q->why, 404, "topology.no-such-path", "There is nothing at '" SLICE_FMT "': " SLICE_FMT ".",
-               SLICE_ARG(slice_head(path, 200)), SLICE_ARG(f.n ? f.items[0].text : SLICE("no such path")));
+    if (r < 0) {
+        struct slice words = f.n ? f.items[0].text : SLICE("no such path");
+        refuse(&q->why, 404, "topology.no-such-path", "There is nothing at '" SLICE_FMT "': " SLICE_FMT "%s",
+               SLICE_ARG(slice_head(path, 200)), SLICE_ARG(words), slice_ends(words, SLICE("?")) ? "" : ".");
+    }
     findings_fini(&f);
     if (q->why.status)
         return -EPROTO;
