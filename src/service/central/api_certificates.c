@@ -261,7 +261,7 @@ static int key_kind(struct api_call *q, enum crypto_key_kind *ret)
 static int certificate_request(struct api_call *q, struct vault *v)
 {
     struct slice owner = json_get_string(q->in, "pool");
-    struct certificate_need need;
+    struct certificate_need need = {0};
     enum certificate_use use;
     enum crypto_key_kind kind = CRYPTO_KEY_P256;
     struct buf request = {0}, pem = {0};
@@ -269,7 +269,7 @@ static int certificate_request(struct api_call *q, struct vault *v)
         return -EPROTO;
     struct crypto_key *key = crypto_key_new_kind(kind);
     const struct crypto_request_names names = {
-        .common_name = need.names[0], .dns = need.names, .n_dns = need.n};
+        .common_name = need.n ? need.names[0] : SLICE_NONE, .dns = need.names, .n_dns = need.n};
     int r = crypto_request_new(key, &names, &request);
     if (r < 0)
         r = refuse(&q->why, 422, "certificate.request", "The request cannot be made: %s.", crypto_error());
