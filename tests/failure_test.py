@@ -343,7 +343,8 @@ async def test_damaged_disk():
         await in_thread(edge.wait_revision, newest)
         if text != older:
             check(edge.events("replica.damaged", since), f"no replica.damaged for {(text or 'nothing')[:60]}")
-        check_equal(json.loads(file.read_text())["number"], newest, "on disk")
+        # it runs before it is written: what is acknowledged does both
+        await in_thread(wait_until, lambda: json.loads(file.read_text())["number"] == newest, EVENT_S, "on disk")
     async with Traffic() as traffic:
         await traffic.healthy()
 
