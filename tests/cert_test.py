@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Certificates change while everything runs: listeners and outbound connections take the new one at once, connections
+that there are go on, nothing is lost, nothing leaks. SOAK=1 for 1,000 changes."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+import churn_test
+from partner import EDGE_NAME, Partner, World, contoso, run_with
+from tap import check, check_equal
+
+from lab import pki
+from lab.machine import CommandFailed, program
+
+SOAK = os.environ.get("SOAK") == "1"
+CHANGES = 1000 if SOAK else 50
+WARM_UP = CHANGES // 5     # changes before memory is measured: caches and pools fill
+RENEWALS = 10              # every so many changes a machine also replaces its internal key
+CURRENT_S = 60.0
+GROWTH_KB = 16 * 1024      # of resident memory, while the load goes on
+FDS_MORE = 24              # connections come and go with the load
+POOL = "edge-old.contoso.example"
+PASSPHRASE = "a passphrase"
+
+PARTNER = Partner("partner.example")
+ALONE = World(lambda: contoso([PARTNER], users=1, ttl=2))
+
+
+def serial_of(pair):
+    return pki.openssl("x509", "-in", pair.cert, "-noout", "-serial").strip().partition("=")[2].lstrip("0")
+
+
+def wait_current(central):
+    """Until every machine runs the newest material."""
+    deadline = time.monotonic() + CURRENT_S
+    while not (status := central.json("replication", "status"))["current"]:
+        check(time.monotonic() < deadline, f"not current within {CURRENT_S} s: {json.dumps(status)[:2000]}")
+        time.sleep(0.05)
+
+
+def shown(address, client, ca, port=5061):
+    """Serial of the certificate that a listener presents to a new connection."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.load_cert_chain(client.cert, client.key)
+    with socket.create_connection((address, port), 20) as raw:
+        with context.wrap_socket(raw, server_hostname=EDGE_NAME) as tls:
+            return tls.getpeercert()["serialNumber"].lstrip("0")
+
+
+def resident(machine):
+    """(KiB resident, open descriptors) of a daemon."""
+    folder = Path("/proc") / str(machine.process.pid)
+    for line in (folder / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]), len(list((folder / "fd").iterdir()))
+    raise AssertionError("no VmRSS")
+
+
+# --- by hand, one after the other ---
+def test_required():
+    "what is needed is computed from the topology, and what is there is judged"
+    central = ALONE.up().contoso.central
+    required = central.json("cert", "required", POOL)["required"]
+    access = required[0]
+    check_equal([access["use"], access["names"], access["advised"]],
+                ["access-external", ["sip.contoso.example"], ["contoso.example"]], "names")
+    check_equal(access["state"], "warnings", "the lab's certificate has no domain name")
+    check("edge-old1.contoso.example" in central.entente("cert", "required"), "internal ones, too")
+
+
+def refused(*arguments):
+    try:
+        ALONE.lab.contoso.central.entente("cert", *arguments)
+    except CommandFailed as failed:
+        return failed.output
+    check(False, f"cert {arguments} was not refused")
+
+
+def test_wrong_files():
+    "a certificate that is expired, of another name, of another key or not readable is refused by its id"
+    org = ALONE.up().contoso
+    ca, name = org.authority, "sip.contoso.example"
+    good, other = org.certificates[POOL], ca.wrong_name(name)
+    for pair, key, want in ((ca.expired(name), None, "certificate.expired"), (other, None, "certificate.name"),
+                            (good, other.key, "certificate.other-key"),
+                            (pki.Pair("/dev/null", good.key), None, "certificate.unreadable")):
+        check(want in refused("import", POOL, pair.cert, key or pair.key), want)
+    check("certificate.no-client-use" in json.dumps(org.central.json("cert", "import", POOL, *ca.server_only(name))),
+          "a warning, not a refusal")
+    org.central.entente("cert", "import", POOL, *good)
+
+
+def test_request():
+    "a request's key waits at central; the certificate comes without it; out again as PKCS#12 that openssl reads"
+    org = ALONE.up().contoso
+    folder = ALONE.lab.folder
+    request, p12, phrase = folder / "edge.csr", folder / "edge.p12", folder / "phrase"
+    org.central.entente("cert", "request", POOL, "-o", request, "--rsa", "2048")
+    text = pki.openssl("req", "-in", request, "-noout", "-text", "-verify")
+    check("DNS:sip.contoso.example" in text and "2048 bit" in text, text)
+    issued = folder / "issued.crt"
+    pki.openssl("x509", "-req", "-in", request, "-CA", org.authority.cert, "-CAkey", org.authority.key,
+                "-CAcreateserial", "-copy_extensions", "copy", "-days", "60", "-out", issued)
+    org.central.entente("cert", "import", POOL, issued)
+    wait_current(org.central)
+    phrase.write_text(PASSPHRASE + "\n")
+    for more, legacy in (((), ()), (("--old-windows",), ("-legacy",))):
+        org.central.entente("cert", "export", POOL, "-o", p12, "--passphrase-file", phrase, *more)
+        check_equal(p12.stat().st_mode & 0o777, 0o600, "mode")
+        out = pki.openssl("pkcs12", "-in", p12, "-passin", f"pass:{PASSPHRASE}", "-nodes", *legacy)
+        check("BEGIN PRIVATE KEY" in out and "BEGIN CERTIFICATE" in out, out)
+    # as the old Windows wizard leaves it: RC2-40 and 3DES
+    old = folder / "windows.pfx"
+    pair = org.certificates[POOL]
+    pki.openssl("pkcs12", "-export", "-legacy", "-in", pair.cert, "-inkey", pair.key, "-certfile", org.authority.cert,
+                "-passout", f"pass:{PASSPHRASE}", "-out", old)
+    check("certificate.passphrase" in refused("import", POOL, old), "no passphrase")
+    org.central.entente("cert", "import", POOL, old, "--passphrase-file", phrase, "--name", "windows")
+    org.central.entente("cert", "assign", POOL, "windows")
+    check("certificate.in-use" in refused("remove", "windows"), "in use")
+    listed = org.central.json("cert", "list")
+    check_equal(listed["kept"][0]["in_use"], [f"{POOL} access-external"], "where it is in use")
+    check(len(listed["machines"]) == 3, "internal ones, too")
+
+
+def test_internal():
+    "a machine replaces its internal key when it is told to; a request is signed with the topology's names alone"
+    org = ALONE.up().contoso
+    edge = org.machines["edge-old1"]
+    before = (edge.folder / "internal.key").read_text()
+    org.central.entente("cert", "renew", edge.fqdn, "--wait")
+    check((edge.folder / "internal.key").read_text() != before, "a new key")
+    wait_current(org.central)
+    key, request, cert = (ALONE.lab.folder / f"sign.{x}" for x in ("key", "csr", "crt"))
+    pki.new_key(key)
+    pki.openssl("req", "-new", "-key", key, "-subj", "/CN=bank.example", "-out", request)
+    org.central.entente("cert", "sign", request, "--machine", edge.fqdn, "-o", cert)
+    text = pki.openssl("x509", "-in", cert, "-noout", "-text")
+    check(f"DNS:{edge.fqdn}" in text and "bank.example" not in text, text)
+
+
+def test_check():
+    "cert check shows the chain on the wire and what is wrong with it"
+    org = ALONE.up().contoso
+    where = f"{org.address('edge-old1', external=True)}:5061"
+
+    def look(name, root):
+        done = subprocess.run([program("entente"), "cert", "check", where, "--name", name, "--root", root, "--json"],
+                              capture_output=True, text=True)
+        return done.returncode, [f["id"] for f in json.loads(done.stdout)["findings"]]
+    org.central.entente("cert", "import", POOL, *org.certificates[POOL])
+    wait_current(org.central)
+    # the lab's certificates live as long as "soon" is
+    check_equal(look(EDGE_NAME, org.authority.cert), (0, ["certificate.expires-soon"]), "good")
+    code, found = look("other.example", ALONE.ca.cert)
+    check_equal([code, "certificate.name" in found, "certificate.intermediate-missing" in found], [2, True, True],
+                "wrong name, unknown root")
+
+
+async def test_both_directions():
+    "a change is seen by new connections at once, inbound and outbound; a connection that there is goes on"
+    lab = await asyncio.get_running_loop().run_in_executor(None, ALONE.up)
+    org, seen, attempts = lab.contoso, [], []
+    client = ALONE.ca.issue(PARTNER.domain, [PARTNER.host], file="both-directions")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(org.authority.cert))
+    context.load_cert_chain(client.cert, client.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def on_connection(reader, writer):
+        seen.append(writer.get_extra_info("peercert")["serialNumber"].lstrip("0"))
+        writer.close()
+    server = await asyncio.start_server(on_connection, PARTNER.address, 5061, ssl=context)
+    alice = org.user_agent(0)
+    await alice.start()
+    outside = org.address("edge-old1", external=True)
+    inbound = ssl.create_default_context(cafile=str(org.authority.cert))
+    inbound.load_cert_chain(client.cert, client.key)
+    reader, writer = await asyncio.open_connection(outside, 5061, ssl=inbound, server_hostname=EDGE_NAME)
+    for number in range(3):
+        pair = org.authority.issue(EDGE_NAME, [EDGE_NAME], file=f"direction-{number}")
+        await asyncio.to_thread(org.central.entente, "cert", "import", POOL, *pair)
+        await asyncio.to_thread(wait_current, org.central)
+        check_equal(await asyncio.to_thread(shown, outside, client, org.authority.cert), serial_of(pair), "inbound")
+        before = len(seen)
+        attempts.append(asyncio.create_task(alice.message(f"x@{PARTNER.domain}", b"hi")))  # the partner only closes
+        deadline = time.monotonic() + CURRENT_S
+        while len(seen) == before:
+            check(time.monotonic() < deadline, "no outbound connection")
+            await asyncio.sleep(0.02)
+        check_equal(set(seen[before:]), {serial_of(pair)}, "outbound")
+    writer.write(b"\r\n\r\n")  # RFC 5626: it answers CRLF
+    check_equal(await asyncio.wait_for(reader.readexactly(2), 20), b"\r\n", "the connection of before")
+    writer.close()
+    for attempt in attempts:
+        attempt.cancel()
+    await asyncio.gather(*attempts, return_exceptions=True)
+    await alice.stop()
+    server.close()
+
+
+# --- under load ---
+def make_pairs(org):
+    pairs = [org.authority.issue(EDGE_NAME, [EDGE_NAME], file=f"change-{i}") for i in range(4)]
+    for number, pair in enumerate(pairs[2:]):
+        org.central.entente("cert", "import", POOL, *pair, "--name", f"change-{number}")
+    return pairs
+
+
+def change(org, pairs, number):
+    kind = number % 4
+    if kind < 2:
+        org.central.entente("cert", "import", POOL, *pairs[kind])
+    else:
+        org.central.entente("cert", "assign", POOL, f"change-{kind - 2}")
+    if number % RENEWALS == 0:
+        machines = list(org.machines.values())
+        org.central.entente("cert", "renew", machines[number // RENEWALS % len(machines)].fqdn, "--wait")
+    wait_current(org.central)
+    return pairs[kind]
+
+
+async def test_changes_under_load():
+    "50 changes of the external certificate under load (1,000 with SOAK=1), internal keys too: nothing lost or leaked"
+    async with churn_test.Load():
+        lab = churn_test.WORLD.lab
+        org, edge = lab.contoso, lab.contoso.machines["edge-old1"]
+        client = lab.fabrikam.certificates["edge.fabrikam.example"]
+        pairs = await asyncio.to_thread(make_pairs, org)
+        started, first = time.monotonic(), None
+        for number in range(CHANGES):
+            pair = await asyncio.to_thread(change, org, pairs, number)
+            if number % 10 == 9:
+                got = await asyncio.to_thread(shown, org.address("edge-old1", external=True), client,
+                                              org.authority.cert)
+                check_equal(got, serial_of(pair), f"change {number}")
+            if number + 1 == WARM_UP:
+                first = resident(edge)
+        last = resident(edge)
+        print(f"# {CHANGES} changes in {time.monotonic() - started:.1f} s; Edge: {first} -> {last} (KiB, descriptors)")
+        check(last[0] - first[0] <= GROWTH_KB, f"memory grew from {first[0]} to {last[0]} KiB")
+        check(last[1] - first[1] <= FDS_MORE, f"descriptors grew from {first[1]} to {last[1]}")
+
+
+def test_the_end():
+    "every daemon of both labs ends with 0"
+    churn_test.WORLD.up()
+    churn_test.WORLD.end()
+    ALONE.up()
+    ALONE.end()
+
+
+if __name__ == "__main__":
+    try:
+        run_with(ALONE, globals())
+    finally:
+        churn_test.WORLD.end()
