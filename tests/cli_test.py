@@ -325,7 +325,7 @@ def test_waiting_says_who_is_behind():
 def complete(cms, line):
     """What bash offers for this line, whose end is being typed."""
     words = ["entente", "--state", str(cms.folder), *line.split(" ")]
-    script = f"source <({program('entente')} completion bash); entente() {{ {program('entente')} \"$@\"; }}; " \
+    script = f"eval \"$({program('entente')} completion bash)\"; entente() {{ {program('entente')} \"$@\"; }}; " \
              f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _entente; " \
              "printf '%s\\n' \"${COMPREPLY[@]}\""
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)

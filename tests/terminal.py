@@ -1,15 +1,65 @@
 """A program on a terminal of its own, as an administrator types at it."""
 
+import atexit
+import ctypes
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
+import tempfile
+import termios
 import time
 
 from tap import Failed
 
 SECONDS = 60
+TIOCGPTN, TIOCSPTLCK = 0x80045430, 0x40045431
+_own_devpts = []  # folder, once mounted
+
+
+def _mount_devpts():
+    """A bare root has no terminals to give: mount some of our own (needs root)."""
+    if not _own_devpts:
+        folder = tempfile.mkdtemp(prefix="entente-pts-")
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"devpts", folder.encode(), b"devpts", 0, b"newinstance,ptmxmode=0666"):
+            os.rmdir(folder)
+            raise OSError(ctypes.get_errno(), "no terminals here, and none can be mounted")
+        _own_devpts.append(folder)
+        atexit.register(lambda: (libc.umount2(folder.encode(), 2), os.rmdir(folder)))
+    return _own_devpts[0]
+
+
+def open_terminal():
+    """Both ends of a terminal."""
+    try:
+        return pty.openpty()
+    except OSError:
+        folder = _mount_devpts()
+        near = os.open(f"{folder}/ptmx", os.O_RDWR | os.O_NOCTTY)
+        fcntl.ioctl(near, TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(near, TIOCGPTN, bytes(4)))[0]
+        return near, os.open(f"{folder}/{number}", os.O_RDWR | os.O_NOCTTY)
+
+
+def fork_on_terminal():
+    """Like pty.fork: 0 in the child, whose terminal it is; else its number and our end."""
+    near, far = open_terminal()
+    pid = os.fork()
+    if pid:
+        os.close(far)
+        return pid, near
+    os.close(near)
+    os.setsid()
+    fcntl.ioctl(far, termios.TIOCSCTTY, 0)
+    for fd in range(3):
+        os.dup2(far, fd)
+    if far > 2:
+        os.close(far)
+    return 0, -1
 
 
 class Terminal:
@@ -17,7 +67,7 @@ class Terminal:
 
     def __init__(self, command, env=None):
         self.seen, self.at = "", 0
-        self.pid, self.fd = pty.fork()
+        self.pid, self.fd = fork_on_terminal()
         if self.pid == 0:
             try:
                 os.execvpe(command[0], [str(word) for word in command], env or os.environ)
