@@ -152,6 +152,16 @@ static const struct property edge_pool_rows[] = {
 const struct kind kind_edge_pool =
     KIND("edge_pool", topology_edge_pool, edge_pool_rows, "Machines in the perimeter that federate.");
 
+static const struct property digest_rows[] = {
+    ROW(topology_digest, of, TEXT, .identity = true,
+        .help = "A SIP domain, or the address of one user (alice@contoso.example)."),
+    ROW(topology_digest, algorithms, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENUM,
+        .values = "SHA-512-256|SHA-256|MD5", .otherwise = "SHA-256|MD5",
+        .help = "Digest algorithms in the order in which its clients are challenged."),
+};
+static const struct kind digest_kind =
+    KIND("digest", topology_digest, digest_rows, "An order of digest algorithms for one domain or one user.");
+
 static const struct property front_end_pool_rows[] = {
     ROW(topology_front_end_pool, fqdn, FQDN, .identity = true, .help = "The pool's name.",
         .lync = "Front End pool FQDN"),
@@ -181,6 +191,9 @@ static const struct property front_end_pool_rows[] = {
     ROW(topology_front_end_pool, digest_algorithms, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENUM,
         .values = "SHA-512-256|SHA-256|MD5", .otherwise = "SHA-256|MD5",
         .help = "Digest algorithms in the order in which clients are challenged."),
+    LIST(topology_front_end_pool, digests, digest_kind, .max = 10000,
+         .help = "Other orders for single domains and users: the user's counts, else the domain's, else the "
+                 "pool's."),
     ROW(topology_front_end_pool, challenge, ENUM, .values = "connection|request", .otherwise = "connection",
         .help = "Whether one proof holds for a whole connection or each request needs its own."),
     ROW(topology_front_end_pool, min_expires, INT, .otherwise = "60", .min = 1, .max = 86400,

@@ -181,6 +181,11 @@ struct topology_edge_pool {
     struct topology_machine *machines;
     size_t n_machines;
 };
+/* An order of digest algorithms of its own, for a SIP domain or for one user. */
+struct topology_digest {
+    struct slice of; /* contoso.example, or alice@contoso.example */
+    struct topology_names algorithms;
+};
 struct topology_front_end_pool {
     struct slice fqdn;
     enum topology_pool_kind kind;
@@ -193,6 +198,8 @@ struct topology_front_end_pool {
     int64_t client_udp_port;                 /* 0: off */
     int64_t replica_port;                    /* 4443 */
     struct topology_names digest_algorithms; /* SHA-256, MD5: in the order of the challenges */
+    struct topology_digest *digests;         /* exceptions: the user's, else the domain's, else the above */
+    size_t n_digests;
     enum topology_challenge challenge; /* connection: a TLS or TCP connection that registered needs no more */
     int64_t min_expires, max_expires, default_expires; /* 60, 7200, 3600 */
     int64_t max_contacts;                              /* of one user (10) */

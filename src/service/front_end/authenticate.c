@@ -61,12 +61,28 @@ static bool is_register(const struct visit *v)
     return request_msg(v->rq)->method == SIP_REGISTER;
 }
 
-/* The pool's algorithms, in its order, as far as the user has an HA1 of them; for nobody's name all of them,
+/* The user's own order, else the domain's, else the pool's. */
+static const struct topology_names *algorithms_for(const struct visit *v, struct slice aor)
+{
+    const struct topology_front_end_pool *pool = v->fe->pool;
+    const struct topology_names *names = &pool->digest_algorithms;
+    for (size_t i = 0; i < pool->n_digests; i++) {
+        const struct topology_digest *d = &pool->digests[i];
+        if (slice_caseeq(d->of, aor))
+            return &d->algorithms;
+        if (slice_caseeq(d->of, domain_of(aor)))
+            names = &d->algorithms;
+    }
+    return names;
+}
+
+/* These algorithms, in their order, as far as the user has an HA1 of them; for nobody's name all of them,
  * so that a challenge does not tell who exists. */
-static void challenge(struct visit *v, struct slice realm, const struct directory_user *user, bool known,
+static void challenge(struct visit *v, struct slice aor, const struct directory_user *user, bool known,
                       bool stale)
 {
-    const struct topology_names *names = &v->fe->pool->digest_algorithms;
+    const struct topology_names *names = algorithms_for(v, aor);
+    struct slice realm = domain_of(aor);
     char nonce[NONCE_TEXT + 1];
     struct buf rows = {0};
     nonce_make(v->fe->nonce_key, realm, front_end_now(v->fe->state), nonce);
@@ -120,9 +136,9 @@ static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct
 }
 
 /* Is the algorithm one that we would have asked for? */
-static bool offered(const struct visit *v, enum sip_digest d)
+static bool offered(const struct visit *v, struct slice aor, enum sip_digest d)
 {
-    const struct topology_names *names = &v->fe->pool->digest_algorithms;
+    const struct topology_names *names = algorithms_for(v, aor);
     for (size_t i = 0; i < names->n; i++)
         if (slice_caseeq(names->items[i], slice_str(sip_digest_name(d))))
             return true;
@@ -141,7 +157,7 @@ static enum proof best_proof(struct visit *v, struct slice aor, const struct dir
          h && n < FRONT_END_MAX_CREDENTIALS && best < PROOF_GOOD; h = sip_msg_next(m, h)) {
         struct sip_credentials c;
         if (sip_credentials_parse(h->value, &c) < 0 ||
-            !slice_caseeq(sip_unquote(c.realm, request_arena(v->rq)), realm) || !offered(v, c.digest))
+            !slice_caseeq(sip_unquote(c.realm, request_arena(v->rq)), realm) || !offered(v, aor, c.digest))
             continue;
         enum proof p = weigh(v, &c, aor, user, known);
         best = p > best ? p : best;
@@ -174,7 +190,7 @@ bool authenticate(struct visit *v, struct slice aor)
     } else if (p != PROOF_GOOD) {
         if (p == PROOF_WRONG)
             tell_failure(v, aor);
-        challenge(v, domain_of(aor), &user, known, p == PROOF_STALE);
+        challenge(v, aor, &user, known, p == PROOF_STALE);
     }
     mem_wipe(&user, sizeof(user));
     return p == PROOF_GOOD;

@@ -53,6 +53,31 @@ TEST(challenges_follow_the_pool)
     agent_fini(&a);
 }
 
+static void first_challenge(struct agent *a, const char *want, bool alone)
+{
+    send_register(a, "own", contact_row(a));
+    if (!agent_got(a, 401))
+        return;
+    const struct sip_header *h = sip_msg_header(&a->m, SIP_H_WWW_AUTHENTICATE);
+    if (!h || slice_search(h->value, slice_str(want)) == SIZE_MAX)
+        TEST_DIAG("the first challenge for %s is not %s", a->user, want);
+    CHECK(h && (sip_msg_next(&a->m, h) == NULL) == alone);
+}
+
+TEST(a_domain_and_a_user_may_have_orders_of_their_own)
+{
+    struct agent a = agent_of("alice"), n = agent_of("nobody");
+    CHECK(agent_connect(&a, &tcp_at, false) && agent_connect(&n, &tcp_at, false));
+    apply("  digests: [{of: alice@home.test, algorithms: [MD5]}, {of: home.test, algorithms: [MD5, "
+          "SHA-256]}]\n");
+    first_challenge(&a, "algorithm=MD5", true);
+    first_challenge(&n, "algorithm=MD5", false);
+    apply("");
+    first_challenge(&n, "algorithm=SHA-256", false);
+    agent_fini(&a);
+    agent_fini(&n);
+}
+
 TEST(wrong_password_and_unknown_user)
 {
     struct agent a = agent_of("alice"), n = agent_of("nobody");
@@ -185,5 +210,5 @@ TEST(whose_registration)
 }
 
 TEST_MAIN(starts, registers_with_each_algorithm, user_name_with_domain, challenges_follow_the_pool,
-          wrong_password_and_unknown_user, stale_nonces_and_replayed_counts, contacts, coming_back_many_times,
-          whose_registration, stops)
+          a_domain_and_a_user_may_have_orders_of_their_own, wrong_password_and_unknown_user,
+          stale_nonces_and_replayed_counts, contacts, coming_back_many_times, whose_registration, stops)
