@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import churn_test
 from partner import EDGE_NAME, Partner, World, contoso, run_with
+from mounts import proc
 from tap import check, check_equal
 
 from lab import pki
@@ -58,7 +59,7 @@ def shown(address, client, ca, port=5061):
 
 def resident(machine):
     """(KiB resident, open descriptors) of a daemon."""
-    folder = Path("/proc") / str(machine.process.pid)
+    folder = Path(proc()) / str(machine.process.pid)
     for line in (folder / "status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]), len(list((folder / "fd").iterdir()))

@@ -1,7 +1,5 @@
 """A program on a terminal of its own, as an administrator types at it."""
 
-import atexit
-import ctypes
 import fcntl
 import os
 import pty
@@ -9,28 +7,14 @@ import re
 import select
 import signal
 import struct
-import tempfile
 import termios
 import time
 
+from mounts import mounted
 from tap import Failed
 
 SECONDS = 60
 TIOCGPTN, TIOCSPTLCK = 0x80045430, 0x40045431
-_own_devpts = []  # folder, once mounted
-
-
-def _mount_devpts():
-    """A bare root has no terminals to give: mount some of our own (needs root)."""
-    if not _own_devpts:
-        folder = tempfile.mkdtemp(prefix="entente-pts-")
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mount(b"devpts", folder.encode(), b"devpts", 0, b"newinstance,ptmxmode=0666"):
-            os.rmdir(folder)
-            raise OSError(ctypes.get_errno(), "no terminals here, and none can be mounted")
-        _own_devpts.append(folder)
-        atexit.register(lambda: (libc.umount2(folder.encode(), 2), os.rmdir(folder)))
-    return _own_devpts[0]
 
 
 def open_terminal():
@@ -38,7 +22,7 @@ def open_terminal():
     try:
         return pty.openpty()
     except OSError:
-        folder = _mount_devpts()
+        folder = mounted("devpts", "newinstance,ptmxmode=0666")  # a bare root has no terminals to give
         near = os.open(f"{folder}/ptmx", os.O_RDWR | os.O_NOCTTY)
         fcntl.ioctl(near, TIOCSPTLCK, struct.pack("i", 0))
         number = struct.unpack("i", fcntl.ioctl(near, TIOCGPTN, bytes(4)))[0]
