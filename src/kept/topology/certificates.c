@@ -1,6 +1,7 @@
 #include "kept/topology/certificates.h"
 
 #include "ground/crypto/inspect.h"
+#include "kept/topology/name_set.h"
 
 #include <errno.h>
 #include <time.h>
@@ -37,36 +38,14 @@ int certificate_use_find(struct slice name, enum certificate_use *ret)
 }
 
 /* --- names --- */
-struct names {
-    struct arena *a;
-    struct slice *items;
-    size_t n, cap;
-};
-
-static void add(struct names *s, struct slice name)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (slice_caseeq(s->items[i], name))
-            return;
-    if (!name.n)
-        return;
-    if (s->n == s->cap) {
-        struct slice *more = ARENA_ARRAY(s->a, struct slice, s->cap ? 2 * s->cap : 8);
-        if (s->n)
-            memcpy(more, s->items, s->n * sizeof(*more));
-        s->items = more;
-        s->cap = s->cap ? 2 * s->cap : 8;
-    }
-    s->items[s->n++] = arena_copy(s->a, name);
-}
-
-static void add_domains(struct names *s, const struct topology *t, const char *prefix)
+static void add_domains(struct name_set *s, const struct topology *t, const char *prefix)
 {
     const struct topology_deployment *d = &t->deployment;
     if (d->default_domain.n)
-        add(s, arena_printf(s->a, "%s" SLICE_FMT, prefix, SLICE_ARG(d->default_domain)));
+        name_set_add(s, arena_printf(s->a, "%s" SLICE_FMT, prefix, SLICE_ARG(d->default_domain)));
     for (size_t i = 0; i < d->additional_domains.n; i++)
-        add(s, arena_printf(s->a, "%s" SLICE_FMT, prefix, SLICE_ARG(d->additional_domains.items[i])));
+        name_set_add(s,
+                     arena_printf(s->a, "%s" SLICE_FMT, prefix, SLICE_ARG(d->additional_domains.items[i])));
 }
 
 /* --- needs --- */
@@ -77,7 +56,7 @@ struct needs {
     size_t n, cap;
 };
 
-static void push(struct needs *w, enum certificate_use use, struct slice owner, const struct names *s,
+static void push(struct needs *w, enum certificate_use use, struct slice owner, const struct name_set *s,
                  size_t required)
 {
     if (w->n == w->cap) {
@@ -94,13 +73,13 @@ static void push(struct needs *w, enum certificate_use use, struct slice owner, 
 /* What partners dial, and what clients look for without a record: sip.DOMAIN. RFC 5922 wants the domain. */
 static void need_access(struct needs *w, const struct topology_edge_pool *pool)
 {
-    struct names s = {.a = w->a};
-    add(&s, pool->external_fqdn);
+    struct name_set s = {.a = w->a};
+    name_set_add(&s, pool->external_fqdn);
     add_domains(&s, w->t, "sip.");
     size_t required = s.n;
     for (size_t i = 0; i < pool->adopts.n; i++) {
         const struct topology_edge_pool *old = topology_edge_pool_find(w->t, pool->adopts.items[i]);
-        add(&s, old ? old->external_fqdn : SLICE_NONE);
+        name_set_add(&s, old ? old->external_fqdn : SLICE_NONE);
     }
     add_domains(&s, w->t, "");
     push(w, CERTIFICATE_ACCESS_EXTERNAL, pool->fqdn, &s, required);
@@ -108,12 +87,12 @@ static void need_access(struct needs *w, const struct topology_edge_pool *pool)
 
 static void need_external(struct needs *w, const struct topology_edge_pool *pool)
 {
-    struct names conferencing = {.a = w->a}, av = {.a = w->a}, xmpp = {.a = w->a};
+    struct name_set conferencing = {.a = w->a}, av = {.a = w->a}, xmpp = {.a = w->a};
     need_access(w, pool);
-    add(&conferencing, pool->conf_fqdn);
+    name_set_add(&conferencing, pool->conf_fqdn);
     if (conferencing.n)
         push(w, CERTIFICATE_CONFERENCING_EXTERNAL, pool->fqdn, &conferencing, 1);
-    add(&av, pool->av_fqdn);
+    name_set_add(&av, pool->av_fqdn);
     if (av.n) /* who verifies tokens looks at the key alone */
         push(w, CERTIFICATE_AV_AUTHENTICATION, pool->fqdn, &av, 0);
     if (!pool->xmpp)
@@ -124,13 +103,13 @@ static void need_external(struct needs *w, const struct topology_edge_pool *pool
 
 static void need_machine(struct needs *w, enum certificate_use use, struct slice pool, struct slice fqdn)
 {
-    struct names s = {.a = w->a};
+    struct name_set s = {.a = w->a};
     struct slice *items;
     size_t n;
     topology_certificate_names(w->t, fqdn, w->a, &items, &n);
     for (size_t i = 0; i < n; i++)
-        add(&s, items[i]);
-    add(&s, pool);
+        name_set_add(&s, items[i]);
+    name_set_add(&s, pool);
     push(w, use, fqdn, &s, s.n);
 }
 

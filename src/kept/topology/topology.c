@@ -1,6 +1,7 @@
 #include "kept/topology/priv.h"
 
 #include "ground/base/mem.h"
+#include "kept/topology/name_set.h"
 
 #include <stdatomic.h>
 
@@ -101,38 +102,15 @@ bool topology_managed_next(const struct topology *t, size_t *cursor, struct slic
 }
 
 /* --- names of certificates --- */
-struct name_set {
-    struct arena *a;
-    struct slice *items;
-    size_t n, cap;
-};
-
-static void name_add(struct name_set *s, struct slice name)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (slice_caseeq(s->items[i], name))
-            return;
-    if (!name.n)
-        return;
-    if (s->n == s->cap) {
-        struct slice *more = ARENA_ARRAY(s->a, struct slice, s->cap ? 2 * s->cap : 8);
-        if (s->n)
-            memcpy(more, s->items, s->n * sizeof(*more));
-        s->items = more;
-        s->cap = s->cap ? 2 * s->cap : 8;
-    }
-    s->items[s->n++] = arena_copy(s->a, name);
-}
-
 static void add_edge_names(const struct topology *t, const struct topology_edge_pool *pool,
                            struct name_set *s)
 {
-    name_add(s, pool->fqdn);
+    name_set_add(s, pool->fqdn);
     for (size_t i = 0; i < pool->adopts.n; i++) {
         const struct topology_edge_pool *old = topology_edge_pool_find(t, pool->adopts.items[i]);
-        name_add(s, pool->adopts.items[i]);
+        name_set_add(s, pool->adopts.items[i]);
         for (size_t j = 0; old && j < old->n_machines; j++)
-            name_add(s, old->machines[j].fqdn);
+            name_set_add(s, old->machines[j].fqdn);
     }
 }
 
@@ -142,20 +120,20 @@ void topology_certificate_names(const struct topology *t, struct slice machine_f
     struct name_set s = {.a = a};
     struct topology_role role;
     if (topology_role_find(t, machine_fqdn, &role)) {
-        name_add(&s, role.machine ? role.machine->fqdn : t->central.machine);
+        name_set_add(&s, role.machine ? role.machine->fqdn : t->central.machine);
         if (role.edge)
             add_edge_names(t, role.edge, &s);
         if (role.director)
-            name_add(&s, role.director->fqdn);
+            name_set_add(&s, role.director->fqdn);
         if (role.mediation)
-            name_add(&s, role.mediation->fqdn);
+            name_set_add(&s, role.mediation->fqdn);
         if (role.trusted_application)
-            name_add(&s, role.trusted_application->fqdn);
+            name_set_add(&s, role.trusted_application->fqdn);
         if (role.front_end) {
-            name_add(&s, role.front_end->fqdn);
-            name_add(&s, t->deployment.default_domain);
+            name_set_add(&s, role.front_end->fqdn);
+            name_set_add(&s, t->deployment.default_domain);
             for (size_t i = 0; i < t->deployment.additional_domains.n; i++)
-                name_add(&s, t->deployment.additional_domains.items[i]);
+                name_set_add(&s, t->deployment.additional_domains.items[i]);
         }
     }
     *ret_names = s.items;
