@@ -192,6 +192,7 @@ enum target_kind {
 struct target_address {
     struct net_addr addr;
     enum sip_transport transport;
+    uint16_t rank;         /* those of the same rank were put in their order by chance */
     struct slice name;     /* SNI, and for the log */
     struct slice identity; /* who must be proven; empty: the target's */
     bool secure_name;
@@ -206,7 +207,7 @@ struct target {
     struct slice host;
     uint16_t port;                /* 0: by SRV or default */
     enum sip_transport transport; /* SIP_TRANSPORT_OTHER: by RFC 3263; with a flow: of it, for the Via */
-    bool sips;
+    bool sips;                    /* nothing but TLS will do */
 };
 struct forward_branch {
     struct slice uri; /* Request-URI; p NULL: as it came */

@@ -337,6 +337,12 @@ static void branch_attempt(struct branch *b)
     client_start(c);
 }
 
+static const struct refusal *const no_target[] = {
+    [TARGETS_NONE] = &REFUSE_NO_ADDRESS,
+    [TARGETS_NO_SERVICE] = &REFUSE_NO_SERVICE,
+    [TARGETS_DNS_FAILED] = &REFUSE_DNS_FAILED,
+};
+
 static void branch_resolved(void *arg, enum target_outcome outcome, struct target_address *list, size_t n)
 {
     struct branch *b = arg;
@@ -348,7 +354,7 @@ static void branch_resolved(void *arg, enum target_outcome outcome, struct targe
     if (outcome != TARGETS_FOUND) {
         char detail[128];
         snprintf(detail, sizeof(detail), "for " SLICE_FMT, SLICE_ARG(b->target.host));
-        best_consider_own(b->rq, outcome == TARGETS_NONE ? &REFUSE_NO_ADDRESS : &REFUSE_DNS_FAILED, detail);
+        best_consider_own(b->rq, no_target[outcome], detail);
         branch_done(b);
         return;
     }

@@ -43,6 +43,9 @@ struct refusal {
       "See the log lines before this one: each target with its reason.")                                     \
     X(NO_ADDRESS, "element.no-address", 504, 58009, GUILTY_BEYOND,                                           \
       "DNS has no usable answer for the next hop.", "Check the SRV and address records of the domain.")      \
+    X(NO_SERVICE, "element.no-service", 504, 58030, GUILTY_BEYOND,                                           \
+      "DNS says that the domain does not offer this service (SRV with target \".\").",                       \
+      "The domain's administrator has switched federation off; ask there.")                                  \
     X(DNS_FAILED, "element.dns-failed", 504, 58010, GUILTY_BEYOND, "The resolver did not answer.",           \
       "Check the DNS servers of this machine.")                                                              \
     X(BELOW_BUSY, "element.below-unavailable", 500, 58011, GUILTY_BEYOND, "Every target answered 503.",      \

@@ -301,7 +301,8 @@ void forward_abandon(struct request *rq); /* detaches all clients and lookups */
 
 /* ---------------------------------------------------------------- targets (RFC 3263) */
 struct target_query;
-enum target_outcome { TARGETS_FOUND, TARGETS_NONE, TARGETS_DNS_FAILED };
+/* NO_SERVICE: an SRV record says "." (RFC 2782). */
+enum target_outcome { TARGETS_FOUND, TARGETS_NONE, TARGETS_NO_SERVICE, TARGETS_DNS_FAILED };
 typedef void target_done(void *arg, enum target_outcome outcome, struct target_address *list, size_t n);
 /* Answers through `done`, at the end of the turn at the earliest; but for FLOW and ADDRESSES at once, and
  * NULL is returned. Results lie in the arena; t must live until then. */

@@ -1,20 +1,28 @@
 /*
- * Where a request can go (RFC 3263): SRV and address records asked in parallel, put into the order of RFC
- * 2782. A side whose connections are bound to an address of one family uses only addresses of that family.
+ * Where a request can go (RFC 3263): NAPTR where neither transport nor port is known, then SRV, then
+ * addresses (asked in parallel), put into the order of RFC 2782. A side whose connections are bound to an
+ * address of one family uses only addresses of that family.
  */
 #include "element/shard.h"
 
 #include "ground/crypto/hash.h"
 #include "wire/dns/dns.h"
 
-enum { TARGET_MAX_SRV = 8 };
+/* SRV records that are used of one answer, and services (of NAPTR or ours) that are asked for. */
+enum { TARGET_MAX_SRV = 8, TARGET_MAX_SERVICES = 6 };
 _Static_assert((int)TARGET_MAX_SRV <= (int)ELEMENT_MAX_TARGETS, "srv_names holds them");
 
+/* What may be asked for: a name with SRV records, or (NAPTR flag "a") with addresses. */
+struct target_service {
+    struct slice name;
+    enum sip_transport transport;
+    bool addresses;
+};
 /* One name on the way to addresses. */
 struct target_name {
     struct target_query *q;
     struct slice name;
-    uint16_t port;
+    uint16_t port, rank;
     enum sip_transport transport;
     bool secure_name;
     struct resolver_query *asked[2]; /* A, AAAA */
@@ -29,8 +37,10 @@ struct target_query {
     target_done *done;
     srv_done *srv_done;
     void *arg;
-    unsigned srv_step; /* which of the services is being asked for */
-    struct slice srv_name;
+    struct slice host; /* lower case */
+    struct target_service services[TARGET_MAX_SERVICES];
+    size_t n_services, service; /* the one being asked for */
+    bool by_naptr, naptr_secure, no_service;
     struct resolver_query *asked;
     struct target_name names[TARGET_MAX_SRV];
     size_t n_names;
@@ -109,13 +119,24 @@ static void target_ask(struct target_query *q, struct slice name, uint16_t type,
 }
 
 /* ---------------------------------------------------------------- addresses */
+/* A whole answer: NOERROR or NXDOMAIN. */
+static bool target_answer(enum resolver_status status, struct slice packet, struct arena *a,
+                          struct dns_message *ret)
+{
+    return status == RESOLVER_ANSWER && dns_parse(packet, a, ret) == 0 &&
+           (ret->rcode == DNS_NOERROR || ret->rcode == DNS_NXDOMAIN);
+}
+
 static void target_add(struct target_name *tn, const struct net_addr *addr)
 {
     sa_family_t bound = tn->q->s->config->sides[tn->q->t->side].local.sa.sa_family;
     if (tn->n == ELEMENT_MAX_TARGETS || (bound != AF_UNSPEC && bound != addr->sa.sa_family))
         return;
-    tn->found[tn->n++] = (struct target_address){
-        .addr = *addr, .transport = tn->transport, .name = tn->name, .secure_name = tn->secure_name};
+    tn->found[tn->n++] = (struct target_address){.addr = *addr,
+                                                 .transport = tn->transport,
+                                                 .rank = tn->rank,
+                                                 .name = tn->name,
+                                                 .secure_name = tn->secure_name};
 }
 
 static void target_addresses_came(struct target_name *tn, uint16_t type, enum resolver_status status,
@@ -124,8 +145,7 @@ static void target_addresses_came(struct target_name *tn, uint16_t type, enum re
     struct target_query *q = tn->q;
     struct arena a = {0};
     struct dns_message m;
-    if (status != RESOLVER_ANSWER || dns_parse(packet, &a, &m) < 0 ||
-        (m.rcode != DNS_NOERROR && m.rcode != DNS_NXDOMAIN)) {
+    if (!target_answer(status, packet, &a, &m)) {
         tn->failed = true;
     } else {
         const struct dns_record *rr[ELEMENT_MAX_TARGETS];
@@ -183,19 +203,38 @@ static void target_ask_addresses(struct target_query *q)
         target_collect(q);
 }
 
-static void target_name_add(struct target_query *q, struct slice name, uint16_t port,
-                            enum sip_transport transport, bool secure_name)
+static struct target_name *target_name_add(struct target_query *q, struct slice name, uint16_t port,
+                                           enum sip_transport transport, bool secure_name)
 {
+    struct target_name *tn = &q->names[q->n_names];
     if (q->n_names == TARGET_MAX_SRV)
-        return;
-    q->names[q->n_names++] = (struct target_name){.q = q,
-                                                  .name = arena_copy(q->a, name),
-                                                  .port = port,
-                                                  .transport = transport,
-                                                  .secure_name = secure_name};
+        return NULL;
+    *tn = (struct target_name){.q = q,
+                               .name = arena_copy(q->a, name),
+                               .port = port,
+                               .transport = transport,
+                               .secure_name = secure_name};
+    q->n_names++;
+    return tn;
+}
+
+static uint16_t target_default_port(enum sip_transport t)
+{
+    return t == SIP_TLS ? 5061 : 5060;
+}
+
+/* What is asked for by name compares lower case. */
+static struct slice target_lower(struct arena *a, struct slice name)
+{
+    char *lower = arena_cstr(a, name);
+    for (char *c = lower; *c; c++)
+        *c = text_lower(*c);
+    return slice_str(lower);
 }
 
 /* ---------------------------------------------------------------- SRV */
+static void target_next_service(struct target_query *q);
+
 static uint32_t target_random(void *arg)
 {
     uint32_t v;
@@ -204,31 +243,31 @@ static uint32_t target_random(void *arg)
     return v;
 }
 
-static const struct srv_service {
-    const char *prefix;
-    enum sip_transport transport;
-} target_services[] = {
-    {"_sips._tcp.", SIP_TLS},
-    {"_sip._tcp.",  SIP_TCP},
-    {"_sip._udp.",  SIP_UDP}
-};
-enum { TARGET_SERVICES = 3 };
-
-static uint16_t target_default_port(enum sip_transport t)
-{
-    return t == SIP_TLS ? 5061 : 5060;
-}
-
-static void target_ask_srv(struct target_query *q);
-
 static void target_names_came(struct target_query *q, const struct dns_record **rr, size_t n, bool secure)
 {
     q->srv->secure = secure;
     q->srv->failed = q->any_failed;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && q->srv->n < TARGET_MAX_SRV; i++)
         if (rr[i]->srv.target.n)
             q->srv->names[q->srv->n++] = arena_copy(q->a, rr[i]->srv.target);
     target_end(q, TARGETS_NONE, NULL, 0);
+}
+
+static void target_use_srv(struct target_query *q, const struct dns_record **rr, size_t n, bool secure)
+{
+    uint16_t rank = 0;
+    dns_srv_order(rr, n, target_random, NULL);
+    for (size_t i = 0; i < n; i++) {
+        struct slice name = rr[i]->srv.target;
+        rank += i && rr[i]->srv.priority != rr[i - 1]->srv.priority;
+        q->no_service |= name.n == 0; /* ".": the service is decidedly not offered (RFC 2782) */
+        struct target_name *tn =
+            name.n ? target_name_add(q, name, rr[i]->srv.port, q->services[q->service].transport,
+                                     secure || slice_within_domain(name, q->host))
+                   : NULL;
+        if (tn)
+            tn->rank = rank;
+    }
 }
 
 static void target_srv_came(void *arg, enum resolver_status status, struct slice packet, bool secure)
@@ -236,85 +275,200 @@ static void target_srv_came(void *arg, enum resolver_status status, struct slice
     struct target_query *q = arg;
     struct arena a = {0};
     struct dns_message m;
-    const struct dns_record *rr[TARGET_MAX_SRV];
+    const struct dns_record *rr[DNS_MAX_RECORDS];
     uint32_t ttl;
     size_t n = 0;
-    bool federation = q->t->kind == TARGET_FEDERATION, none = false;
     q->asked = NULL;
-    if (status != RESOLVER_ANSWER || dns_parse(packet, &a, &m) < 0 ||
-        (m.rcode != DNS_NOERROR && m.rcode != DNS_NXDOMAIN))
-        q->any_failed = true;
+    if (target_answer(status, packet, &a, &m))
+        n = dns_answers(&m, q->services[q->service].name, DNS_SRV, rr, DNS_MAX_RECORDS, &ttl);
     else
-        n = dns_answers(&m, q->srv_name, DNS_SRV, rr, TARGET_MAX_SRV, &ttl);
-    if (q->srv_done) {
+        q->any_failed = true;
+    if (q->srv_done)
         target_names_came(q, rr, n, secure);
-        arena_fini(&a);
-        return;
-    }
-    dns_srv_order(rr, n, target_random, NULL);
-    for (size_t i = 0; i < n; i++) {
-        none |= rr[i]->srv.target.n == 0; /* "." : the service is decidedly not offered (RFC 2782) */
-        if (rr[i]->srv.target.n)
-            target_name_add(q, rr[i]->srv.target, rr[i]->srv.port,
-                            federation ? SIP_TLS : target_services[q->srv_step].transport,
-                            secure || slice_within_domain(rr[i]->srv.target, q->t->host));
-    }
+    else
+        target_use_srv(q, rr, n, secure && (!q->by_naptr || q->naptr_secure));
     arena_fini(&a);
-    if (q->n_names)
+    if (q->srv_done)
+        return;
+    if (q->n_names) {
         target_ask_addresses(q);
-    else if (federation || none)
-        target_end(q, q->any_failed ? TARGETS_DNS_FAILED : TARGETS_NONE, NULL, 0);
-    else {
-        q->srv_step++;
-        target_ask_srv(q);
+    } else if (q->any_failed) { /* what is asked next would be weaker: a broken answer must not lead there */
+        target_end(q, TARGETS_DNS_FAILED, NULL, 0);
+    } else {
+        q->service++;
+        target_next_service(q);
     }
 }
 
-/* RFC 3263 4.1 and 4.2, without NAPTR: the services that the URI and the side allow, then the host itself. */
-static void target_ask_srv(struct target_query *q)
+/* The transport of a URI that names none (4.1): UDP, TLS for sips. */
+static enum sip_transport target_default_transport(const struct target *t)
 {
-    const struct target *t = q->t;
-    if (t->kind == TARGET_FEDERATION) {
-        q->srv_name = arena_printf(q->a, "_sipfederationtls._tcp." SLICE_FMT, SLICE_ARG(t->host));
+    return t->transport != SIP_TRANSPORT_OTHER ? t->transport : t->sips ? SIP_TLS : SIP_UDP;
+}
+
+/* No SRV record at all: the host's own addresses, by the transport that was chosen before (4.2). */
+static void target_host_itself(struct target_query *q)
+{
+    enum sip_transport tr = q->by_naptr ? q->services[0].transport : target_default_transport(q->t);
+    target_name_add(q, q->host, target_default_port(tr), tr, true);
+    target_ask_addresses(q);
+}
+
+static void target_next_service(struct target_query *q)
+{
+    struct target_service *sv = &q->services[q->service];
+    if (q->service == q->n_services) {
+        if (q->no_service)
+            target_end(q, TARGETS_NO_SERVICE, NULL, 0);
+        else if (q->t->kind == TARGET_FEDERATION)
+            target_end(q, TARGETS_NONE, NULL, 0);
+        else
+            target_host_itself(q);
+    } else if (sv->addresses) {
+        target_name_add(q, sv->name, target_default_port(sv->transport), sv->transport,
+                        q->naptr_secure || slice_within_domain(sv->name, q->host));
+        target_ask_addresses(q);
     } else {
-        while (q->srv_step < TARGET_SERVICES &&
-               (t->transport != SIP_TRANSPORT_OTHER
-                    ? target_services[q->srv_step].transport != t->transport
-                    : t->sips && target_services[q->srv_step].transport != SIP_TLS))
-            q->srv_step++;
-        if (q->srv_step == TARGET_SERVICES) {
-            enum sip_transport tr = t->transport != SIP_TRANSPORT_OTHER ? t->transport
-                                    : t->sips                           ? SIP_TLS
-                                                                        : SIP_UDP;
-            target_name_add(q, t->host, target_default_port(tr), tr, true);
-            target_ask_addresses(q);
-            return;
-        }
-        q->srv_name =
-            arena_printf(q->a, "%s" SLICE_FMT, target_services[q->srv_step].prefix, SLICE_ARG(t->host));
+        target_ask(q, sv->name, DNS_SRV, target_srv_came, q, &q->asked);
     }
-    /* dns_answers compares lower case */
-    for (size_t i = 0; i < q->srv_name.n; i++)
-        ((char *)q->srv_name.p)[i] = text_lower(q->srv_name.p[i]);
-    target_ask(q, q->srv_name, DNS_SRV, target_srv_came, q, &q->asked);
+}
+
+/* Without NAPTR: each service that the URI and the side allow, safest first (4.1, 4.2). */
+static void target_own_services(struct target_query *q)
+{
+    static const struct {
+        const char *prefix;
+        enum sip_transport transport;
+    } services[] = {
+        {"_sips._tcp.", SIP_TLS},
+        {"_sip._tcp.",  SIP_TCP},
+        {"_sip._udp.",  SIP_UDP}
+    };
+    const struct target *t = q->t;
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+        if (t->transport != SIP_TRANSPORT_OTHER ? services[i].transport == t->transport
+                                                : !t->sips || services[i].transport == SIP_TLS)
+            q->services[q->n_services++] = (struct target_service){
+                .name = arena_printf(q->a, "%s" SLICE_FMT, services[i].prefix, SLICE_ARG(q->host)),
+                .transport = services[i].transport};
+    target_next_service(q);
+}
+
+/* ---------------------------------------------------------------- NAPTR */
+/* "SIP+D2T", "SIPS+D2T+D2S": the protocol, then resolution services; of what is not "D2X" with an X that we
+ * speak nothing is used, of SIP nothing for a SIPS URI (4.1). */
+static bool target_naptr_transport(struct slice services, bool sips, enum sip_transport *ret)
+{
+    struct slice protocol, one, rest;
+    if (!slice_cut(services, '+', &protocol, &rest))
+        return false;
+    bool secure = slice_caseeq(protocol, SLICE("SIPS"));
+    if (!secure && (sips || !slice_caseeq(protocol, SLICE("SIP"))))
+        return false;
+    while (rest.n) {
+        if (!slice_cut(rest, '+', &one, &rest)) {
+            one = rest;
+            rest = SLICE_NONE;
+        }
+        bool tcp = slice_caseeq(one, SLICE("D2T")), udp = slice_caseeq(one, SLICE("D2U"));
+        if (tcp || (udp && !secure)) {
+            *ret = udp ? SIP_UDP : secure ? SIP_TLS : SIP_TCP;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool target_naptr_before(const struct dns_record *a, const struct dns_record *b)
+{
+    return a->naptr.order != b->naptr.order ? a->naptr.order < b->naptr.order
+                                            : a->naptr.preference < b->naptr.preference;
+}
+
+/* The record that comes next after `last` by order and preference, among those that can be used: a
+ * replacement that leads to SRV ("s") or addresses ("a"). A regular expression is never followed. */
+static const struct dns_record *target_naptr_next(const struct dns_record **rr, size_t n, bool *used,
+                                                  bool sips, enum sip_transport *ret)
+{
+    size_t best = n;
+    for (size_t i = 0; i < n; i++) {
+        enum sip_transport tr;
+        bool s = slice_caseeq(rr[i]->naptr.flags, SLICE("s")),
+             a = slice_caseeq(rr[i]->naptr.flags, SLICE("a"));
+        if (used[i] || (!s && !a) || rr[i]->naptr.replacement.n == 0 || rr[i]->naptr.regexp.n ||
+            !target_naptr_transport(rr[i]->naptr.services, sips, &tr))
+            continue;
+        if (best == n || target_naptr_before(rr[i], rr[best])) {
+            best = i;
+            *ret = tr;
+        }
+    }
+    if (best == n)
+        return NULL;
+    used[best] = true;
+    return rr[best];
+}
+
+/* Once a record of one order is used, those of higher order are not (RFC 3403 4.1). */
+static void target_use_naptr(struct target_query *q, const struct dns_record **rr, size_t n)
+{
+    bool used[DNS_MAX_RECORDS] = {0};
+    enum sip_transport tr = SIP_UDP;
+    unsigned order = 0;
+    while (q->n_services < TARGET_MAX_SERVICES) {
+        const struct dns_record *r = target_naptr_next(rr, n, used, q->t->sips, &tr);
+        if (!r || (q->n_services && r->naptr.order != order))
+            break;
+        order = r->naptr.order;
+        q->services[q->n_services++] =
+            (struct target_service){.name = arena_copy(q->a, r->naptr.replacement),
+                                    .transport = tr,
+                                    .addresses = slice_caseeq(r->naptr.flags, SLICE("a"))};
+    }
+}
+
+/* An answer that fails or names nothing of use leaves the SRV records, which every domain must have beside
+ * NAPTR (4.1). */
+static void target_naptr_came(void *arg, enum resolver_status status, struct slice packet, bool secure)
+{
+    struct target_query *q = arg;
+    struct arena a = {0};
+    struct dns_message m;
+    const struct dns_record *rr[DNS_MAX_RECORDS];
+    uint32_t ttl;
+    q->asked = NULL;
+    if (target_answer(status, packet, &a, &m))
+        target_use_naptr(q, rr, dns_answers(&m, q->host, DNS_NAPTR, rr, DNS_MAX_RECORDS, &ttl));
+    arena_fini(&a);
+    q->by_naptr = q->n_services > 0;
+    q->naptr_secure = secure;
+    if (q->by_naptr)
+        target_next_service(q);
+    else
+        target_own_services(q);
+}
+
+/* ---------------------------------------------------------------- beginning */
+static void target_by_federation(struct target_query *q)
+{
+    q->services[q->n_services++] = (struct target_service){
+        .name = arena_printf(q->a, "_sipfederationtls._tcp." SLICE_FMT, SLICE_ARG(q->host)),
+        .transport = SIP_TLS};
+    target_next_service(q);
 }
 
 static void target_by_name(struct target_query *q)
 {
     const struct target *t = q->t;
     struct net_addr literal;
-    bool is_literal = net_addr_parse(t->host, 0, &literal) == 0;
-    if (t->kind == TARGET_NAME && (is_literal || t->port)) {
-        enum sip_transport tr = t->transport != SIP_TRANSPORT_OTHER ? t->transport
-                                : t->sips                           ? SIP_TLS
-                                                                    : SIP_UDP;
-        struct slice host = arena_copy(q->a, t->host);
-        for (size_t i = 0; i < host.n; i++)
-            ((char *)host.p)[i] = text_lower(host.p[i]);
-        target_name_add(q, host, t->port ? t->port : target_default_port(tr), tr, true);
+    if (net_addr_parse(q->host, 0, &literal) == 0 || t->port) { /* 4.2: no SRV, no NAPTR */
+        enum sip_transport tr = target_default_transport(t);
+        target_name_add(q, q->host, t->port ? t->port : target_default_port(tr), tr, true);
         target_ask_addresses(q);
+    } else if (t->transport == SIP_TRANSPORT_OTHER) {
+        target_ask(q, q->host, DNS_NAPTR, target_naptr_came, q, &q->asked);
     } else {
-        target_ask_srv(q);
+        target_own_services(q);
     }
 }
 
@@ -324,6 +478,7 @@ static struct target_query *target_new(struct shard *s, const struct target *t, 
     q->s = s;
     q->a = a;
     q->t = t;
+    q->host = target_lower(a, t->host);
     q->arg = arg;
     deferred_init(&q->end, target_deliver, q);
     return q;
@@ -350,7 +505,10 @@ struct target_query *target_resolve(struct shard *s, const struct target *t, str
     }
     struct target_query *q = target_new(s, t, a, arg);
     q->done = done;
-    target_by_name(q);
+    if (t->kind == TARGET_FEDERATION)
+        target_by_federation(q);
+    else
+        target_by_name(q);
     return q;
 }
 
@@ -364,6 +522,6 @@ struct target_query *target_lookup_federation(struct shard *s, struct slice doma
     struct target_query *q = target_new(s, t, a, arg);
     q->srv = ARENA_NEW(a, struct srv_names);
     q->srv_done = done;
-    target_ask_srv(q);
+    target_by_federation(q);
     return q;
 }

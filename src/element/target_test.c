@@ -12,24 +12,85 @@ enum { WAIT_MS = 20000 };
 struct record {
     const char *name;
     uint16_t type;
-    const char *data; /* A: address; SRV: "priority weight port target" */
+    const char *data; /* A: address; SRV: "priority weight port target"; NAPTR: "order preference flags
+                         services regexp replacement", "-" for what is empty */
 };
 static const struct record zone[] = {
-    {"_sip._tcp.example.com",                    DNS_SRV,  "0 1 5060 server1.example.com" }, /* RFC 3263 section 4.1 */
-    {"_sip._tcp.example.com",                    DNS_SRV,  "1 2 5070 server2.example.com" },
-    {"server1.example.com",                      DNS_A,    "192.0.2.1"                    },
-    {"server2.example.com",                      DNS_A,    "192.0.2.2"                    },
-    {"server2.example.com",                      DNS_AAAA, "2001:db8::2"                  },
-    {"_sips._tcp.example.com",                   DNS_SRV,  "0 0 5061 secure.example.com"  },
-    {"secure.example.com",                       DNS_A,    "192.0.2.9"                    },
-    {"_sipfederationtls._tcp.fabrikam.example",  DNS_SRV,  "0 0 5061 sip.fabrikam.example"},
-    {"sip.fabrikam.example",                     DNS_A,    "192.0.2.20"                   },
-    {"_sipfederationtls._tcp.elsewhere.example", DNS_SRV,  "0 0 5061 edge.host.example"   },
-    {"edge.host.example",                        DNS_A,    "192.0.2.30"                   },
-    {"_sipfederationtls._tcp.none.example",      DNS_SRV,  "0 0 0 ."                      },
-    {"plain.example",                            DNS_A,    "192.0.2.40"                   },
-    {"_sipfederationtls._tcp.nowhere.example",   DNS_SRV,  "0 0 5061 gone.nowhere.example"},
-    {"_sipfederationtls._tcp.broken.example",    0,        NULL                           }, /* SERVFAIL */
+    {"_sip._tcp.example.com",                    DNS_SRV,   "0 1 5060 server1.example.com"                                     }, /* RFC 3263 section 4.1 */
+    {"_sip._tcp.example.com",                    DNS_SRV,   "1 2 5070 server2.example.com"                                     },
+    {"server1.example.com",                      DNS_A,     "192.0.2.1"                                                        },
+    {"server2.example.com",                      DNS_A,     "192.0.2.2"                                                        },
+    {"server2.example.com",                      DNS_AAAA,  "2001:db8::2"                                                      },
+    {"_sips._tcp.example.com",                   DNS_SRV,   "0 0 5061 secure.example.com"                                      },
+    {"secure.example.com",                       DNS_A,     "192.0.2.9"                                                        },
+    {"_sipfederationtls._tcp.fabrikam.example",  DNS_SRV,   "0 0 5061 sip.fabrikam.example"                                    },
+    {"sip.fabrikam.example",                     DNS_A,     "192.0.2.20"                                                       },
+    {"_sipfederationtls._tcp.elsewhere.example", DNS_SRV,   "0 0 5061 edge.host.example"                                       },
+    {"edge.host.example",                        DNS_A,     "192.0.2.30"                                                       },
+    {"_sipfederationtls._tcp.none.example",      DNS_SRV,   "0 0 0 ."                                                          },
+    {"plain.example",                            DNS_A,     "192.0.2.40"                                                       },
+    {"_sipfederationtls._tcp.nowhere.example",   DNS_SRV,   "0 0 5061 gone.nowhere.example"                                    },
+    {"_sipfederationtls._tcp.broken.example",    0,         NULL                                                               }, /* SERVFAIL */
+  /* RFC 3263 section 4.1: TLS, then TCP, then UDP */
+    {"example.com",                              DNS_NAPTR, "100 50 s SIP+D2U - _sip._udp.example.com"                         },
+    {"example.com",                              DNS_NAPTR, "50 50 s SIPS+D2T - _sips._tcp.example.com"                        },
+    {"example.com",                              DNS_NAPTR, "90 50 s SIP+D2T - _sip._tcp.example.com"                          },
+ /* the same section: the replacement lies in another domain */
+    {"school.example",                           DNS_NAPTR, "50 50 s SIP+D2T - _sip._tcp.school.edu"                           },
+    {"_sip._tcp.school.edu",                     DNS_SRV,   "0 0 5060 sip.school.edu"                                          },
+    {"sip.school.edu",                           DNS_A,     "192.0.2.50"                                                       },
+ /* what is not to be used comes first each time */
+    {"picky.example",                            DNS_NAPTR, "10 10 s SIP+D2S - _sip._sctp.picky.example"                       },
+    {"picky.example",                            DNS_NAPTR, "11 10 s SIPS+D2S - _sips._sctp.picky.example"                     },
+    {"picky.example",                            DNS_NAPTR, "12 10 s SIPS+D2U - _sips._udp.picky.example"                      },
+    {"picky.example",                            DNS_NAPTR, "13 10 s E2U+sip - _sip._tcp.picky.example"                        },
+    {"picky.example",                            DNS_NAPTR, "14 10 s SIP - _sip._tcp.picky.example"                            },
+    {"picky.example",                            DNS_NAPTR, "15 10 u SIP+D2T - _sip._tcp.picky.example"                        },
+    {"picky.example",                            DNS_NAPTR, "16 10 - SIP+D2T - _sip._tcp.picky.example"                        },
+    {"picky.example",                            DNS_NAPTR, "17 10 s SIP+D2T !^.*$!sip:x@evil.example! _sip._tcp.picky.example"},
+    {"picky.example",                            DNS_NAPTR, "18 10 s SIP+D2T !^.*$!sip:x@evil.example! ."                      },
+    {"picky.example",                            DNS_NAPTR, "20 20 s sip+d2u - _sip._udp.picky.example"                        },
+    {"picky.example",                            DNS_NAPTR, "20 10 S Sip+D2S+D2t - _used._tcp.picky.example"                   },
+    {"picky.example",                            DNS_NAPTR, "21 0 s SIPS+D2T - _sips._tcp.picky.example"                       },
+    {"_used._tcp.picky.example",                 DNS_SRV,   "0 0 5066 sip.picky.example"                                       },
+    {"_sip._tcp.picky.example",                  DNS_SRV,   "0 0 1 wrong.picky.example"                                        },
+    {"_sips._tcp.picky.example",                 DNS_SRV,   "0 0 5067 tls.picky.example"                                       },
+    {"sip.picky.example",                        DNS_A,     "192.0.2.60"                                                       },
+    {"tls.picky.example",                        DNS_A,     "192.0.2.61"                                                       },
+    {"wrong.picky.example",                      DNS_A,     "192.0.2.66"                                                       },
+ /* of equal order: the next by preference when the first has no records */
+    {"halting.example",                          DNS_NAPTR, "1 1 s SIPS+D2T - _gone._tcp.halting.example"                      },
+    {"halting.example",                          DNS_NAPTR, "1 2 s SIP+D2U - _sip._udp.halting.example"                        },
+    {"_sip._udp.halting.example",                DNS_SRV,   "0 0 5070 sip.picky.example"                                       },
+ /* flag "a": addresses; and SRV records that are missing altogether */
+    {"flag.example",                             DNS_NAPTR, "1 1 a SIPS+D2T - tls.picky.example"                               },
+    {"bare.example",                             DNS_NAPTR, "1 1 s SIP+D2T - _gone._tcp.bare.example"                          },
+    {"bare.example",                             DNS_A,     "192.0.2.70"                                                       },
+    {"useless.example",                          DNS_NAPTR, "1 1 s SIP+D2U - _sip._udp.useless.example"                        },
+    {"_sips._tcp.useless.example",               DNS_SRV,   "0 0 5061 tls.picky.example"                                       },
+    {"_sip._udp.useless.example",                DNS_SRV,   "0 0 5060 wrong.picky.example"                                     },
+ /* SERVFAIL: of NAPTR, SRV is left; of the SRV record of TLS, nothing weaker is asked for */
+    {"silent.example",                           0,         NULL                                                               },
+    {"_sip._tcp.silent.example",                 DNS_SRV,   "0 0 5060 sip.picky.example"                                       },
+    {"_sips._tcp.down.example",                  0,         NULL                                                               },
+    {"_sip._udp.down.example",                   DNS_SRV,   "0 0 5060 sip.picky.example"                                       },
+    {"down.example",                             DNS_A,     "192.0.2.71"                                                       },
+ /* "." for one service says nothing of the next; for all, that there is none */
+    {"_sips._tcp.partly.example",                DNS_SRV,   "0 0 0 ."                                                          },
+    {"_sip._udp.partly.example",                 DNS_SRV,   "0 0 5060 sip.picky.example"                                       },
+    {"_sips._tcp.closed.example",                DNS_SRV,   "0 0 0 ."                                                          },
+    {"closed.example",                           DNS_A,     "192.0.2.72"                                                       },
+ /* more records than are used: the best of all, wherever they stand in the answer */
+    {"_sip._tcp.many.example",                   DNS_SRV,   "90 0 1 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "80 0 2 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "70 0 3 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "60 0 4 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "50 0 5 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "40 0 6 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "30 0 7 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "20 0 8 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "10 0 9 sip.picky.example"                                         },
+    {"_sip._tcp.many.example",                   DNS_SRV,   "0 0 10 sip.picky.example"                                         },
 };
 
 static void put16(struct buf *b, unsigned v)
@@ -52,6 +113,28 @@ static void put_name(struct buf *b, const char *name)
     buf_append_char(b, 0);
 }
 
+static void put_string(struct buf *b, const char *s)
+{
+    size_t n = strcmp(s, "-") ? strlen(s) : 0;
+    buf_append_char(b, (char)n);
+    buf_append_mem(b, s, n);
+}
+
+static void put_naptr(struct buf *b, const char *text)
+{
+    unsigned order = 0, preference = 0;
+    char flags[8], services[32], regexp[64], replacement[256];
+    CHECK_INT(
+        sscanf(text, "%u %u %7s %31s %63s %255s", &order, &preference, flags, services, regexp, replacement),
+        6);
+    put16(b, order);
+    put16(b, preference);
+    put_string(b, flags);
+    put_string(b, services);
+    put_string(b, regexp);
+    put_name(b, replacement);
+}
+
 static void put_record(struct buf *b, const struct record *r)
 {
     struct buf data = {0};
@@ -62,6 +145,8 @@ static void put_record(struct buf *b, const struct record *r)
         put16(&data, w);
         put16(&data, port);
         put_name(&data, target);
+    } else if (r->type == DNS_NAPTR) {
+        put_naptr(&data, r->data);
     } else {
         struct net_addr a;
         CHECK_INT(net_addr_parse(slice_str(r->data), 0, &a), 0);
@@ -129,7 +214,7 @@ static char result[2048];
 
 static void describe(void *arg, enum target_outcome outcome, struct target_address *list, size_t n)
 {
-    static const char *const outcomes[] = {"", "none", "failed"};
+    static const char *const outcomes[] = {"", "none", "no service", "failed"};
     size_t at = (size_t)snprintf(result, sizeof(result), "%s", outcomes[outcome]);
     (void)arg;
     for (size_t i = 0; i < n; i++) {
@@ -175,6 +260,53 @@ TEST(by_srv)
                   "TLS 192.0.2.9:5061 secure.example.com");
 }
 
+TEST(by_naptr)
+{
+    /* RFC 3263 section 4.1: the most preferred of what we speak; a SIPS URI takes nothing but SIPS */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("example.com"), ANY), "TLS 192.0.2.9:5061 secure.example.com");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("School.example"), ANY),
+                  "TCP 192.0.2.50:5060 sip.school.edu insecure");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("picky.example"), ANY), "TCP 192.0.2.60:5066 sip.picky.example");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("picky.example"), .sips = true, ANY),
+                  "TLS 192.0.2.61:5067 tls.picky.example");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("halting.example"), ANY),
+                  "UDP 192.0.2.60:5070 sip.picky.example insecure");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("flag.example"), ANY),
+                  "TLS 192.0.2.61:5061 tls.picky.example insecure");
+    /* 4.2: no SRV, so the host's addresses by the transport that NAPTR chose */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("bare.example"), ANY), "TCP 192.0.2.70:5060 bare.example");
+    /* NAPTR that holds nothing of use: SRV */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("useless.example"), .sips = true, ANY),
+                  "TLS 192.0.2.61:5061 tls.picky.example insecure");
+    /* transport or port known: NAPTR is not asked */
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("picky.example"), .transport = SIP_TCP),
+                  "TCP 192.0.2.66:1 wrong.picky.example");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("bare.example"), .port = 5099, ANY),
+                  "UDP 192.0.2.70:5099 bare.example");
+}
+
+TEST(broken_answers_lead_to_nothing_weaker)
+{
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("silent.example"), ANY),
+                  "TCP 192.0.2.60:5060 sip.picky.example insecure");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("down.example"), ANY), "failed");
+}
+
+TEST(service_not_offered)
+{
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("partly.example"), ANY),
+                  "UDP 192.0.2.60:5060 sip.picky.example insecure");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("closed.example"), ANY), "no service");
+}
+
+TEST(best_of_many)
+{
+    static const char want[] = "TCP 192.0.2.60:10 sip.picky.example insecure, TCP 192.0.2.60:9 "
+                               "sip.picky.example insecure, TCP 192.0.2.60:8 sip.picky.example insecure";
+    resolve(NAME(.host = SLICE_INIT("many.example"), .transport = SIP_TCP));
+    CHECK_STR(slice_head(slice_str(result), sizeof(want) - 1), want);
+}
+
 TEST(by_address)
 {
     /* 4.2: a port or an address needs no SRV */
@@ -184,6 +316,8 @@ TEST(by_address)
     CHECK_TARGETS(NAME(.host = SLICE_INIT("192.0.2.77"), ANY), "UDP 192.0.2.77:5060 192.0.2.77");
     CHECK_TARGETS(NAME(.host = SLICE_INIT("192.0.2.77"), .sips = true, ANY),
                   "TLS 192.0.2.77:5061 192.0.2.77");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("192.0.2.77"), .port = 5099, ANY),
+                  "UDP 192.0.2.77:5099 192.0.2.77");
     /* no SRV at all: the host's own addresses, UDP by default */
     CHECK_TARGETS(NAME(.host = SLICE_INIT("plain.example"), ANY), "UDP 192.0.2.40:5060 plain.example");
     CHECK_TARGETS(NAME(.host = SLICE_INIT("unknown.example"), ANY), "none");
@@ -193,7 +327,7 @@ TEST(by_federation_record)
 {
     CHECK_TARGETS(FEDERATION("fabrikam.example"), "TLS 192.0.2.20:5061 sip.fabrikam.example");
     CHECK_TARGETS(FEDERATION("elsewhere.example"), "TLS 192.0.2.30:5061 edge.host.example insecure");
-    CHECK_TARGETS(FEDERATION("none.example"), "none");
+    CHECK_TARGETS(FEDERATION("none.example"), "no service");
     CHECK_TARGETS(FEDERATION("plain.example"), "none"); /* without the record there is no federation */
     CHECK_TARGETS(FEDERATION("nowhere.example"), "none");
     CHECK_TARGETS(FEDERATION("broken.example"), "failed");
@@ -250,6 +384,8 @@ TEST(both_families)
     shard.config->sides[SIDE_INTERNAL].local.sa.sa_family = AF_UNSPEC;
     CHECK_TARGETS(NAME(.host = SLICE_INIT("server2.example.com"), .port = 5060, .transport = SIP_TCP),
                   "TCP 192.0.2.2:5060 server2.example.com, TCP [2001:db8::2]:5060 server2.example.com");
+    CHECK_TARGETS(NAME(.host = SLICE_INIT("[2001:db8::9]"), .sips = true, ANY),
+                  "TLS [2001:db8::9]:5061 [2001:db8::9]");
 }
 
 TEST(ends)
@@ -261,5 +397,5 @@ TEST(ends)
     arena_fini(&arena);
 }
 
-TEST_MAIN(begins, by_srv, by_address, by_federation_record, names_for_identity, cancelled, both_families,
-          ends)
+TEST_MAIN(begins, by_srv, by_naptr, broken_answers_lead_to_nothing_weaker, service_not_offered, best_of_many,
+          by_address, by_federation_record, names_for_identity, cancelled, both_families, ends)

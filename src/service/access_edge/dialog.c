@@ -58,7 +58,13 @@ static void dialog_outwards(struct request *rq)
         request_refuse(rq, &EDGE_NOT_A_PARTNER_DOMAIN, "next hop " SLICE_FMT, SLICE_ARG(to->text));
         return;
     }
-    struct target t = {.kind = TARGET_NAME, .host = to->host, .port = to->port};
+    struct slice value;
+    struct target t = {
+        .kind = TARGET_NAME, .host = to->host, .port = to->port, .transport = SIP_TRANSPORT_OTHER};
+    if (sip_uri_param(to, SLICE("maddr"), &value) && value.n) /* RFC 3263 section 4 */
+        t.host = value;
+    if (sip_uri_param(to, SLICE("transport"), &value) && slice_caseeq(value, SLICE("tls")))
+        t.transport = SIP_TLS;
     pass_outside(rq, &t, false);
 }
 

@@ -174,6 +174,32 @@ TEST(call_crosses_both_edges)
         CHECK(sip_msg_header(&bob->m, SIP_H_ROUTE) == NULL);
 }
 
+/* RFC 3263 section 4: maddr says where a URI leads. There the token is missed, so the request came there. */
+TEST(in_dialog_by_maddr)
+{
+    const char *end = alice_route;
+    for (int i = 0; end && i < 2; i++) /* our own two values */
+        end = strchr(end + 1, ',');
+    if (!end)
+        return;
+    char *ours = slice_dup(slice_mem(alice_route, (size_t)(end - alice_route))), route[2048];
+    snprintf(route, sizeof(route), "%s\r\n", ours);
+    struct say info = {"INFO",
+                       "sip:bob@elsewhere.invalid;maddr=sip.fabrikam.example",
+                       ALICE ";tag=a2",
+                       BOB ";tag=b2",
+                       "call1",
+                       route,
+                       2};
+    say(&alice_out, &info);
+    hear_refusal(&alice_out, &EDGE_TOKEN_MISSING);
+    info.uri = "sip:bob@elsewhere.invalid";
+    info.cseq = 3;
+    say(&alice_out, &info);
+    hear_refusal(&alice_out, &REFUSE_NO_ADDRESS);
+    mem_free(ours);
+}
+
 /* The callee sends, too; its tags are swapped. The Edge dials the machine that the dialog was made with. */
 TEST(callee_sends_within_the_dialog)
 {
@@ -390,6 +416,6 @@ TEST(ends)
     world_end();
 }
 
-TEST_MAIN(starts, message_crosses_both_edges, call_crosses_both_edges, callee_sends_within_the_dialog,
-          adopting_edge_serves_the_dialog, strangers_are_refused, tokens_of_others_are_refused,
-          inside_has_its_rules, compiles_to_nothing_elsewhere, ends)
+TEST_MAIN(starts, message_crosses_both_edges, call_crosses_both_edges, in_dialog_by_maddr,
+          callee_sends_within_the_dialog, adopting_edge_serves_the_dialog, strangers_are_refused,
+          tokens_of_others_are_refused, inside_has_its_rules, compiles_to_nothing_elsewhere, ends)

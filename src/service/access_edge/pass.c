@@ -155,7 +155,8 @@ void pass_outside(struct request *rq, struct target *t, bool begins)
     if (begins && may_begin_dialog(request_msg(rq)->method) && !record_route(rq, &sides, &edits))
         return;
     t->side = SIDE_EXTERNAL;
-    t->transport = SIP_TLS;
+    t->sips = true; /* outside nothing but TLS is spoken, whatever the URI says */
+    t->transport = t->port || t->transport == SIP_TLS ? SIP_TLS : SIP_TRANSPORT_OTHER;
     t->identity = peer_identity(request_arena(rq), p->partner, p->targets, p->n_targets);
     pass(rq, t, &edits);
 }
