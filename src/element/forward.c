@@ -64,6 +64,10 @@ static void forward_prepare(struct request *rq, const struct forward *plan)
     forward_set(rq, e, SIP_H_MAX_FORWARDS, forward_hops(rq));
     if (rq->top_via.n)
         sip_edit_set_first(e, &rq->arena, &rq->msg, SIP_H_VIA, rq->top_via);
+    if (!sip_msg_header(&rq->msg, SIP_H_CONTENT_LENGTH) && !e->replace_body) { /* 16.6 step 9 */
+        e->replace_body = true;
+        e->body = rq->msg.body;
+    }
     if (rq->n_routes_taken || rq->strict || rq->has_next_route) {
         struct slice routes = forward_routes(rq);
         const struct sip_header *row = sip_msg_header(&rq->msg, SIP_H_ROUTE);
@@ -205,7 +209,8 @@ static void forward_answer(struct request *rq)
         return;
     if (rq->cancelled && rq->best_status != 487) {
         request_reply(rq, &(struct reply){.status = 487});
-    } else if (rq->best_status == 0 || rq->best_refusal == &REFUSE_TIMEOUT) {
+    } else if (rq->best_status == 0 || rq->best_refusal == &REFUSE_TIMEOUT ||
+               (rq->best_status == 408 && !invite)) {
         METRIC_COUNT("element.timeout");
         if (invite)
             request_refuse(rq, &REFUSE_TIMEOUT, "%s", rq->best_detail);
@@ -440,9 +445,24 @@ static void branch_final(struct branch *b, const struct sip_msg *m)
     branch_done(b);
 }
 
+/* 16.7 step 3: without a Via but ours the response was not made for the sender, and must not reach it. */
+static bool branch_response_is_for_sender(const struct sip_msg *m)
+{
+    struct sip_values v = sip_values(m, SIP_H_VIA);
+    struct slice value;
+    return sip_values_next(&v, &value) && sip_values_next(&v, &value);
+}
+
 void branch_response(struct branch *b, const struct sip_msg *m)
 {
     struct request *rq = b->rq;
+    if (!branch_response_is_for_sender(m)) {
+        if (m->status >= 200) {
+            best_consider_own(rq, &REFUSE_BAD_RESPONSE, "");
+            branch_done(b);
+        }
+        return;
+    }
     if (m->status >= 200) {
         branch_final(b, m);
         return;

@@ -59,6 +59,9 @@ struct refusal {
     X(TOO_LARGE, "element.too-large", 513, 58015, GUILTY_PEER, "The message is too large to forward.",       \
       "Send less.")                                                                                          \
     X(FLOW_FAILED, "element.flow-failed", 430, 58016, GUILTY_BEYOND,                                         \
-      "The connection that leads to this client is gone.", "The client registers again by itself.")
+      "The connection that leads to this client is gone.", "The client registers again by itself.")          \
+    X(BAD_RESPONSE, "element.bad-response", 502, 58017, GUILTY_BEYOND,                                       \
+      "The next hop's response lacks the Via of the sender, so it is no answer to this request.",            \
+      "Mend the next hop: a response carries all Via values of its request (RFC 3261 8.2.6.2).")
 #define ELEMENT_REFUSAL_EXTERN(name, ...) extern const struct refusal REFUSE_##name;
 ELEMENT_REFUSALS(ELEMENT_REFUSAL_EXTERN)

@@ -1,0 +1,776 @@
+/*
+ * What RFC 3261 section 16, RFC 4320, RFC 5393 and RFC 6026 demand of a stateful proxy, over real sockets:
+ * one worker, two next hops, a service that forwards as each test says. doc/conformance.md names the tests by
+ * rule.
+ */
+#include "element/fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SILENCE_MS = 300, T1_MS = 30, BRANCH_SIZE = 64 };
+
+static struct workers *team;
+static struct element *element;
+static struct net_addr tcp_at, udp_at;
+
+/* What the service does with the next request. */
+static struct plan {
+    struct net_addr hops[2];
+    size_t n;
+    bool parallel;     /* a branch for each, and not one branch with two targets */
+    const char *uri;   /* new Request-URI */
+    unsigned q_second; /* of the second branch; the first has 1 */
+} plan;
+
+static bool own_uri(const struct element_config *c, const struct sip_uri *uri)
+{
+    (void)c;
+    return slice_eq(uri->host, SLICE("proxy.test"));
+}
+
+static void on_request(struct request *rq)
+{
+    struct forward_branch b[2] = {0};
+    struct target_address to[2] = {0};
+    struct sip_edits edits;
+    sip_edits_init(&edits);
+    if (request_msg(rq)->to_tag.n == 0)
+        sip_edit_top(&edits, "Record-Route", SLICE("<sip:proxy.test;lr>"));
+    for (size_t i = 0; i < plan.n; i++)
+        to[i] = (struct target_address){.addr = plan.hops[i], .transport = SIP_TCP};
+    for (size_t i = 0; i < plan.n; i++) {
+        b[i].uri = plan.uri ? slice_str(plan.uri) : SLICE_NONE;
+        b[i].q = i ? plan.q_second : 1;
+        b[i].target = (struct target){.kind = TARGET_ADDRESSES,
+                                      .side = SIDE_INTERNAL,
+                                      .addresses = plan.parallel ? to + i : to,
+                                      .n_addresses = plan.parallel ? 1 : plan.n};
+    }
+    request_forward(rq, &(struct forward){.branches = b, .n = plan.parallel ? plan.n : 1, .edits = &edits});
+}
+
+static const struct element_ops ops = {.is_own_uri = own_uri, .request = on_request};
+
+/* ---------------------------------------------------------------- the scene: a client, two next hops */
+static struct scene {
+    int listeners[2];
+    struct peer client, hops[2];
+} scene;
+
+static void scene_begin(size_t n_hops)
+{
+    scene = (struct scene){
+        .client = {.fd = connect_to(&tcp_at)},
+          .hops = { {.fd = -1},               {.fd = -1}}
+    };
+    plan = (struct plan){.n = n_hops};
+    for (size_t i = 0; i < 2; i++)
+        scene.listeners[i] = listen_any(&plan.hops[i]);
+}
+
+static void scene_end(void)
+{
+    peer_fini(&scene.client);
+    for (size_t i = 0; i < 2; i++) {
+        peer_fini(&scene.hops[i]);
+        close(scene.listeners[i]);
+    }
+}
+
+/* The request as it came to a next hop; the connection is taken on when it is the first. */
+static struct sip_msg *arrives(size_t hop, const char *method)
+{
+    struct peer *p = &scene.hops[hop];
+    if (p->fd < 0)
+        p->fd = accept_one(scene.listeners[hop]);
+    if (!receive(p) || !p->m.is_request || !slice_eq(p->m.method_name, slice_str(method))) {
+        TEST_DIAG("no %s came to next hop %zu", method, hop);
+        p->m = (struct sip_msg){0};
+    }
+    return &p->m;
+}
+
+static bool silent(int fd, int ms)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    return poll(&p, 1, ms) == 0;
+}
+
+/* Nothing came to this next hop: neither a connection nor a byte. */
+static bool untouched(size_t hop)
+{
+    return silent(scene.hops[hop].fd >= 0 ? scene.hops[hop].fd : scene.listeners[hop], SILENCE_MS);
+}
+
+#define FROM_TO "From: <sip:alice@home.test>;tag=a1\r\nTo: <sip:bob@home.test>\r\n"
+#define REQUEST(method, uri, branch, call, more)                                                             \
+    method " " uri " SIP/2.0\r\nVia: SIP/2.0/TCP client.test:5060;branch=z9hG4bK" branch "\r\n" FROM_TO      \
+           "Call-ID: " call "\r\nCSeq: 1 " method "\r\n" more
+#define END "Content-Length: 0\r\n\r\n"
+
+/* A response to what came last to a next hop, with rows and a body of the test's own. */
+static void answer(size_t hop, unsigned status, const char *rows)
+{
+    struct sip_response r = {.status = status, .to_tag = SLICE("b1"), .extra = slice_str(rows)};
+    struct buf out = {0};
+    struct peer *p = &scene.hops[hop];
+    sip_response_write(&p->m, &r, &out);
+    CHECK(write(p->fd, out.mem, out.end) == (ssize_t)out.end);
+    buf_fini(&out);
+}
+
+/* The next response that is not the proxy's own 100 (due after 200 ms for INVITE). */
+static bool passes(struct peer *p, unsigned status)
+{
+    while (receive(p))
+        if (p->m.is_request || p->m.status != 100) {
+            if (!p->m.is_request && p->m.status == status)
+                return true;
+            TEST_DIAG("'" SLICE_FMT "' came, %u was expected", SLICE_ARG(p->m.start_line), status);
+            return false;
+        }
+    TEST_DIAG("nothing came, %u was expected", status);
+    return false;
+}
+
+static struct slice header(const struct sip_msg *m, const char *name)
+{
+    const struct sip_header *h = sip_msg_named(m, slice_str(name));
+    return h ? h->value : SLICE_NONE;
+}
+
+/* ---------------------------------------------------------------- set-up */
+static atomic_int applied;
+
+static void on_applied(void *arg, int error, const char *text)
+{
+    (void)arg;
+    if (error)
+        printf("# apply: %s\n", text);
+    applied = error ? -1 : 1;
+}
+
+static void apply(struct siptxn_times times, uint32_t timer_c_ms)
+{
+    struct element_config *c = element_config_new();
+    struct net_addr *at[2] = {&tcp_at, &udp_at};
+    c->ops = &ops;
+    c->machine = SLICE("proxy.test");
+    c->connect_ms = 2000;
+    c->attempt_ms = 20000;
+    c->timer_c_ms = timer_c_ms;
+    c->times = times;
+    for (size_t i = 0; i < 2; i++)
+        c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
+                                                                   .transport = i ? SIP_UDP : SIP_TCP,
+                                                                   .addr = *at[i],
+                                                                   .host = SLICE("proxy.test"),
+                                                                   .port = net_addr_port(at[i])};
+    applied = 0;
+    element_apply(element, c, workers_loop(team, 0), on_applied, NULL);
+    while (applied == 0)
+        usleep(1000);
+    CHECK_INT(applied, 1);
+    element_config_unref(c);
+}
+
+static void apply_usual(void)
+{
+    apply(siptxn_rfc_times, 185000);
+}
+
+/* The same proportions as the RFC's, so that time-outs are seen. */
+static void apply_quick(uint32_t timer_c_ms)
+{
+    apply((struct siptxn_times){.t1 = T1_MS,
+                                .t2 = 8 * T1_MS,
+                                .t4 = 10 * T1_MS,
+                                .timer_b = 64 * T1_MS,
+                                .timer_f = 64 * T1_MS,
+                                .timer_d = 64 * T1_MS},
+          timer_c_ms);
+}
+
+TEST(begins)
+{
+    pick_port(&tcp_at);
+    pick_port(&udp_at);
+    team = workers_new(1, "test");
+    element = element_new(team, "proxy.test");
+    workers_start(team);
+    apply_usual();
+}
+
+/* ---------------------------------------------------------------- 16.3 validation */
+TEST(unknown_methods_and_headers_pass)
+{
+    static const char body[] = "a\r\n\r\n\x01\xff b";
+    scene_begin(1);
+    send_text(&scene.client,
+              REQUEST("FROBNICATE", "sip:bob@home.test", "um1", "um1",
+                      "X-One: 1\r\nSupported: a\r\nX-Odd.n'me!: it\r\nSupported: b, c\r\nX-One: 2\r\n"
+                      "Content-Length: %zu\r\n\r\n%s"),
+              sizeof(body) - 1, body);
+    struct sip_msg *m = arrives(0, "FROBNICATE");
+    struct slice text = m->text;
+    size_t at = 0;
+    /* all of them, the values of one name in their order (16.6 step 1, 7.3.1), the body as it was */
+    for (const char *const *row =
+             (const char *const[]){"X-One: 1\r\n", "Supported: a\r\n", "Supported: b, c\r\n", "X-One: 2\r\n",
+                                   "\r\n\r\na\r\n\r\n\x01\xff b", NULL};
+         *row; row++) {
+        size_t found = slice_search(slice_from(text, at), slice_str(*row));
+        if (found == SIZE_MAX)
+            TEST_DIAG("missing or out of order: %s", *row);
+        else
+            at += found;
+    }
+    CHECK(slice_search(text, SLICE("X-Odd.n'me!: it")) != SIZE_MAX);
+    scene_end();
+}
+
+TEST(max_forwards)
+{
+    scene_begin(1);
+    send_text(&scene.client,
+              REQUEST("MESSAGE", "sip:bob@home.test", "mf1", "mf1", "Max-Forwards: 0\r\n" END));
+    CHECK(got(&scene.client, 483));
+    CHECK(untouched(0));
+    send_text(&scene.client,
+              REQUEST("MESSAGE", "sip:bob@home.test", "mf2", "mf2", "Max-Forwards: 1\r\n" END));
+    CHECK_STR(header(arrives(0, "MESSAGE"), "Max-Forwards"), "0");
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "mf3", "mf3", END));
+    CHECK_STR(header(arrives(0, "MESSAGE"), "Max-Forwards"), "70");
+    scene_end();
+}
+
+TEST(merged_requests_are_no_error)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "me1", "me", END));
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "me2", "me", END));
+    for (size_t i = 0; i < 2; i++) {
+        arrives(0, "MESSAGE");
+        answer(0, 200, "");
+        CHECK(got(&scene.client, 200));
+    }
+    scene_end();
+}
+
+/* Sends what came to the next hop back into the proxy, with one more Via, as the element beyond would. */
+static void send_back(struct peer *from, struct peer *to, const char *uri)
+{
+    struct buf out = {0};
+    struct slice text = from->m.text;
+    size_t eol = slice_search(text, SLICE("\r\n"));
+    static unsigned times;
+    buf_printf(&out, "MESSAGE %s SIP/2.0\r\nVia: SIP/2.0/TCP beyond.test;branch=z9hG4bKback%u" SLICE_FMT, uri,
+               ++times, SLICE_ARG(slice_from(text, eol)));
+    CHECK(write(to->fd, out.mem, out.end) == (ssize_t)out.end);
+    buf_fini(&out);
+}
+
+TEST(loops_end_and_spirals_pass)
+{
+    struct peer again = {.fd = connect_to(&tcp_at)};
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "lo1", "lo1", END));
+    arrives(0, "MESSAGE");
+    send_back(&scene.hops[0], &again, "sip:bob@home.test");
+    if (got(&again, 482))
+        CHECK(slice_search(header(&again.m, "Reason"), SLICE("element.loop")) != SIZE_MAX);
+    CHECK(untouched(0));
+    send_back(&scene.hops[0], &again, "sip:carol@home.test"); /* another Request-URI: a spiral */
+    CHECK_STR(arrives(0, "MESSAGE")->uri, "sip:carol@home.test");
+    peer_fini(&again);
+    scene_end();
+}
+
+TEST(unknown_extensions_are_refused)
+{
+    scene_begin(1);
+    send_text(&scene.client,
+              REQUEST("MESSAGE", "sip:bob@home.test", "ex1", "ex1", "Proxy-Require: foo, bar\r\n" END));
+    if (got(&scene.client, 420))
+        CHECK_STR(header(&scene.client.m, "Unsupported"), "foo, bar");
+    CHECK(untouched(0));
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- 16.4 and 16.6 step 6: routes */
+TEST(strict_router_before_us_is_undone)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:proxy.test;lr", "st1", "st1",
+                                     "Route: <sip:next.test;lr>, <sip:bob@home.test>\r\n" END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    CHECK_STR(m->uri, "sip:bob@home.test");
+    CHECK_STR(header(m, "Route"), "<sip:next.test;lr>");
+    scene_end();
+}
+
+TEST(own_route_is_taken_off)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "ro1", "ro1",
+                                     "Route: <sip:proxy.test;lr>\r\nRoute: <sip:next.test;lr>\r\n" END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    CHECK_STR(m->uri, "sip:bob@home.test");
+    CHECK_STR(header(m, "Route"), "<sip:next.test;lr>");
+    scene_end();
+}
+
+TEST(strict_router_after_us_gets_its_form)
+{
+    scene_begin(1);
+    send_text(&scene.client,
+              REQUEST("MESSAGE", "sip:bob@home.test", "sr1", "sr1",
+                      "Route: <sip:proxy.test;lr>, <sip:old.test>, <sip:last.test;lr>\r\n" END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    CHECK_STR(m->uri, "sip:old.test");
+    CHECK_STR(header(m, "Route"), "<sip:last.test;lr>, <sip:bob@home.test>");
+    scene_end();
+}
+
+TEST(record_route_stands_before_others)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "rr1", "rr1",
+                                     "Record-Route: <sip:first.test;lr>\r\n" END));
+    struct sip_values v = sip_values(arrives(0, "INVITE"), SIP_H_RECORD_ROUTE);
+    struct slice value;
+    CHECK(sip_values_next(&v, &value));
+    CHECK_STR(value, "<sip:proxy.test;lr>");
+    CHECK(sip_values_next(&v, &value));
+    CHECK_STR(value, "<sip:first.test;lr>");
+    answer(0, 486, "");
+    CHECK(got(&scene.client, 486));
+    scene_end();
+}
+
+TEST(request_uri_is_the_targets)
+{
+    scene_begin(1);
+    plan.uri = "sip:bob@192.0.2.7:5099;transport=tcp";
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "ru1", "ru1", END));
+    CHECK_STR(arrives(0, "MESSAGE")->uri, "sip:bob@192.0.2.7:5099;transport=tcp");
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- 16.6 steps 8 to 10 */
+TEST(each_attempt_has_its_own_branch)
+{
+    scene_begin(2);
+    char first[BRANCH_SIZE];
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "br1", "br1", END));
+    struct slice branch = arrives(0, "INVITE")->branch;
+    snprintf(first, sizeof(first), SLICE_FMT, SLICE_ARG(branch));
+    CHECK(slice_starts(slice_str(first), SLICE("z9hG4bK")));
+    answer(0, 503, "");
+    CHECK_STR(arrives(0, "ACK")->branch, first); /* the ACK of a non-2xx is of its transaction */
+    struct sip_values v = sip_values(arrives(1, "INVITE"), SIP_H_VIA);
+    struct slice value;
+    CHECK(!slice_eq(scene.hops[1].m.branch, slice_str(first)));
+    CHECK(sip_values_next(&v, &value) && slice_search(value, SLICE("proxy.test")) != SIZE_MAX);
+    CHECK(sip_values_next(&v, &value) && slice_search(value, SLICE("client.test")) != SIZE_MAX);
+    CHECK(!sip_values_next(&v, &value)); /* ours, before the one that was there */
+    answer(1, 200, "");
+    CHECK(got(&scene.client, 200));
+    scene_end();
+}
+
+TEST(content_length_is_added_for_a_stream)
+{
+    static const char text[] =
+        "MESSAGE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/UDP c.test;rport;branch=z9hG4bKcl1\r\n" FROM_TO
+        "Call-ID: cl1\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n\r\nhello";
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    scene_begin(1);
+    CHECK_INT(connect(fd, &udp_at.sa, net_addr_len(&udp_at)), 0);
+    CHECK(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    CHECK_STR(header(m, "Content-Length"), "5");
+    CHECK_STR(m->body, "hello");
+    close(fd);
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- 16.7 responses */
+TEST(provisional_responses_but_not_100)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "pr1", "pr1", END));
+    arrives(0, "INVITE");
+    answer(0, 100, "X-Below: 1\r\n");
+    answer(0, 183, "X-Row: kept\r\n");
+    while (receive(&scene.client) && scene.client.m.status == 100)
+        CHECK(header(&scene.client.m, "X-Below").n == 0); /* our own, after 200 ms, is allowed */
+    CHECK_INT(scene.client.m.status, 183);
+    CHECK_STR(header(&scene.client.m, "X-Row"), "kept");
+    CHECK_STR(scene.client.m.to_tag, "b1"); /* not ours to change */
+    CHECK_STR(scene.client.m.branch, "z9hG4bKpr1");
+    answer(0, 200, "");
+    CHECK(passes(&scene.client, 200));
+    scene_end();
+}
+
+/* A response with no Via but ours is for this element. */
+TEST(response_without_further_via_ends_here)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "nv1", "nv1", END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    struct sip_values v = sip_values(m, SIP_H_VIA);
+    struct slice via;
+    CHECK(sip_values_next(&v, &via));
+    send_text(&scene.hops[0],
+              "SIP/2.0 200 OK\r\nVia: " SLICE_FMT "\r\n" FROM_TO "Call-ID: nv1\r\nCSeq: 1 MESSAGE\r\n" END,
+              SLICE_ARG(via));
+    if (got(&scene.client, 502))
+        CHECK(slice_search(header(&scene.client.m, "Reason"), SLICE("element.bad-response")) != SIZE_MAX);
+    scene_end();
+}
+
+/* RFC 6026 section 7.3 and 8.9: what belongs to no transaction goes nowhere. */
+TEST(stray_responses_are_dropped)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "sy1", "sy1", END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    char branch[BRANCH_SIZE];
+    snprintf(branch, sizeof(branch), SLICE_FMT, SLICE_ARG(m->branch));
+    branch[strlen(branch) - 1] ^= 1; /* looks like ours, and is not */
+    send_text(&scene.hops[0],
+              "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP proxy.test;branch=%s\r\nVia: SIP/2.0/TCP "
+              "client.test:5060;branch=z9hG4bKsy1\r\n" FROM_TO "Call-ID: sy1\r\nCSeq: 1 MESSAGE\r\n" END,
+              branch);
+    CHECK(silent(scene.client.fd, SILENCE_MS));
+    answer(0, 202, "");
+    CHECK(got(&scene.client, 202));
+    scene_end();
+}
+
+static void fork_to_both(const char *call)
+{
+    plan.parallel = true;
+    plan.q_second = 1;
+    send_text(
+        &scene.client,
+        "INVITE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP client.test:5060;branch=z9hG4bK%s\r\n" FROM_TO
+        "Call-ID: %s\r\nCSeq: 1 INVITE\r\n" END,
+        call, call);
+    arrives(0, "INVITE");
+    arrives(1, "INVITE");
+}
+
+TEST(every_2xx_goes_up)
+{
+    scene_begin(2);
+    fork_to_both("two");
+    answer(0, 200, "X-From: 0\r\n");
+    answer(1, 200, "X-From: 1\r\n");
+    bool from[2] = {false, false};
+    for (size_t i = 0; i < 2; i++)
+        if (passes(&scene.client, 200))
+            from[slice_eq(header(&scene.client.m, "X-From"), SLICE("1"))] = true;
+    CHECK(from[0] && from[1]);
+    scene_end();
+}
+
+TEST(a_final_response_cancels_what_is_pending)
+{
+    scene_begin(2);
+    fork_to_both("pend");
+    struct buf invite = {0};
+    buf_append(&invite, scene.hops[1].m.branch);
+    answer(1, 180, "");
+    CHECK(passes(&scene.client, 180));
+    answer(0, 200, "");
+    CHECK(passes(&scene.client, 200));
+    CHECK_SLICE(arrives(1, "CANCEL")->branch,
+                buf_slice(&invite)); /* 16.6 step 8: the method is not part of it */
+    buf_fini(&invite);
+    scene_end();
+}
+
+TEST(a_6xx_ends_all_and_wins)
+{
+    scene_begin(2);
+    fork_to_both("six");
+    answer(1, 180, "");
+    CHECK(passes(&scene.client, 180));
+    struct peer ringing = {.fd = dup(scene.hops[1].fd), .text = slice_dup(scene.hops[1].m.text)};
+    enum sip_flaw flaw;
+    CHECK_INT(sip_msg_parse(slice_str(ringing.text), &ringing.arena, &ringing.m, &flaw), 0);
+    answer(0, 603, "");
+    arrives(0, "ACK");
+    arrives(1, "CANCEL");
+    answer(1, 200, "");
+    respond(&ringing, 487, "b1");
+    arrives(1, "ACK");
+    CHECK(passes(&scene.client, 603));
+    peer_fini(&ringing);
+    scene_end();
+}
+
+/* After a 6xx no new branch: the second would be tried next. */
+TEST(a_6xx_begins_no_branch)
+{
+    scene_begin(2);
+    plan.parallel = true; /* but one after the other: q differs */
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "nb1", "nb1", END));
+    arrives(0, "INVITE");
+    answer(0, 600, "");
+    arrives(0, "ACK");
+    CHECK(passes(&scene.client, 600));
+    CHECK(untouched(1));
+    scene_end();
+}
+
+TEST(the_best_response_is_chosen)
+{
+    static const struct {
+        const char *call;
+        unsigned one, two, best;
+    } rows[] = {
+        {"be1", 404, 302, 302},
+        {"be2", 500, 486, 486},
+        {"be3", 486, 401, 401},
+        {"be4", 503, 486, 486},
+        {"be5", 408, 480, 480},
+        {"be6", 503, 503, 500}, /* a 503 would keep the client from us altogether */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scene_begin(2);
+        fork_to_both(rows[i].call);
+        answer(0, rows[i].one, "");
+        arrives(0, "ACK");
+        answer(1, rows[i].two, "");
+        arrives(1, "ACK");
+        CHECK(passes(&scene.client, rows[i].best));
+        scene_end();
+    }
+}
+
+TEST(challenges_of_all_branches_are_collected)
+{
+    scene_begin(2);
+    fork_to_both("chal");
+    answer(0, 401, "WWW-Authenticate: Digest realm=\"one\", nonce=\"1\"\r\n");
+    arrives(0, "ACK");
+    answer(1, 407, "Proxy-Authenticate: Digest realm=\"two\", nonce=\"2\"\r\n");
+    arrives(1, "ACK");
+    passes(&scene.client, 401);
+    CHECK_STR(header(&scene.client.m, "WWW-Authenticate"), "Digest realm=\"one\", nonce=\"1\"");
+    CHECK_STR(header(&scene.client.m, "Proxy-Authenticate"), "Digest realm=\"two\", nonce=\"2\"");
+    scene_end();
+}
+
+TEST(bodies_and_headers_of_responses_stay)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "bo1", "bo1", END));
+    struct sip_msg *m = arrives(0, "MESSAGE");
+    struct slice rest = m->text;
+    slice_cut(rest, '\n', &rest, &rest);
+    struct buf vias = {0};
+    for (const struct sip_header *h = sip_msg_header(m, SIP_H_VIA); h; h = sip_msg_next(m, h))
+        buf_printf(&vias, "Via: " SLICE_FMT "\r\n", SLICE_ARG(h->value));
+    send_text(&scene.hops[0],
+              "SIP/2.0 299 As It Is\r\n" SLICE_FMT FROM_TO "Call-ID: bo1\r\nCSeq: 1 MESSAGE\r\n"
+              "X-Odd.n'me!: it\r\nX-A: 1, 2\r\nContent-Length: 7\r\n\r\na\r\n\r\n\xff.",
+              SLICE_ARG(buf_slice(&vias)));
+    if (got(&scene.client, 299)) {
+        CHECK(slice_ends(scene.client.m.start_line, SLICE("As It Is")));
+        CHECK_STR(header(&scene.client.m, "X-A"), "1, 2");
+        CHECK_STR(scene.client.m.body, "a\r\n\r\n\xff.");
+        CHECK(slice_search(header(&scene.client.m, "Via"), SLICE("received=127.0.0.1")) != SIZE_MAX);
+        CHECK(scene.client.m.to_tag.n == 0); /* no tag is added */
+    }
+    buf_fini(&vias);
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- 16.8 timer C */
+TEST(timer_c_gives_up)
+{
+    apply_quick(1000);
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "tc1", "tc1", END));
+    arrives(0, "INVITE");
+    answer(0, 180, "");
+    CHECK(passes(&scene.client, 180));
+    arrives(0, "CANCEL"); /* it rang too long */
+    CHECK(passes(&scene.client, 408));
+    scene_end();
+    apply_usual();
+}
+
+/* Each provisional response but 100 begins it anew: the call rings longer than timer C. */
+TEST(timer_c_begins_anew)
+{
+    apply_quick(1500);
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "tc2", "tc2", END));
+    arrives(0, "INVITE");
+    for (int i = 0; i < 4; i++) {
+        answer(0, 180, "");
+        CHECK(passes(&scene.client, 180));
+        CHECK(silent(scene.hops[0].fd, 500));
+    }
+    answer(0, 200, "");
+    CHECK(passes(&scene.client, 200));
+    scene_end();
+    apply_usual();
+}
+
+/* ---------------------------------------------------------------- 16.9, 16.10, 9 */
+TEST(cancel_waits_for_a_provisional_response)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "ca1", "ca1", END));
+    arrives(0, "INVITE");
+    struct peer invite = {.fd = dup(scene.hops[0].fd), .text = slice_dup(scene.hops[0].m.text)};
+    enum sip_flaw flaw;
+    CHECK_INT(sip_msg_parse(slice_str(invite.text), &invite.arena, &invite.m, &flaw), 0);
+    send_text(&scene.client, REQUEST("CANCEL", "sip:bob@home.test", "ca1", "ca1", END));
+    if (passes(&scene.client, 200)) /* at once, whatever is beyond */
+        CHECK(slice_eq(scene.client.m.cseq_method_name, SLICE("CANCEL")));
+    CHECK(untouched(0)); /* 9.1 */
+    respond(&invite, 180, "b1");
+    CHECK_SLICE(arrives(0, "CANCEL")->branch, invite.m.branch);
+    answer(0, 200, "");
+    respond(&invite, 487, "b1");
+    CHECK(passes(&scene.client, 180));
+    CHECK(passes(&scene.client, 487));
+    peer_fini(&invite);
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- RFC 4320 */
+TEST(no_early_100_and_no_408_for_others_than_invite)
+{
+    apply_quick(60000);
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "nn1", "nn1", END));
+    arrives(0, "MESSAGE");
+    CHECK(silent(scene.client.fd, 3 * T1_MS));                   /* timer E is far from T2 */
+    CHECK(readable(scene.client.fd) && got(&scene.client, 100)); /* from then on it may */
+    CHECK(silent(scene.client.fd, 80 * T1_MS));                  /* past timer F: no 408 */
+    scene_end();
+    apply_usual();
+}
+
+TEST(a_408_from_below_is_not_passed_on)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "nn2", "nn2", END));
+    arrives(0, "MESSAGE");
+    answer(0, 408, "");
+    CHECK(silent(scene.client.fd, SILENCE_MS));
+    scene_end();
+}
+
+/* The answer comes when the server transaction is over. */
+TEST(a_late_answer_is_dropped)
+{
+    apply_quick(60000);
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "nn3", "nn3", END));
+    arrives(0, "MESSAGE");
+    CHECK(got(&scene.client, 100));
+    CHECK(silent(scene.client.fd, 80 * T1_MS));
+    answer(0, 200, "");
+    CHECK(silent(scene.client.fd, SILENCE_MS));
+    scene_end();
+    apply_usual();
+}
+
+/* ---------------------------------------------------------------- RFC 5393 */
+TEST(breadth_is_shared_and_not_exceeded)
+{
+    scene_begin(2);
+    plan.parallel = true;
+    plan.q_second = 1;
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "wi1", "wi1", "Max-Breadth: 1\r\n" END));
+    CHECK(passes(&scene.client, 440));
+    CHECK(untouched(0));
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "wi2", "wi2", "Max-Breadth: 5\r\n" END));
+    uint32_t sum = 0, one;
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_INT(sip_number_parse(header(arrives(i, "INVITE"), "Max-Breadth"), &one), 0);
+        sum += one;
+    }
+    CHECK(sum >= 2 && sum <= 5);
+    scene_end();
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("MESSAGE", "sip:bob@home.test", "wi3", "wi3", END));
+    CHECK_STR(header(arrives(0, "MESSAGE"), "Max-Breadth"), "60");
+    scene_end();
+}
+
+/* ---------------------------------------------------------------- RFC 6026 */
+TEST(an_accepted_invite_absorbs_its_retransmissions)
+{
+    static const char invite[] =
+        "INVITE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/UDP c.test;rport;branch=z9hG4bKac1\r\n" FROM_TO
+        "Call-ID: ac1\r\nCSeq: 1 INVITE\r\n" END;
+    char in[4096];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    scene_begin(1);
+    CHECK_INT(connect(fd, &udp_at.sa, net_addr_len(&udp_at)), 0);
+    CHECK(write(fd, invite, sizeof(invite) - 1) > 0);
+    arrives(0, "INVITE");
+    answer(0, 200, "");
+    do {
+        CHECK(readable(fd) && read(fd, in, sizeof(in)) > 12);
+    } while (memcmp(in, "SIP/2.0 100", 11) == 0);
+    CHECK(memcmp(in, "SIP/2.0 200", 11) == 0);
+    CHECK(write(fd, invite, sizeof(invite) - 1) > 0);
+    CHECK(silent(fd, SILENCE_MS)); /* the 200 is the callee's to repeat, not ours */
+    CHECK(untouched(0));
+    answer(0, 200, "");
+    CHECK(readable(fd) && read(fd, in, sizeof(in)) > 12 && memcmp(in, "SIP/2.0 200", 11) == 0);
+    close(fd);
+    scene_end();
+}
+
+TEST(the_ack_of_a_2xx_passes_and_others_end_here)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "ak1", "ak1", END));
+    arrives(0, "INVITE");
+    answer(0, 200, "");
+    CHECK(passes(&scene.client, 200));
+    send_text(&scene.client, REQUEST("ACK", "sip:bob@home.test", "ak1-ack", "ak1", END));
+    CHECK(!slice_eq(arrives(0, "ACK")->branch, SLICE("z9hG4bKak1-ack")));
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "ak2", "ak2", END));
+    arrives(0, "INVITE");
+    answer(0, 404, "");
+    arrives(0, "ACK"); /* ours */
+    CHECK(passes(&scene.client, 404));
+    send_text(&scene.client, REQUEST("ACK", "sip:bob@home.test", "ak2", "ak2", END));
+    CHECK(untouched(0));
+    scene_end();
+}
+
+TEST(ends)
+{
+    workers_stop(team);
+    element_free(element);
+    workers_free(team);
+}
+
+TEST_MAIN(begins, unknown_methods_and_headers_pass, max_forwards, merged_requests_are_no_error,
+          loops_end_and_spirals_pass, unknown_extensions_are_refused, strict_router_before_us_is_undone,
+          own_route_is_taken_off, strict_router_after_us_gets_its_form, record_route_stands_before_others,
+          request_uri_is_the_targets, each_attempt_has_its_own_branch, content_length_is_added_for_a_stream,
+          provisional_responses_but_not_100, response_without_further_via_ends_here,
+          stray_responses_are_dropped, every_2xx_goes_up, a_final_response_cancels_what_is_pending,
+          a_6xx_ends_all_and_wins, a_6xx_begins_no_branch, the_best_response_is_chosen,
+          challenges_of_all_branches_are_collected, bodies_and_headers_of_responses_stay, timer_c_gives_up,
+          timer_c_begins_anew, cancel_waits_for_a_provisional_response,
+          no_early_100_and_no_408_for_others_than_invite, a_408_from_below_is_not_passed_on,
+          a_late_answer_is_dropped, breadth_is_shared_and_not_exceeded,
+          an_accepted_invite_absorbs_its_retransmissions, the_ack_of_a_2xx_passes_and_others_end_here, ends)
