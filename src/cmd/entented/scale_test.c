@@ -16,6 +16,7 @@ enum {
     MACHINES = POOLS * POOL_MACHINES,
     ALL = MACHINES + 1, /* central's own */
     LIMIT_MS = 2000,
+    LIMIT_CPU_MS = 1000, /* central and all machines together; it does not depend on what else runs here */
     ROUNDS = 5,
     HELPERS = 32 /* each machine has a disk of its own in life */
 };
@@ -139,7 +140,7 @@ static int64_t publish_once(uint64_t revision)
     return now_ms() - began;
 }
 
-/* Do other programs want the cores as well? Then the clock says little, and the processor's time all. */
+/* Do other programs want the cores as well? Then the clock says little. */
 static bool others_are_busy(void)
 {
     double load = 0;
@@ -151,7 +152,7 @@ TEST(two_hundred_machines_acknowledge_in_two_seconds)
     int64_t best = INT64_MAX, best_cpu = INT64_MAX;
     log_setup(LOG_TEXT, LOG_ERROR, "scale", "", STDERR_FILENO);
     start();
-    for (unsigned round = 0; round < ROUNDS && (round < 2 || best >= LIMIT_MS); round++) {
+    for (unsigned round = 0; round < ROUNDS && (best >= LIMIT_MS || best_cpu >= LIMIT_CPU_MS); round++) {
         int64_t cpu = cpu_ms(), took = publish_once(round + 2);
         cpu = cpu_ms() - cpu;
         printf("# %d machines: %lld ms, %lld ms of CPU, theirs and ours\n", ALL, (long long)took,
@@ -163,8 +164,10 @@ TEST(two_hundred_machines_acknowledge_in_two_seconds)
         CHECK(machines[i].revision >= 2);
     if (IS_SANITIZED)
         printf("# a sanitizer's build is not measured\n");
-    else
-        CHECK(best < LIMIT_MS || (others_are_busy() && best_cpu < LIMIT_MS));
+    else {
+        CHECK(best_cpu < LIMIT_CPU_MS);
+        CHECK(best < LIMIT_MS || others_are_busy());
+    }
     end();
 }
 

@@ -35,6 +35,10 @@ struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
 /* An SSL_CTX * for libraries that want one (http). */
 void *tls_ctx_native(struct tls_ctx *ctx);
+/* Gives an SSL_CTX * that such a library made for itself key, certificate, chain and trusted authorities of a
+ * client's context, decoded as they are, and has idle connections give their buffers back. 0 or
+ * -EKEYREJECTED. */
+int tls_ctx_lend(struct tls_ctx *from, void *native);
 /* A new SSL * of the context for such a library, which frees it. */
 void *tls_native_new(struct tls_ctx *ctx);
 /* The peer's certificate of such an SSL *: a new reference, or NULL. */

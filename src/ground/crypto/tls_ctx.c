@@ -153,6 +153,19 @@ void *tls_ctx_native(struct tls_ctx *ctx)
     return ctx->native;
 }
 
+int tls_ctx_lend(struct tls_ctx *from, void *native)
+{
+    SSL_CTX *to = native;
+    X509 *leaf = SSL_CTX_get0_certificate(from->native);
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(from->native, &chain);
+    SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(from->native));
+    SSL_CTX_set_mode(to, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+    if (leaf && SSL_CTX_use_cert_and_key(to, leaf, SSL_CTX_get0_privatekey(from->native), chain, 1) != 1)
+        return crypto_fail(-EKEYREJECTED, "cannot use this certificate for TLS");
+    return 0;
+}
+
 /* --- from an SSL back to its tls --- */
 static int tls_index;
 static pthread_once_t tls_index_once = PTHREAD_ONCE_INIT;

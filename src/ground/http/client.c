@@ -1,5 +1,7 @@
 #include "ground/http/http.h"
 
+#include "ground/base/mem.h"
+
 #include <assert.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -11,6 +13,7 @@ enum { CALL_TIMEOUT_MS = 30000, CALL_CONNECT_TIMEOUT_MS = 5000 };
 /* A large body waits for the server's 100 (RFC 9110 10.1.1), for this long: a server that refuses our
  * certificate resets the connection while we send, and the reset would eat its alert. */
 enum { EXPECT_FROM_BYTES = 8192, EXPECT_TIMEOUT_MS = 1000 };
+enum { UPLOAD_BUFFER = 16384 }; /* a record of TLS; a client that keeps its connection keeps this too */
 
 _Static_assert(sizeof(((struct http_result *)0)->error) >= CURL_ERROR_SIZE, "libcurl writes into it");
 
@@ -22,11 +25,17 @@ static void global_init(void)
         assert(!"libcurl starts");
 }
 
-/* What comes of one call. */
+/* What comes of one call. Lives as long as the handle, whose connections point to it. */
 struct outcome {
     struct http_result *ret;
     bool connected; /* there was a TCP connection; libcurl's own times say so only after the handshake of TLS
                      */
+};
+
+struct http_client {
+    CURL *handle;
+    struct tls_ctx *tls; /* of the connection that stands */
+    struct outcome o;
 };
 
 static size_t body_came(char *p, size_t size, size_t n, void *arg)
@@ -37,6 +46,14 @@ static size_t body_came(char *p, size_t size, size_t n, void *arg)
         return 0;
     buf_append_mem(&ret->body, p, size * n);
     return size * n;
+}
+
+/* libcurl asks every second, and whenever something moves. */
+static int is_stopped(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct http_call *call = arg;
+    (void)a, (void)b, (void)c, (void)d;
+    return *call->stop;
 }
 
 static int socket_ends(void *arg, curl_socket_t fd)
@@ -104,6 +121,12 @@ static void set_blob(CURL *h, CURLoption option, const char *pem)
         curl_easy_setopt(h, option, &blob);
 }
 
+static CURLcode lend_context(CURL *h, void *native, void *tls)
+{
+    (void)h;
+    return tls_ctx_lend(tls, native) < 0 ? CURLE_SSL_CERTPROBLEM : CURLE_OK;
+}
+
 static void set_tls(CURL *h, const struct http_call *call)
 {
     /* Both have the system's public authorities as default, and the path counts beside a blob */
@@ -116,6 +139,19 @@ static void set_tls(CURL *h, const struct http_call *call)
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(h, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    if (call->tls) {
+        curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, lend_context);
+        curl_easy_setopt(h, CURLOPT_SSL_CTX_DATA, call->tls);
+    }
+}
+
+static void set_stop(CURL *h, const struct http_call *call)
+{
+    if (!call->stop)
+        return;
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, is_stopped);
+    curl_easy_setopt(h, CURLOPT_XFERINFODATA, call);
 }
 
 static void set_common(CURL *h, const struct http_call *call, struct outcome *o)
@@ -135,6 +171,10 @@ static void set_common(CURL *h, const struct http_call *call, struct outcome *o)
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, socket_ends);
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETDATA, o);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, o->ret->error);
+    curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, (long)call->fresh);
+    curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
+    curl_easy_setopt(h, CURLOPT_MAXLIFETIME_CONN, (long)HTTP_KEEP_S);
+    curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 }
 
 /* --- what came of it --- */
@@ -227,23 +267,73 @@ static void take_result(CURL *h, CURLcode code, const struct http_call *call, co
     buf_fini(&ret->body);
 }
 
-void http_call(const struct http_call *call, struct http_result *ret)
+/* --- clients --- */
+static void client_open(struct http_client *k)
 {
     pthread_once(&global_once, global_init);
+    k->handle = curl_easy_init();
+    assert(k->handle);
+}
+
+static void client_close(struct http_client *k)
+{
+    curl_easy_cleanup(k->handle); /* and its connections */
+    tls_ctx_unref(k->tls);
+    k->handle = NULL;
+    k->tls = NULL;
+}
+
+/* libcurl compares the texts of a connection's certificates, but knows nothing of a context that was lent. */
+static void client_take_context(struct http_client *k, struct tls_ctx *tls)
+{
+    if (k->tls == tls)
+        return;
+    client_close(k);
+    client_open(k);
+    k->tls = tls ? tls_ctx_ref(tls) : NULL;
+}
+
+void http_client_call(struct http_client *k, const struct http_call *call, struct http_result *ret)
+{
     memset(ret, 0, sizeof(*ret));
-    struct outcome o = {.ret = ret};
-    CURL *h = curl_easy_init();
-    assert(h);
+    client_take_context(k, call->tls);
+    CURL *h = k->handle;
+    k->o = (struct outcome){.ret = ret};
     struct curl_slist *headers = make_headers(call);
-    set_common(h, call, &o);
+    curl_easy_reset(h);
+    set_common(h, call, &k->o);
+    set_stop(h, call);
     set_method(h, call);
     set_tls(h, call);
     struct curl_slist *to = set_way(h, call);
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
-    take_result(h, curl_easy_perform(h), call, &o);
-    curl_easy_cleanup(h);
+    take_result(h, curl_easy_perform(h), call, &k->o);
+    curl_easy_reset(h); /* it points to nothing of this call's */
     curl_slist_free_all(headers);
     curl_slist_free_all(to);
+}
+
+struct http_client *http_client_new(void)
+{
+    struct http_client *k = MEM_NEW(struct http_client);
+    client_open(k);
+    return k;
+}
+
+void http_client_free(struct http_client *k)
+{
+    if (!k)
+        return;
+    client_close(k);
+    mem_free(k);
+}
+
+void http_call(const struct http_call *call, struct http_result *ret)
+{
+    struct http_client k = {0};
+    client_open(&k);
+    http_client_call(&k, call, ret);
+    client_close(&k);
 }
 
 void http_result_fini(struct http_result *r)

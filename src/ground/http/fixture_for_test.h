@@ -121,6 +121,18 @@ static inline void do_free(struct fixture *f, void *arg)
     f->server = NULL;
 }
 
+/* A new server at the address of one that was freed. */
+struct again {
+    struct net_addr addr;
+    struct tls_ctx *tls;
+};
+
+static inline void do_listen_again(struct fixture *f, void *arg)
+{
+    struct again *a = arg;
+    CHECK_INT(http_server_new(f->loop, &a->addr, a->tls, handle, f, &f->server), 0);
+}
+
 static inline void fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));

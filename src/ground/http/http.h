@@ -59,7 +59,12 @@ struct http_call {
     struct net_addr local;      /* sa.sa_family != 0: bind to it */
     /* mutual TLS: PEM texts; the peer's certificate must be from `trust_pem` and name the URL's host */
     const char *cert_pem, *key_pem, *trust_pem;
-    unsigned timeout_ms;         /* whole call; 0: 30,000 */
+    /* in their place, decoded once for many calls: those of a client's context; NULL: none. Referenced as
+     * long as a connection made with it stands. */
+    struct tls_ctx *tls;
+    bool fresh;               /* by a new connection, whatever stands */
+    const _Atomic bool *stop; /* once true, the call ends within about a second (HTTP_OTHER); may be NULL */
+    unsigned timeout_ms;      /* whole call; 0: 30,000 */
     unsigned connect_timeout_ms; /* 0: 5,000 */
 };
 struct http_result {
@@ -77,4 +82,12 @@ struct http_result {
     int64_t peer_date_ms; /* of the answer's Date header, 0 without: how far clocks are apart */
 };
 void http_call(const struct http_call *call, struct http_result *ret);
+/* A client that keeps the connection of its last call for the next one, when that goes to the same place with
+ * the same context; for HTTP_KEEP_S at the longest, so that both ends are asked for their certificates again.
+ * A connection that the server closed meanwhile is replaced unseen. One call at a time. */
+struct http_client;
+enum { HTTP_KEEP_S = 600 };
+struct http_client *http_client_new(void);
+void http_client_call(struct http_client *k, const struct http_call *call, struct http_result *ret);
+void http_client_free(struct http_client *k); /* NULL is fine */
 void http_result_fini(struct http_result *r);

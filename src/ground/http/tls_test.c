@@ -316,6 +316,126 @@ TEST(pipelined_over_tls)
     fixture_fini(&f);
 }
 
+static struct tls_ctx *client_tls(const struct pki_id *id, const struct pki_id *ca)
+{
+    struct crypto_trust *trust = pki_trust(ca);
+    struct tls_config c = {.key = id->key, .cert = id->cert, .trust = trust, .peer = TLS_PEER_REQUIRED};
+    struct tls_ctx *ctx = NULL;
+    CHECK_INT(tls_ctx_new(&c, &ctx), 0);
+    crypto_trust_unref(trust);
+    return ctx;
+}
+
+static struct http_call context_call(struct fixture *f, const char *path, struct tls_ctx *tls)
+{
+    struct http_call call = tls_call(f, path);
+    call.cert_pem = call.key_pem = call.trust_pem = NULL;
+    call.tls = tls;
+    return call;
+}
+
+/* A lent context is as good as the texts, and as strict. */
+TEST(contexts_are_lent)
+{
+    struct tls_ctx *good = client_tls(&pki.client, &pki.ca), *stranger = client_tls(&pki.stranger, &pki.ca),
+                   *distrusting = client_tls(&pki.client, &pki.other_ca);
+    struct fixture f;
+    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
+    struct http_call call = context_call(&f, "/peer", good);
+    check_call(&call, 200, "edge.test");
+    call.tls = stranger;
+    check_fails(&call, HTTP_TRUST);
+    call.tls = distrusting;
+    check_fails(&call, HTTP_TRUST);
+    call.tls = good;
+    call.url = url(&f, "https", "other.test", "/peer");
+    check_fails(&call, HTTP_TRUST);
+    fixture_fini(&f);
+    tls_ctx_unref(good);
+    tls_ctx_unref(stranger);
+    tls_ctx_unref(distrusting);
+}
+
+static void check_client(struct http_client *k, const struct http_call *call, unsigned status,
+                         const char *body)
+{
+    struct http_result r;
+    http_client_call(k, call, &r);
+    CHECK_INT(r.status, status);
+    if (body)
+        CHECK_STR(buf_slice(&r.body), body);
+    http_result_fini(&r);
+}
+
+/* The server's name is asked for with each handshake: a name that it no longer has tells whether there was
+ * one. */
+TEST(a_client_keeps_its_connection)
+{
+    struct pki_id renamed = pki_host(&pki.ca, "renamed.test"), second = pki_host(&pki.ca, "edge2.test");
+    struct tls_ctx *mine = client_tls(&pki.client, &pki.ca), *next = client_tls(&second, &pki.ca);
+    struct http_client *k = http_client_new();
+    struct fixture f;
+    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
+    struct http_call call = context_call(&f, "/peer", mine);
+    check_client(k, &call, 200, "edge.test");
+    struct tls_ctx *other = server_tls(&renamed, TLS_PEER_REQUIRED);
+    on_loop(&f, do_set_tls, other);
+    tls_ctx_unref(other);
+    check_client(k, &call, 200, "edge.test");
+    call.fresh = true;
+    check_client(k, &call, 0, NULL);
+    call.fresh = false;
+    call.url = url(&f, "https", "renamed.test", "/peer");
+    check_client(k, &call, 200, "edge.test");
+    call.tls = next; /* another identity never goes over the old one's connection */
+    check_client(k, &call, 200, "edge2.test");
+    http_client_free(k);
+    fixture_fini(&f);
+    tls_ctx_unref(mine);
+    tls_ctx_unref(next);
+    pki_fini(&renamed);
+    pki_fini(&second);
+}
+
+/* The server goes and comes back at its address: the connection that it closed is replaced unseen. */
+TEST(a_closed_connection_is_replaced)
+{
+    struct tls_ctx *mine = client_tls(&pki.client, &pki.ca);
+    struct http_client *k = http_client_new();
+    struct fixture f;
+    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
+    struct http_call call = context_call(&f, "/echo", mine);
+    call.method = "POST";
+    call.body = SLICE("once");
+    check_client(k, &call, 200, "once");
+    struct net_addr at = *http_server_addr(f.server);
+    on_loop(&f, do_free, NULL);
+    struct tls_ctx *tls = server_tls(&pki.server, TLS_PEER_REQUIRED);
+    struct again again = {at, tls};
+    on_loop(&f, do_listen_again, &again);
+    tls_ctx_unref(tls);
+    check_client(k, &call, 200, "once");
+    http_client_free(k);
+    fixture_fini(&f);
+    tls_ctx_unref(mine);
+}
+
+TEST(a_call_is_broken_off)
+{
+    struct tls_ctx *mine = client_tls(&pki.client, &pki.ca);
+    struct fixture f;
+    _Atomic bool stop = true;
+    fixture_tls(&f, &pki.server, TLS_PEER_REQUIRED);
+    struct http_call call = context_call(&f, "/hold", mine);
+    call.stop = &stop;
+    call.timeout_ms = DEADLINE_S * 1000;
+    double began = now_ms();
+    check_fails(&call, HTTP_OTHER);
+    CHECK(now_ms() - began < DEADLINE_S * 500);
+    fixture_fini(&f);
+    tls_ctx_unref(mine);
+}
+
 TEST(tls_spoken_to_plain_server)
 {
     struct fixture f;
@@ -338,4 +458,5 @@ TEST(pki_down)
 
 TEST_MAIN(pki_up, mutual_tls, certificates_refused, refused_with_a_large_body, unverified_peers_are_nobody,
           megabyte_both_ways, tls_switched, sequential_calls_are_fast, kept_connection_is_fast,
-          pipelined_over_tls, tls_spoken_to_plain_server, pki_down)
+          pipelined_over_tls, contexts_are_lent, a_client_keeps_its_connection,
+          a_closed_connection_is_replaced, a_call_is_broken_off, tls_spoken_to_plain_server, pki_down)

@@ -176,6 +176,7 @@ int central_new(struct loop *l, struct helpers *h, const char *state_folder, str
     c->ask_threads = helpers_new(CENTRAL_ASK_THREADS, "ask");
     c->push_threads = helpers_new(CENTRAL_PUSH_THREADS, "push");
     list_init(&c->pushers);
+    identity_init(&c->identity);
     timer_init(&c->keys_timer, l, on_keys_timer, c);
     timer_start(&c->keys_timer, loop_now(l));
     pushers_update(c);
@@ -189,6 +190,7 @@ void central_unref(struct central *c)
     if (--c->refs > 0)
         return;
     pushers_free(c);
+    identity_fini(&c->identity);
     snapshot_unref(c->now);
     vault_fini(&c->vault);
     mem_free(c);
@@ -199,6 +201,7 @@ void central_free(struct central *c)
     if (!c)
         return;
     c->closed = true;
+    c->stopping = true;
     timer_stop(&c->keys_timer);
     for (struct list *it = c->pushers.next; it != &c->pushers; it = it->next)
         timer_stop(&LIST_ENTRY(it, struct pusher, link)->timer);

@@ -35,7 +35,7 @@ int central_init(const struct central_init *init, char *error);
  * must not hold up the disk of anybody); h is for what comes with the page. */
 int central_new(struct loop *l, struct helpers *h, const char *state_folder, struct central **ret,
                 char *error);
-/* Before the loop ends; waits for pushes under way (CENTRAL_PUSH_MS at most). No callback of ours comes
+/* Before the loop ends; breaks off pushes under way (a second at most). No callback of ours comes
  * afterwards. */
 void central_free(struct central *c);
 /* Answers /v1/topology/…, /v1/publish, /v1/replication, /v1/machines…, /v1/certificates…, /v1/dns…,

@@ -17,6 +17,8 @@
 #include "kept/topology/material.h"
 #include "kept/topology/push.h"
 
+#include <pthread.h>
+
 enum {
     CENTRAL_ERROR = 512,
     CENTRAL_CA_YEARS = 10,
@@ -165,18 +167,48 @@ void task_run(struct central *c, struct task *t);
 /* --- the loop's side --- */
 /* What a machine runs: numbers and serials go on above it. */
 void central_note_heard(struct central *c, uint64_t number, uint64_t serial);
+/* As whom central calls machines: key and certificate of the machine that it runs on, whose replica renews
+ * them. On push threads. */
+enum { IDENTITY_FILES = 3 };
+struct identity {
+    pthread_mutex_t lock;
+    unsigned char seen[IDENTITY_FILES][32]; /* SHA-256 of the files that tls was made of */
+    struct tls_ctx *tls;
+};
+void identity_init(struct identity *id);
+void identity_fini(struct identity *id);
+/* Of the files as they are now: one reference. */
+int identity_take(struct identity *id, const char *folder, struct tls_ctx **ret);
+
 struct central {
     struct loop *loop;
     struct helpers *store_thread, *push_threads, *ask_threads;
     struct vault vault;
     struct snapshot *now;
     struct list pushers;
+    struct identity identity;
     struct timer keys_timer;
     bool rotating, raising;
     unsigned refs; /* tasks and pushes under way, and the owner */
     bool closed;
+    _Atomic bool stopping; /* for pushes under way */
 };
 void central_unref(struct central *c);
+
+/* One exchange with a machine (push.c); everything it needs is its own. Its work is done on a push thread. */
+struct push {
+    struct job job;
+    struct pusher *p;
+    struct snapshot *snap;
+    char *certificate;           /* PEM to be delivered, or NULL */
+    struct crypto_cert *seal_to; /* NULL: no revision in this one */
+    struct net_addr to, from;
+    bool renew, fresh;
+    int error; /* it could not be sent at all */
+    struct http_result result;
+};
+void push_work(struct job *j);
+void push_free(struct push *q);
 
 struct pusher {
     struct list link;
@@ -187,10 +219,13 @@ struct pusher {
     struct timer timer;
     bool busy, again, removed, known, names_ok, issuing, was_current;
     bool renew; /* it is to be asked for a new key */
+    bool fresh; /* the next push makes a connection: somebody wants to know whether it can be made */
+    struct http_client *client; /* one push at a time uses it, on its thread */
     uint64_t acknowledged, material;
     char hash[65];
     struct crypto_cert *cert; /* what it uses: material is sealed to it */
-    char *pending;            /* PEM of a certificate that it waits for */
+    struct buf cert_text;
+    char *pending; /* PEM of a certificate that it waits for */
     unsigned backoff_ms;
     int64_t heard_ms, clock_apart_ms;
     struct buf why;

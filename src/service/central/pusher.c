@@ -8,92 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One exchange with a machine; everything it needs is its own. */
-struct push {
-    struct job job;
-    struct pusher *p;
-    struct snapshot *snap;
-    char *folder;
-    char *certificate;           /* PEM to be delivered, or NULL */
-    struct crypto_cert *seal_to; /* NULL: no revision in this one */
-    struct net_addr to, from;
-    bool renew;
-    int seal_error;
-    struct http_result result;
-};
-
 static void pusher_start(struct pusher *p);
-
-/* --- on a push thread --- */
-static void call(struct push *q, struct slice body, const char *url)
-{
-    struct buf cert = {0}, key = {0}, ca = {0};
-    struct bundle machine;
-    struct arena a = {0};
-    struct buf text = {0};
-    /* The replica of this machine renews these files: they are read each time. */
-    int r = files_read(q->folder, FILE_CERT, &cert);
-    if (r == 0)
-        r = files_read(q->folder, FILE_KEY, &key);
-    if (r == 0)
-        r = files_read(q->folder, FILE_MACHINE, &text);
-    if (r == 0)
-        r = bundle_machine_parse(buf_slice(&text), &a, &machine);
-    if (r == 0) {
-        buf_append(&ca, machine.ca_pem);
-        char *cert_pem = buf_take(&cert), *key_pem = buf_take(&key), *ca_pem = buf_take(&ca);
-        const struct http_call c = {
-            .method = "POST",
-            .url = url,
-            .body = body,
-            .content_type = "application/json",
-            .connect_to = q->to,
-            .local = q->from,
-            .cert_pem = cert_pem,
-            .key_pem = key_pem,
-            .trust_pem = ca_pem,
-            .timeout_ms = CENTRAL_PUSH_MS,
-            .connect_timeout_ms = CENTRAL_CONNECT_MS,
-        };
-        http_call(&c, &q->result);
-        mem_wipe(key_pem, strlen(key_pem));
-        mem_free(key_pem);
-        mem_free(cert_pem);
-        mem_free(ca_pem);
-    } else {
-        q->seal_error = r;
-    }
-    buf_fini(&text);
-    buf_fini(&cert);
-    buf_fini(&key);
-    buf_fini(&ca);
-    arena_fini(&a);
-}
-
-static void push_work(struct job *j)
-{
-    struct push *q = (struct push *)j;
-    struct push_request request = {.renew = q->renew};
-    struct buf sealed = {0}, body = {0}, url = {0};
-    struct slice fqdn = slice_str(q->p->fqdn);
-    if (q->certificate)
-        request.certificate = slice_str(q->certificate);
-    if (q->seal_to) {
-        q->seal_error = snapshot_seal(q->snap, fqdn, q->seal_to, &sealed);
-        request.revision = q->snap->text;
-        request.material = buf_slice(&sealed);
-        request.material_serial = q->snap->material->serial;
-    }
-    if (q->seal_error == 0) {
-        push_request_write(&request, &body);
-        buf_printf(&url, "https://%s:%u" PUSH_PATH, q->p->fqdn, net_addr_port(&q->to));
-        char *text = buf_take(&url);
-        call(q, buf_slice(&body), text);
-        mem_free(text);
-    }
-    buf_fini(&body);
-    buf_fini(&sealed);
-}
 
 /* --- what came of it --- */
 bool pusher_current(const struct pusher *p)
@@ -152,7 +67,7 @@ static void no_answer(struct pusher *p, const struct push *q)
     };
     const char *id = ids[q->result.failure];
     struct slice text = slice_str(q->result.error);
-    if (q->seal_error) {
+    if (q->error) {
         id = "other";
         text = SLICE("central's own key cannot be read, or the material cannot be sealed");
     } else if (q->result.failure == HTTP_TRUST)
@@ -182,9 +97,12 @@ static void keep_state(struct pusher *p, const struct push_answer *w)
     memset(p->hash, 0, sizeof(p->hash));
     if (w->hash.n < sizeof(p->hash) && w->hash.n)
         memcpy(p->hash, w->hash.p, w->hash.n);
-    if (crypto_cert_parse(w->certificate, &cert) == 0) {
+    if (!slice_eq(w->certificate, buf_slice(&p->cert_text)) &&
+        crypto_cert_parse(w->certificate, &cert) == 0) {
         crypto_cert_unref(p->cert);
         p->cert = cert;
+        buf_clear(&p->cert_text, 0);
+        buf_append(&p->cert_text, w->certificate);
     }
     central_note_heard(p->c, p->acknowledged, p->material);
     p->clock_apart_ms = w->time_ms ? w->time_ms - p->heard_ms : 0;
@@ -268,6 +186,8 @@ static void pusher_free(struct pusher *p)
     timer_stop(&p->timer);
     list_unlink(&p->link);
     crypto_cert_unref(p->cert);
+    buf_fini(&p->cert_text);
+    http_client_free(p->client);
     mem_free(p->pending);
     buf_fini(&p->why);
     arena_fini(&p->state_arena);
@@ -330,16 +250,6 @@ static void next_turn(struct pusher *p, const struct push *q, const struct push_
     }
 }
 
-static void push_free(struct push *q)
-{
-    http_result_fini(&q->result);
-    snapshot_unref(q->snap);
-    crypto_cert_unref(q->seal_to);
-    mem_free(q->certificate);
-    mem_free(q->folder);
-    mem_free(q);
-}
-
 static bool same_machine(const struct pusher *p, const struct push_answer *w)
 {
     return slice_caseeq(w->fqdn, slice_str(p->fqdn));
@@ -357,7 +267,7 @@ static void push_done(struct job *j)
         /* its pusher goes with central */
     } else if (p->removed) {
         pusher_free(p);
-    } else if (q->seal_error || q->result.status == 0) {
+    } else if (q->error || q->result.status == 0) {
         METRIC_COUNT("central.pushes-failed");
         p->try_heard = !p->try_heard && p->known;
         no_answer(p, q);
@@ -394,7 +304,8 @@ static void pusher_start(struct pusher *p)
     struct push *q = MEM_NEW(struct push);
     q->p = p;
     q->snap = snapshot_ref(c->now);
-    q->folder = mem_strdup(c->vault.folder);
+    q->fresh = p->fresh;
+    p->fresh = false;
     q->to = p->try_heard ? p->heard_address : p->address;
     if (topology_role_find(c->now->topology, c->now->topology->central.machine, &role))
         (void)net_addr_parse(role.internal_address, 0, &q->from);
@@ -427,6 +338,7 @@ static struct pusher *pusher_new(struct central *c, struct slice fqdn)
     struct pusher *p = MEM_NEW(struct pusher);
     p->c = c;
     p->fqdn = slice_dup(fqdn);
+    p->client = http_client_new();
     timer_init(&p->timer, c->loop, on_timer, p);
     buf_printf(&p->why, "new: The machine has not been heard yet.");
     list_push_back(&c->pushers, &p->link);
@@ -477,8 +389,10 @@ void pushers_poll(struct central *c)
     LIST_FOR(it, &c->pushers)
     {
         struct pusher *p = LIST_ENTRY(it, struct pusher, link);
-        if (!p->removed)
-            pusher_start(p);
+        if (p->removed)
+            continue;
+        p->fresh = true;
+        pusher_start(p);
     }
 }
 
