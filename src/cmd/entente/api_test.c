@@ -241,6 +241,47 @@ TEST(a_known_partner_is_changed)
     fake_stop();
 }
 
+#define WATCHED                                                                                              \
+    "\"watched\":[{\"domain\":\"x.example\",\"why\":\"addresses\",\"since_ms\":1000,\"messages\":1203,"      \
+    "\"refused\":7,"                                                                                         \
+    "\"addresses\":1000,\"answers\":90,\"failures\":80,\"connections\":2,\"suspicious\":false}]"
+
+TEST(the_watch_list_is_of_all_machines)
+{
+    static const struct row rows[] = {
+        {"GET",  "/v1/status",      200, "{\"machine\":\"fe1.example\",\"services\":{\"central\":\"serving\"}}"},
+        {"POST", "/v1/replication", 200, "{\"machines\":[{\"fqdn\":\"e1.example\",\"asking\":true}]}"          },
+        {"GET",  "/v1/replication", 200,
+         "{\"machines\":[{\"fqdn\":\"e1.example\",\"report\":{" WATCHED "}},"
+         "{\"fqdn\":\"e2.example\",\"why\":{\"id\":\"push.timeout\",\"text\":\"It is silent.\"}}]}"            },
+        {NULL,   NULL,              0,   NULL                                                                  }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "partner", "list", "--watch");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_HAS(r.out, "addresses      1203        7       1000  80 of 90            2  e1.example");
+    CHECK_HAS(r.out, "entente partner allow DOMAIN");
+    CHECK_HAS(r.err, "e2.example was not asked: push.timeout: It is silent.");
+    ran_fini(&r);
+    fake_stop();
+}
+
+TEST(the_watch_list_of_an_edge_alone)
+{
+    static const struct row rows[] = {
+        {"GET", "/v1/status", 200, "{\"machine\":\"e1.example\",\"services\":{}," WATCHED "}"},
+        {NULL,  NULL,         0,   NULL                                                      }
+    };
+    struct ran r;
+    fake_start(rows);
+    RUN(&r, "partner", "list", "--watch", "--json");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_HAS(r.out, "\"machine\": \"e1.example\"");
+    ran_fini(&r);
+    fake_stop();
+}
+
 /* --- secrets and files --- */
 TEST(passwords_come_from_files_or_standard_input)
 {
@@ -319,5 +360,6 @@ TEST(a_bundle_is_for_its_owner_alone)
 
 TEST_MAIN(status_for_people_and_programs, a_call_id_is_escaped, replication_is_a_table,
           who_is_not_there_is_said, findings_are_lines, an_answer_that_is_not_ours_is_refused,
-          documents_are_shown_and_changed, a_known_partner_is_changed,
-          passwords_come_from_files_or_standard_input, a_bundle_is_for_its_owner_alone)
+          documents_are_shown_and_changed, a_known_partner_is_changed, the_watch_list_is_of_all_machines,
+          the_watch_list_of_an_edge_alone, passwords_come_from_files_or_standard_input,
+          a_bundle_is_for_its_owner_alone)

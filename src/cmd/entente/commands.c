@@ -37,6 +37,8 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(POOL, "pool", "POOL", 0, COMPLETES_NOTHING, NULL, "the pool that our user lives on"),
     ROW(STATIC, "static", NULL, 0, COMPLETES_NOTHING, NULL, "from the topology alone: DNS is not asked"),
     ROW(LIVE, "live", NULL, 0, COMPLETES_NOTHING, NULL, "ask every machine now, and wait for the answers"),
+    ROW(WATCH, "watch", NULL, 0, COMPLETES_NOTHING, NULL,
+        "partners in no list that met a limit, on all Edge machines"),
     ROW(MAN, "man", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as a man page"),
     ROW(DRY_RUN, "dry-run", NULL, 0, COMPLETES_NOTHING, NULL,
         "say what would be published, and what the checks find; publish nothing"),
@@ -186,7 +188,10 @@ const struct command commands[] = {
             "give a user a new password", NULL),
     COMMAND("user remove", "AOR", WITH_DAEMON, 0, cmd_user_remove, "remove a user", NULL),
     COMMAND("user list", "", WITH_DAEMON, 0, cmd_user_list, "the users of this machine", NULL),
-    COMMAND("partner list", "", WITH_DAEMON, 0, cmd_partner_list, "partners in the draft", NULL),
+    COMMAND(
+        "partner list", "", WITH_DAEMON | WITH(WATCH), 0, cmd_partner_list, "partners in the draft",
+        "With --watch: the discovered partners that met one of the limits of access_edge/discovered_…, as "
+        "every Edge machine tells now; where central management does not run, as this machine does."),
     COMMAND("partner allow", "DOMAIN", WITH_DAEMON | WITH(EDGE), 0, cmd_partner_allow,
             "allow a partner (in the draft)", NULL),
     COMMAND("partner block", "DOMAIN", WITH_DAEMON, 0, cmd_partner_block, "block a partner (in the draft)",

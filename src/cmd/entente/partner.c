@@ -1,4 +1,5 @@
 /* Partners, as edits of the draft. */
+#include "cmd/entente/replication.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/topology.h"
 
@@ -50,8 +51,86 @@ int cmd_partner_remove(struct invocation *v)
     return draft_change(v, DRAFT_REMOVE, body);
 }
 
+/* --- the watch list --- */
+static void watched_row(struct invocation *v, struct table *t, struct slice machine,
+                        const struct json_value *w)
+{
+    table_cell(t, json_get_string(w, "domain"));
+    table_cell(t, table_time(&v->arena, json_get_int(w, "since_ms", 0)));
+    table_cell(t, json_get_bool(w, "suspicious", false) ? SLICE("failures, slowed down")
+                                                        : json_get_string(w, "why"));
+    table_int(t, json_get_int(w, "messages", 0));
+    table_int(t, json_get_int(w, "refused", 0));
+    table_int(t, json_get_int(w, "addresses", 0));
+    table_cell(t, arena_printf(&v->arena, "%lld of %lld", (long long)json_get_int(w, "failures", 0),
+                               (long long)json_get_int(w, "answers", 0)));
+    table_int(t, json_get_int(w, "connections", 0));
+    table_cell(t, machine);
+}
+
+static struct json_value *watched_json(struct invocation *v, struct slice machine,
+                                       const struct json_value *watched, struct json_value *to)
+{
+    for (size_t i = 0; i < json_count(watched); i++) {
+        struct json_value *row = json_at(watched, i);
+        json_set_string(&v->arena, row, "machine", machine);
+        json_push(&v->arena, to, row);
+    }
+    return to;
+}
+
+/* Machines that could not be asked are named: what they watch is not known. */
+static struct json_value *watched_everywhere(struct invocation *v, const struct json_value *machines)
+{
+    struct json_value *rows = json_array(&v->arena);
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        struct slice fqdn = json_get_string(m, "fqdn"), why = replication_why(v, m);
+        if (why.n)
+            fprintf(v->err, "entente: " SLICE_FMT " was not asked: " SLICE_FMT "\n", SLICE_ARG(fqdn),
+                    SLICE_ARG(why));
+        watched_json(v, fqdn, json_get(json_get(m, "report"), "watched"), rows);
+    }
+    return rows;
+}
+
+static int list_watched(struct invocation *v)
+{
+    static const char *const heads[] = {"DOMAIN",    "SINCE",    "WHY",         "MESSAGES", "REFUSED",
+                                        "ADDRESSES", "FAILURES", "CONNECTIONS", "MACHINE",  NULL};
+    struct answer answer;
+    struct json_value *rows;
+    struct table t;
+    int r = call_api(v, "GET", SLICE("/v1/status"), NULL, &answer);
+    if (r)
+        return r;
+    if (json_get(json_get(answer.json, "services"), "central")) {
+        r = replication_ask(v, &answer);
+        if (r)
+            return r;
+        rows = watched_everywhere(v, json_get(answer.json, "machines"));
+    } else {
+        rows = watched_json(v, json_get_string(answer.json, "machine"), json_get(answer.json, "watched"),
+                            json_array(&v->arena));
+    }
+    if (option_given(v, OPTION_JSON)) {
+        call_print_json(v, rows);
+        return EXIT_DONE;
+    }
+    table_init(&t, &v->arena, heads);
+    for (size_t i = 0; i < json_count(rows); i++)
+        watched_row(v, &t, json_get_string(json_at(rows, i), "machine"), json_at(rows, i));
+    table_print(&t, v->out, "no partner is watched");
+    if (json_count(rows))
+        fputs("\none that is known is let go by entente partner allow DOMAIN, then entente publish\n",
+              v->out);
+    return EXIT_DONE;
+}
+
 int cmd_partner_list(struct invocation *v)
 {
+    if (option_given(v, OPTION_WATCH))
+        return list_watched(v);
     static const char *const heads[] = {"DOMAIN", "POLICY", "EDGE", "PROVIDER", "COMMENT", NULL};
     struct json_value *list = NULL;
     struct table t;

@@ -45,8 +45,7 @@ static bool any_asking(const struct json_value *machines)
     return false;
 }
 
-/* Asks all machines; waits until each has answered, or has been found not to. */
-static int ask_all(struct invocation *v, struct answer *ret)
+int replication_ask(struct invocation *v, struct answer *ret)
 {
     int64_t until = wait_now() + LIVE_MS;
     int r = call_api(v, "POST", SLICE("/v1/replication"), NULL, ret);
@@ -72,7 +71,7 @@ int cmd_replication_status(struct invocation *v)
 {
     struct answer answer;
     bool live = option_given(v, OPTION_LIVE);
-    int r = live ? ask_all(v, &answer) : call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
+    int r = live ? replication_ask(v, &answer) : call_api(v, "GET", SLICE("/v1/replication"), NULL, &answer);
     if (r)
         return r;
     if (!call_json(v, &answer))

@@ -10,6 +10,7 @@
 #include "ground/http/http.h"
 #include "kept/directory/directory.h"
 #include "kept/location/location.h"
+#include "service/access_edge/watch.h"
 #include "service/central/central.h"
 #include "service/replica/replica.h"
 #include "service/transition/transition.h"
@@ -48,6 +49,7 @@ struct daemon {
     struct element *element;       /* NULL until a revision gives this machine a SIP service */
     struct directory *directory;   /* Front End */
     struct location *location;
+    struct watch *watch; /* Edge: discovered partners */
     unsigned char nonce_key[32];
     struct timer sweep;
 

@@ -52,12 +52,14 @@ static int roles_compile_front_end(struct daemon *d, struct role_apply *ra)
     return front_end_compile(ra->topology, ra->material, &self, ra->config, ra->error);
 }
 
-static int roles_compile_edge(struct role_apply *ra)
+static int roles_compile_edge(struct daemon *d, struct role_apply *ra)
 {
+    d->watch = d->watch ? d->watch : watch_new();
     struct access_edge_self self = {.machine = ra->identity->fqdn,
                                     .key = ra->identity->key,
                                     .cert = ra->identity->cert,
-                                    .internal_trust = ra->identity->trust};
+                                    .internal_trust = ra->identity->trust,
+                                    .watch = d->watch};
     ra->service = "access_edge";
     return access_edge_compile(ra->topology, ra->material, &self, ra->config, ra->error);
 }
@@ -75,7 +77,7 @@ static int roles_compile(struct daemon *d, struct role_apply *ra)
         return 0;
     ra->config = element_config_new();
     ra->config->revision = ra->revision;
-    int r = role.edge ? roles_compile_edge(ra) : roles_compile_front_end(d, ra);
+    int r = role.edge ? roles_compile_edge(d, ra) : roles_compile_front_end(d, ra);
     if (r < 0) {
         element_config_unref(ra->config);
         ra->config = NULL;
@@ -182,6 +184,8 @@ void roles_free(struct daemon *d)
     element_config_unref(d->config);
     topology_unref(d->topology);
     material_unref(d->material);
+    watch_unref(d->watch);
+    d->watch = NULL;
     d->config = NULL;
     d->topology = NULL;
     d->material = NULL;
@@ -198,6 +202,39 @@ static const char *describe_service(const struct daemon *d, const struct element
     if (!d->config->stopping)
         return "serving";
     return load->connections || load->requests ? "stopping" : "stopped";
+}
+
+/* A domain that has been listed since is discovered no more. */
+static bool still_discovered(void *arg, struct slice domain)
+{
+    const struct daemon *d = arg;
+    return !d->topology || !topology_partner_find(d->topology, domain);
+}
+
+enum { DESCRIBE_WATCHED_MAX = 500 };
+
+static void describe_watched(struct daemon *d, struct arena *a, struct json_value *object)
+{
+    struct watch_row *rows;
+    struct json_value *list = json_array(a);
+    size_t n = watch_list(d->watch, still_discovered, d, true, a, &rows);
+    uint64_t now = loop_now(d->control);
+    for (size_t i = 0; i < n && i < DESCRIBE_WATCHED_MAX; i++) {
+        const struct watch_row *r = &rows[i];
+        struct json_value *o = json_object(a);
+        json_set_string(a, o, "domain", r->domain);
+        json_set_string(a, o, "why", slice_str(measure_why_text(r->why)));
+        json_set_int(a, o, "since_ms", loop_wall() - (int64_t)(now - r->since_ms));
+        json_set_bool(a, o, "suspicious", r->suspicious);
+        json_set_int(a, o, "messages", (int64_t)r->messages);
+        json_set_int(a, o, "refused", (int64_t)r->refused);
+        json_set_int(a, o, "addresses", r->addresses);
+        json_set_int(a, o, "answers", (int64_t)r->answers);
+        json_set_int(a, o, "failures", (int64_t)r->failures);
+        json_set_int(a, o, "connections", r->connections);
+        json_push(a, list, o);
+    }
+    json_set(a, object, "watched", list);
 }
 
 void roles_describe(void *arg, struct arena *a, struct json_value *object)
@@ -219,6 +256,8 @@ void roles_describe(void *arg, struct arena *a, struct json_value *object)
     json_set_int(a, object, "revision", (int64_t)d->revision);
     json_set(a, object, "services", services);
     json_set(a, object, "load", l);
+    if (d->watch)
+        describe_watched(d, a, object);
     if (d->directory)
         json_set_int(a, object, "users", (int64_t)directory_count(d->directory));
     if (d->location)

@@ -32,7 +32,7 @@ static const struct row rows[] = {
     {"deployment/attempt_ms",                                                                   {"unit      milliseconds", "nothing like it", NULL}                            },
     {"deployment",                                                                              {"in Lync", "default_domain ", "now       set", NULL}                          },
     {"sites/hq/name",                                                                           {"it must be there", "now       hq", NULL}                                     },
-    {"access_edge/discovered_rate",                                                             {"messages a second", "not acted upon yet", NULL}                              },
+    {"access_edge/discovered_rate",                                                             {"messages a second", "20", NULL}                                              },
 };
 
 static struct json_value *example(struct arena *a)

@@ -118,7 +118,11 @@ struct topology_access_edge {
     enum topology_verification discovered_verification;
     bool limit_discovered_contacts;
     int64_t discovered_contacts_max;      /* 1000 */
-    int64_t discovered_rate;              /* messages a second (20) */
+    int64_t discovered_rate;              /* messages a second (20); 0: no limit */
+    int64_t discovered_suspicious_rate;   /* while too many of its messages fail (1) */
+    int64_t discovered_failures_percent;  /* of the answers, from which on it is suspicious (50); 0: never */
+    int64_t discovered_failures_least;    /* answers in a window that allow a judgement (20) */
+    int64_t discovered_window_s;          /* 60 */
     int64_t discovered_report_minutes;    /* 60 */
     int64_t accepted_certificates_max;    /* 1000 */
     int64_t rejected_certificates_max;    /* 500 */

@@ -32,6 +32,7 @@ static void edge_free(void *arg)
     struct edge *e = arg;
     topology_unref(e->t);
     material_unref(e->m);
+    watch_unref(e->watch);
     arena_fini(&e->arena);
     mem_free(e);
 }
@@ -263,6 +264,7 @@ int access_edge_compile(const struct topology *t, const struct material *m,
     if (!topology_role_find(t, self->machine, &role) || !role.edge)
         return -ENOENT;
     struct compiling k = {.e = edge_new(t, m, &role), .self = self, .c = c, .error = error};
+    discovered_compile(k.e, self->watch);
     c->service = k.e;
     c->service_free = edge_free;
     c->ops = &edge_ops;

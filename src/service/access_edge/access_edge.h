@@ -15,6 +15,7 @@
 #include "element/element.h"
 #include "kept/topology/material.h"
 #include "kept/topology/topology.h"
+#include "service/access_edge/watch.h"
 
 /* What the process itself is, apart from the topology. */
 struct access_edge_self {
@@ -22,6 +23,7 @@ struct access_edge_self {
     struct crypto_key *key;         /* internal */
     const struct crypto_cert *cert; /* internal, with chain */
     struct crypto_trust *internal_trust;
+    struct watch *watch; /* of the process; NULL: a new one, which ends with the config */
 };
 /* Fills in listeners, sides, timers, ops and service of `c` for this machine. 0; -ENOENT the machine is not
  * of an Edge pool; -EINVAL with a sentence in error (256 bytes): a certificate is missing or does not fit, …

@@ -31,6 +31,8 @@ static void admit_proven(struct request *rq)
                        "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
         return;
     }
+    if (!discovered_may_pass(rq, true))
+        return;
     if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host))
         admit_to_next_hop(rq);
     else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&

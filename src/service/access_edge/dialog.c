@@ -42,6 +42,8 @@ static void dialog_inwards(struct request *rq)
         struct slice cert = proof_describe(rq);
         request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : &EDGE_TOKEN_WRONG_CONNECTION,
                        "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
+    } else if (!discovered_may_pass(rq, false)) {
+        return;
     } else if (hops_of_machine(p->e->t, p->dialog.token.machine, &h, &first) ||
                hops_of_pool(p->e->t, p->e->pool->next_hop, &h)) {
         pass_inside(rq, &h, first, false);

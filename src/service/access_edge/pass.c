@@ -169,4 +169,6 @@ void pass_response(struct request *rq, const struct sip_msg *response, struct si
         clean_from_outside(rq, response, edits);
     else
         clean_for_outside(rq, response, edits);
+    if (!passage_of(rq)->policy.listed)
+        discovered_answered(rq, response->status);
 }

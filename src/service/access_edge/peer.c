@@ -8,6 +8,8 @@ struct peer_entry {
     char *domain, *name;
     enum identity_rule rule;
     uint64_t generation, until;
+    struct watch *watch; /* where this connection is counted, or NULL */
+    uint64_t account;
 };
 /* What hangs on a connection. */
 struct peer {
@@ -19,6 +21,9 @@ struct peer {
 
 static void peer_entry_clear(struct peer_entry *x)
 {
+    if (x->watch)
+        watch_connection(x->watch, slice_str(x->domain), x->account, -1);
+    watch_unref(x->watch);
     mem_free(x->domain);
     mem_free(x->name);
     *x = (struct peer_entry){0};
@@ -138,6 +143,19 @@ void peer_remember(const struct edge *e, struct flow *f, struct slice domain, co
     }
     x->generation = e->generation;
     x->until = proof->rule == IDENTITY_SRV ? loop_now(loop_current()) + PEER_SRV_MS : UINT64_MAX;
+}
+
+void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint64_t account)
+{
+    struct peer *p = flow_data(f);
+    struct peer_entry *x = p ? peer_find(p, domain) : NULL;
+    if (!x || x->account == account)
+        return;
+    if (x->watch)
+        watch_connection(x->watch, domain, x->account, -1);
+    watch_connection(e->watch, domain, account, 1);
+    x->watch = x->watch ? x->watch : watch_ref(e->watch);
+    x->account = account;
 }
 
 struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n)

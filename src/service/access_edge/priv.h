@@ -11,6 +11,7 @@
 #include "service/access_edge/identity.h"
 #include "service/access_edge/policy.h"
 #include "service/access_edge/token.h"
+#include "service/access_edge/watch.h"
 
 /* A name that we answer for, with its port. */
 struct own_name {
@@ -30,6 +31,9 @@ struct edge {
     struct slice outer_host; /* what we are called outside: in Via and Record-Route */
     struct own_name *names;
     size_t n_names;
+    struct watch *watch;
+    struct measure_limits limits; /* of discovered partners */
+    uint64_t report_ms;
 };
 const struct edge *edge_of(const struct element_config *c);
 extern const struct element_ops edge_ops;
@@ -77,6 +81,8 @@ void peer_remember(const struct edge *e, struct flow *f, struct slice domain, co
  * count for rule c, each after a space. */
 struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n);
 bool peer_covers(const struct edge *e, struct flow *f, struct slice identity);
+/* Counts the connection as one of the domain's, whose account in the watch this is; until it ends. */
+void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint64_t account);
 
 /* --- proof.c --- */
 /* What is known of a request; its request_data. */
@@ -106,6 +112,13 @@ void proof_of_sender(struct request *rq, void (*next)(struct request *rq));
 void proof_targets(struct request *rq, void (*next)(struct request *rq));
 /* "certificate of sip.x (serial …)" for a refusal's detail */
 struct slice proof_describe(struct request *rq);
+
+/* --- discovered.c: partners that are in no list --- */
+void discovered_compile(struct edge *e, struct watch *w);
+/* May a message from the proven partner pass? False: it has been refused. Listed ones always may. */
+bool discovered_may_pass(struct request *rq, bool begins);
+/* A final response to such a message. */
+void discovered_answered(struct request *rq, unsigned status);
 
 /* --- the ways --- */
 void admit(struct request *rq);

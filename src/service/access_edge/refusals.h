@@ -68,7 +68,19 @@
       "The dialog is older than dialog_key_days allows: begin a new one, or raise the setting.")             \
     X(TOKEN_WRONG_CONNECTION, "edge.token-wrong-connection", 403, 58121, GUILTY_PEER,                        \
       "The connection does not prove the partner whose dialog this is, or is on the wrong side.",            \
-      "The request must come from the partner that the dialog was made with.")
+      "The request must come from the partner that the dialog was made with.")                               \
+    X(DISCOVERED_TOO_FAST, "edge.discovered-too-fast", 503, 58122, GUILTY_PEER,                              \
+      "A partner that is in no list sends more messages a second than such partners may.",                   \
+      "If the partner is known: entente partner allow DOMAIN; or raise access_edge/discovered_rate.")        \
+    X(DISCOVERED_SUSPICIOUS, "edge.discovered-suspicious", 503, 58123, GUILTY_PEER,                          \
+      "A partner that is in no list is slowed down: too many of its messages fail.",                         \
+      "entente partner list --watch; if the partner is known: entente partner allow DOMAIN.")                \
+    X(DISCOVERED_NEW_ADDRESS, "edge.discovered-new-address", 403, 58124, GUILTY_PEER,                        \
+      "A partner that is in no list has tried as many addresses as such partners may.",                      \
+      "entente partner list --watch; if the partner is known: entente partner allow DOMAIN.")                \
+    X(DISCOVERED_FULL, "edge.discovered-full", 503, 58125, GUILTY_US,                                        \
+      "No more partners that are in no list can be watched at the same time.",                               \
+      "entente partner list --watch; list those that are known, block the others.")
 
 #define EDGE_REFUSAL_EXTERN(name, ...) extern const struct refusal EDGE_##name;
 EDGE_REFUSALS(EDGE_REFUSAL_EXTERN)
