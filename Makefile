@@ -55,7 +55,7 @@ help:
 	@echo 'make san      unit tests under ASan/UBSan and TSan'
 	@echo 'make fuzz     every fuzz target, FUZZ_SECONDS each'
 	@echo 'make integration   tests/*_test.py'
-	@echo 'make bench    CPU a forwarded message beside Kamailio; options in BENCH='
+	@echo 'make bench    what is to be reached and what is, beside Kamailio; options in BENCH='
 	@echo 'make format   run clang-format'
 	@echo 'make reference   write the pages of doc/ that tables make'
 	@echo 'make install  DESTDIR=, PREFIX='
@@ -153,9 +153,14 @@ build/bench/sipload: $(filter-out %/tlsfwd.o,$(BENCH_O))
 build/bench/tlsfwd build/bench/sipload:
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ -lssl -lcrypto
+# the one part that is linked with what it measures
+build/bench/parse: bench/parse.c build/release/libentente.a
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LIBS)
 
 bench: setup
-	+@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload
+	+@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload build/bench/parse
 	@bench/run $(BENCH)
 
 # --- check ----------------------------------------------------------------------------------------------------

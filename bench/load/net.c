@@ -153,6 +153,10 @@ SSL_CTX *tls_ctx(const struct tls_conf *t)
 
 static void tls_attach(struct conn *c, SSL_CTX *ctx, bool server)
 {
+    if (!ctx) { /* plain TCP; what we dial is up when it can be written to */
+        c->up = server;
+        return;
+    }
     c->ssl = SSL_new(ctx);
     BIO *bio = BIO_new(bio_meth);
     BIO_set_data(bio, c);
@@ -245,7 +249,14 @@ void net_send(struct conn *c, const void *p, size_t n)
 {
     if (c->dead)
         return;
-    if (SSL_write(c->ssl, p, (int)n) != (int)n)
+    if (c->datagrams) {
+        if (send(c->fd, p, n, MSG_DONTWAIT) < 0 && errno != EAGAIN)
+            net_close(c);
+        return;
+    }
+    if (!c->ssl)
+        buf_put(&c->wraw, p, n);
+    else if (SSL_write(c->ssl, p, (int)n) != (int)n)
         net_close(c);
     queue(c);
 }
@@ -268,12 +279,14 @@ static void local_port(struct conn *c)
         c->port = ntohs(a.sin_port);
 }
 
-static int new_socket(void)
+static int new_socket(int type)
 {
     int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         die("socket: %s", strerror(errno));
+    if (type == SOCK_DGRAM)
+        return fd;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return fd;
@@ -281,7 +294,7 @@ static int new_socket(void)
 
 struct conn *net_listen(struct sockaddr_in at, SSL_CTX *ctx, int role)
 {
-    int fd = new_socket();
+    int fd = new_socket(SOCK_STREAM);
     if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096))
         die("cannot listen on port %d: %s", ntohs(at.sin_port), strerror(errno));
     struct conn *c = conn_new(fd, role);
@@ -294,7 +307,7 @@ struct conn *net_listen(struct sockaddr_in at, SSL_CTX *ctx, int role)
 
 struct conn *net_connect(struct sockaddr_in to, const struct sockaddr_in *from, SSL_CTX *ctx, int role)
 {
-    int fd = new_socket(), one = 1;
+    int fd = new_socket(SOCK_STREAM), one = 1;
     if (from) {
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         if (bind(fd, (struct sockaddr *)from, sizeof *from))
@@ -309,6 +322,30 @@ struct conn *net_connect(struct sockaddr_in to, const struct sockaddr_in *from, 
     tls_attach(c, ctx, false);
     arm(c, true, EPOLL_CTL_ADD);
     return c;
+}
+
+struct conn *net_udp(struct sockaddr_in to, const struct sockaddr_in *from, int role)
+{
+    int fd = new_socket(SOCK_DGRAM), room = 4 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (bind(fd, (struct sockaddr *)from, sizeof *from) || connect(fd, (struct sockaddr *)&to, sizeof to))
+        die("UDP: %s", strerror(errno));
+    struct conn *c = conn_new(fd, role);
+    c->datagrams = c->up = true;
+    local_port(c);
+    arm(c, false, EPOLL_CTL_ADD);
+    return c;
+}
+
+static void handle_datagrams(struct conn *c)
+{
+    buf_reserve(&c->in, READ_CHUNK);
+    for (ssize_t n; (n = recv(c->fd, c->in.d, READ_CHUNK, 0)) > 0;) {
+        c->in.off = 0;
+        c->in.len = (size_t)n;
+        net_ops.on_data(c);
+    }
+    c->in.off = c->in.len = 0;
 }
 
 static void handle_accept(struct conn *l)
@@ -356,25 +393,36 @@ static void tls_pump(struct conn *c)
         queue(c);
 }
 
+/* What is written to a connection that came up may have been refused: recv finds out. */
+static void plain_up(struct conn *c)
+{
+    c->up = true;
+    if (net_ops.on_up)
+        net_ops.on_up(c);
+}
+
 static void handle_stream(struct conn *c, uint32_t ev)
 {
     if (ev & EPOLLOUT) {
-        if (!c->up)
+        if (!c->up && c->ssl)
             tls_pump(c); /* starts the client handshake */
+        else if (!c->up && !(ev & (EPOLLERR | EPOLLHUP)))
+            plain_up(c);
         if (!c->dead)
             flush(c);
     }
     if (!(ev & (EPOLLIN | EPOLLHUP | EPOLLERR)) || c->dead)
         return;
     static struct buf spare_raw, spare_in;
-    struct buf *b = &c->rraw;
+    struct buf *b = c->ssl ? &c->rraw : &c->in;
     buf_lend(&spare_in, &c->in);
-    buf_lend(&spare_raw, b);
+    buf_lend(&spare_raw, &c->rraw);
     buf_reserve(b, READ_CHUNK);
     ssize_t n = recv(c->fd, b->d + b->len, b->cap - b->len, 0);
     if (n > 0) {
         b->len += (size_t)n;
-        tls_pump(c);
+        if (c->ssl)
+            tls_pump(c);
         if (buf_left(&c->in) && c->up)
             net_ops.on_data(c);
     } else if (n == 0 || errno != EAGAIN) {
@@ -414,6 +462,8 @@ void net_poll(uint64_t timeout_ns)
             continue;
         if (c->listening)
             handle_accept(c);
+        else if (c->datagrams)
+            handle_datagrams(c);
         else
             handle_stream(c, ev[i].events);
     }

@@ -1,4 +1,5 @@
-/* Side A, the partner's Edge: MESSAGE, or INVITE 180 200 ACK BYE 200, over mutual TLS. */
+/* Side A, the partner's Edge (or, with REGISTER, clients): its connections, and requests until they are
+ * answered. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,14 @@
 #include "load/write.h"
 
 enum { OPEN_LOOP_SLOTS = 20000 };
-static const uint64_t timeout_ns = 8000000000ull, connect_ns = 10000000000ull;
+static const uint64_t timeout_ns = 8000000000ull, connect_ns = 20000000000ull;
+static const struct {
+    const char *via, *uri;
+} proto_names[] = {
+    [PROTO_TLS] = {"TLS", "tls"},
+    [PROTO_TCP] = {"TCP", "tcp"},
+    [PROTO_UDP] = {"UDP", "udp"},
+};
 
 static struct slot *slots, *free_slots;
 static int nslots, inflight, up, turn;
@@ -25,7 +33,7 @@ bool a_alive(void)
 }
 
 /* --- requests --- */
-static uint64_t slot_id(const struct slot *s)
+uint64_t slot_id(const struct slot *s)
 {
     return (uint64_t)s->gen << 32 | s->idx;
 }
@@ -36,13 +44,22 @@ static void add_user(uint32_t u)
     hex(u, 5);
 }
 
-static void add_aor(const struct slot *s, const char *domain)
+void a_add_aor(const struct slot *s, const char *domain)
 {
     lit("<sip:");
     add_user(s->user);
     lit("@");
     lit(domain);
     lit(">");
+}
+
+static const char *from_domain(const struct slot *s)
+{
+    static char name[32];
+    if (!opt.from_domains)
+        return opt.from_domain;
+    snprintf(name, sizeof name, "p%05u.example", s->user % (unsigned)opt.from_domains);
+    return name;
 }
 
 static void request_line(const struct slot *s, const char *method, const struct sip *dialog)
@@ -54,33 +71,35 @@ static void request_line(const struct slot *s, const char *method, const struct 
         add(str_uri(dialog->contact));
     } else {
         lit("sip:");
-        add_user(s->user);
-        lit("@");
+        if (!opt.work->same_conn) { /* a registrar is asked by its domain alone */
+            add_user(s->user);
+            lit("@");
+        }
         lit(opt.domain);
     }
     lit(" SIP/2.0\r\n");
 }
 
-static void request(struct slot *s, const char *method, const struct sip *dialog)
+void a_request(struct slot *s, const char *method, const struct sip *dialog)
 {
     request_line(s, method, dialog);
     lit(via);
     dec(s->c->port);
-    lit(";rport;branch=z9hG4bK");
+    lit(";rport;alias;branch=z9hG4bK");
     hex(slot_id(s), 16);
     hex(s->tx, 4);
     lit("\r\nMax-Forwards: 70\r\n");
     if (dialog)
         add_routes(dialog, true);
     lit("From: \"Load\" ");
-    add_aor(s, opt.from_domain);
+    a_add_aor(s, opt.work->same_conn ? opt.domain : from_domain(s));
     lit(";tag=a");
     hex(slot_id(s), 16);
     lit("\r\nTo: ");
     if (dialog)
         add(dialog->to);
     else
-        add_aor(s, opt.domain);
+        a_add_aor(s, opt.domain);
     lit("\r\nCall-ID: ");
     hex(slot_id(s), 16);
     lit("@bench\r\nCSeq: ");
@@ -88,9 +107,11 @@ static void request(struct slot *s, const char *method, const struct sip *dialog
     lit(" ");
     lit(method);
     lit("\r\nUser-Agent: sipload\r\n");
+    if (strcmp(method, "ACK") != 0)
+        s->method = method;
 }
 
-static void add_contact(const struct slot *s)
+void a_contact(const struct slot *s)
 {
     lit("Contact: <sip:");
     add_user(s->user);
@@ -98,10 +119,12 @@ static void add_contact(const struct slot *s)
     lit(opt.from);
     lit(":");
     dec(s->c->port);
-    lit(";transport=tls>\r\n");
+    lit(";transport=");
+    lit(proto_names[opt.a_proto].uri);
+    lit(">\r\n");
 }
 
-static void transmit(struct slot *s)
+void a_transmit(struct slot *s)
 {
     net_send(s->c, out.d, out.n);
     s->sent = now_ns();
@@ -115,50 +138,46 @@ bool a_start(uint64_t t0)
     free_slots = s->next;
     while (!conns[turn % opt.conns] || !conns[turn % opt.conns]->up)
         turn++;
-    s->c = conns[turn++ % opt.conns];
+    s->c = conns[turn % opt.conns];
     s->gen++;
-    s->user = (uint32_t)(tally.started++ % opt.users);
+    s->user = (uint32_t)(opt.work->same_conn ? turn % opt.users : tally.started % opt.users);
+    turn = opt.work->same_conn ? (turn + 1) % opt.users : turn + 1;
+    tally.started++;
     s->t0 = t0;
     s->tx = s->cseq = 1;
-    s->ringing = false;
-    s->state = opt.calls ? INVITED : WAIT;
+    s->ringing = s->notified = s->accepted = s->challenged = false;
+    s->busy = true;
     inflight++;
-    request(s, opt.calls ? "INVITE" : "MESSAGE", NULL);
-    if (opt.calls) {
-        add_contact(s);
-        lit("Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\nSupported: timer, replaces\r\n");
-        add_body(slot_id(s), "application/sdp");
-    } else {
-        add_body(slot_id(s), "text/plain;charset=UTF-8");
-    }
-    transmit(s);
+    opt.work->start(s);
     return true;
 }
 
 /* --- replies --- */
 static void release(struct slot *s)
 {
-    s->state = FREE;
+    s->busy = false;
     s->next = free_slots;
     free_slots = s;
     inflight--;
 }
 
-static void fail(struct slot *s, const char *why, const struct sip *m, const char *raw)
+void a_fail(struct slot *s, const char *why, const struct sip *m, const char *raw)
 {
     tally.failed++;
     log_bad(why, raw ? raw : "", m ? m->total : 0);
     release(s);
 }
 
-static void finish(struct slot *s)
+void a_latency(const struct slot *s)
+{
+    if (tally.measuring)
+        hist_add(&tally.latency, now_ns() - s->t0);
+}
+
+void a_finish(struct slot *s)
 {
     tally.done++;
-    if (tally.measuring) {
-        tally.measured++;
-        if (!opt.calls)
-            hist_add(&tally.latency, now_ns() - s->t0);
-    }
+    tally.measured += tally.measuring;
     release(s);
 }
 
@@ -169,72 +188,35 @@ static bool branch_ok(const struct sip *m, const struct slot *s)
     return str_is(str_param(m->via[0], "branch"), want);
 }
 
-static struct slot *find_slot(const struct sip *m)
+struct slot *a_find(const struct sip *m)
 {
     uint64_t id;
     if (!call_number(m->call_id, &id) || (uint32_t)id >= (uint32_t)nslots)
         return NULL;
     struct slot *s = &slots[(uint32_t)id];
-    return s->state != FREE && s->gen == id >> 32 ? s : NULL;
-}
-
-static void answered_invite(struct slot *s, const struct sip *m, const char *raw)
-{
-    if (m->status == 100)
-        return;
-    if (!str_param(m->to, "tag").n || (!opt.transparent && !m->nrr)) {
-        fail(s, "no To tag or no Record-Route", m, raw);
-        return;
-    }
-    if (m->status < 200) {
-        s->ringing = true;
-        return;
-    }
-    if (!s->ringing || !body_ok(m->body, slot_id(s)) || !str_uri(m->contact).n) {
-        fail(s, "200 of INVITE without 180, or with a bad body or Contact", m, raw);
-        return;
-    }
-    if (tally.measuring)
-        hist_add(&tally.latency, now_ns() - s->t0);
-    s->tx++;
-    request(s, "ACK", m);
-    no_body();
-    transmit(s);
-    s->state = CONFIRMED;
-    s->tx++;
-    s->cseq++;
-    request(s, "BYE", m);
-    no_body();
-    transmit(s);
+    return s->busy && s->gen == id >> 32 ? s : NULL;
 }
 
 void a_reply(struct conn *c, const struct sip *m, const char *raw)
 {
-    struct slot *s = find_slot(m);
-    if (!s || s->c != c || m->cseq != s->cseq) {
+    struct slot *s = a_find(m);
+    if (!s || s->c != c || m->cseq != s->cseq)
         tally.strays++;
-        return;
-    }
-    const char *expected = s->state == INVITED ? "INVITE" : s->state == CONFIRMED ? "BYE" : "MESSAGE";
-    if (m->nvia != 1 || !branch_ok(m, s))
-        fail(s, "reply with a wrong Via", m, raw);
-    else if (!str_is(m->method, expected))
-        fail(s, "wrong CSeq method", m, raw);
-    else if (m->status >= 300)
-        fail(s, "refused", m, raw);
-    else if (s->state == INVITED)
-        answered_invite(s, m, raw);
-    else if (m->status >= 200 && (m->status != 200 || !str_param(m->to, "tag").n))
-        fail(s, "unexpected final reply", m, raw);
-    else if (m->status == 200)
-        finish(s);
+    else if (m->nvia != 1 || !branch_ok(m, s))
+        a_fail(s, "reply with a wrong Via", m, raw);
+    else if (!str_is(m->method, s->method))
+        a_fail(s, "wrong CSeq method", m, raw);
+    else if (m->status >= 300 && m->status != 401)
+        a_fail(s, "refused", m, raw);
+    else
+        opt.work->reply(s, m, raw);
 }
 
 void a_check_timers(uint64_t now)
 {
     for (int i = 0; i < nslots; i++)
-        if (slots[i].state != FREE && now > slots[i].sent && now - slots[i].sent > timeout_ns)
-            fail(&slots[i], "timed out", NULL, NULL);
+        if (slots[i].busy && now > slots[i].sent && now - slots[i].sent > timeout_ns)
+            a_fail(&slots[i], "timed out", NULL, NULL);
 }
 
 /* --- connections --- */
@@ -255,8 +237,8 @@ void a_lost(struct conn *c)
             conns[i] = NULL;
     up -= c->up;
     for (int i = 0; i < nslots; i++)
-        if (slots[i].state != FREE && slots[i].c == c)
-            fail(&slots[i], "connection lost", NULL, NULL);
+        if (slots[i].busy && slots[i].c == c)
+            a_fail(&slots[i], "connection lost", NULL, NULL);
 }
 
 static void make_slots(void)
@@ -279,14 +261,17 @@ void a_init(void)
     struct sockaddr_in src = {.sin_family = AF_INET};
     if (inet_pton(AF_INET, opt.from, &src.sin_addr) != 1)
         die("bad address '%s'", opt.from);
-    snprintf(via, sizeof via, "Via: SIP/2.0/TLS %s:", opt.from);
+    snprintf(via, sizeof via, "Via: SIP/2.0/%s %s:", proto_names[opt.a_proto].via, opt.from);
     make_slots();
-    SSL_CTX *ctx = tls_ctx(&(struct tls_conf){opt.pki_a, "partner", false, false});
+    SSL_CTX *ctx =
+        opt.a_proto == PROTO_TLS ? tls_ctx(&(struct tls_conf){opt.pki_a, "partner", false, false}) : NULL;
     conns = calloc((size_t)opt.conns, sizeof *conns);
     for (int i = 0; conns && i < opt.conns; i++) {
-        conns[i] = net_connect(opt.to, &src, ctx, A);
+        bool udp = opt.a_proto == PROTO_UDP;
+        conns[i] = udp ? net_udp(opt.to, &src, A) : net_connect(opt.to, &src, ctx, A);
         if (!conns[i])
             die("cannot connect to the system under test");
+        up += udp;
     }
     for (uint64_t until = now_ns() + connect_ns; up < opt.conns && !tally.lost_conns && now_ns() < until;)
         net_poll(10000000ull);

@@ -88,6 +88,10 @@ long sip_parse(const char *p, size_t n, struct sip *m)
             else if (name_is(p, hn, "Route", 0))
                 m->nroute++;
             break;
+        case 'w':
+            if (name_is(p, hn, "WWW-Authenticate", 0) && m->nchallenge < SIP_MAX_CHALLENGE)
+                m->challenge[m->nchallenge++] = val;
+            break;
         case 'f':
             if (name_is(p, hn, "From", 'f'))
                 m->from = val;

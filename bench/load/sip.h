@@ -11,14 +11,15 @@ struct str {
     const char *p;
     size_t n;
 };
-enum { SIP_MAX_VIA = 8, SIP_MAX_ROUTE = 8 };
+enum { SIP_MAX_VIA = 8, SIP_MAX_ROUTE = 8, SIP_MAX_CHALLENGE = 4 };
 
 struct sip {
     int status;                                     /* 0: a request */
     struct str method;                              /* of the request line, or of CSeq in a reply */
     struct str uri;                                 /* request URI */
     struct str via[SIP_MAX_VIA], rr[SIP_MAX_ROUTE]; /* whole lines, with CRLF */
-    int nvia, nrr, nroute;
+    int nvia, nrr, nroute, nchallenge;
+    struct str challenge[SIP_MAX_CHALLENGE];            /* values of WWW-Authenticate */
     struct str from, to, call_id, contact, cseq_method; /* values */
     unsigned cseq;
     int max_forwards;

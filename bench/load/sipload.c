@@ -1,5 +1,6 @@
 /* SIP load generator: prints one JSON line. Closed loop (--window) finds the highest rate, open loop (--rate)
- * the latency. The parts: side_a.c, side_b.c. */
+ * the latency. The parts: side_a.c with works.c and
+ * register.c, side_b.c. */
 #include "load/sipload.h"
 
 #include <getopt.h>
@@ -21,7 +22,8 @@ struct options opt = {.conns = 8,
                       .secs = 3,
                       .warm = 1,
                       .domain = "home.example",
-                      .from_domain = "partner.example"};
+                      .from_domain = "partner.example",
+                      .password = "secret"};
 struct tally tally;
 static char body_text[MAX_BODY];
 
@@ -90,6 +92,10 @@ static void on_data(struct conn *c)
         }
         if (c->role == A && m.status)
             a_reply(c, &m, p);
+        else if (c->role == A)
+            a_notify(c, &m, p);
+        else if (c->role == B && m.status)
+            b_reply(&m, p);
         else if (c->role == B && !m.status)
             b_request(c, &m, p);
         else
@@ -130,8 +136,9 @@ static void print_result(const struct probe *from, const struct probe *to)
     probe_print(from, to, tally.measured);
     putchar(',');
     hist_print(&tally.latency);
-    printf(",\"fail\":%ld,\"stray\":%ld,\"lost_conns\":%ld,\"b_requests\":%ld,\"b_acks\":%ld}\n",
-           tally.failed, tally.strays, tally.lost_conns, tally.b_requests, tally.b_acks);
+    printf(",\"fail\":%ld,\"stray\":%ld,\"lost_conns\":%ld,\"b_requests\":%ld,\"b_acks\":%ld,"
+           "\"challenges\":%ld}\n",
+           tally.failed, tally.strays, tally.lost_conns, tally.b_requests, tally.b_acks, tally.challenges);
 }
 
 static void run(void)
@@ -154,7 +161,7 @@ static void run(void)
             probe_take(&to, opt.pid);
             end = now + drain_ns;
         }
-        if (stopping && (!a_inflight() || now > end || !a_alive()))
+        if (stopping && ((!a_inflight() && !b_unanswered()) || now > end || !a_alive()))
             break;
         if (!stopping)
             tally.failed += send_due(now, gap, &next_due);
@@ -167,15 +174,56 @@ static void run(void)
             wait = next_due > now ? next_due - now : 0;
         net_poll(wait);
     }
-    tally.failed += a_inflight();
+    tally.failed += a_inflight() + b_unanswered();
     print_result(&from, &to);
+}
+
+/* --- memory: so many dialogs complete, and so many more that stay --- */
+static void dialogs(bool keep)
+{
+    long until = tally.started + opt.dialogs;
+    keep_dialogs = keep;
+    while (a_alive() && !tally.failed && (tally.started < until || a_inflight())) {
+        while (tally.started < until && a_inflight() < opt.window)
+            a_start(now_ns());
+        a_check_timers(now_ns());
+        net_poll(idle_ns);
+    }
+    for (uint64_t end = now_ns() + (uint64_t)(opt.hold * 1e9); a_alive() && now_ns() < end;)
+        net_poll(idle_ns);
+}
+
+static void run_memory(void)
+{
+    dialogs(false); /* what grows once has grown */
+    uint64_t before = usage_pss_kib(opt.pid);
+    dialogs(true);
+    uint64_t after = usage_pss_kib(opt.pid);
+    tally.failed += !a_alive();
+    tally.measured = opt.dialogs;
+    printf("{\"ok\":%ld,\"fail\":%ld,\"before_kib\":%llu,\"after_kib\":%llu,\"each_kib\":%.3f}\n",
+           opt.dialogs, tally.failed, (unsigned long long)before, (unsigned long long)after,
+           ((double)after - (double)before) / (double)opt.dialogs);
 }
 
 static void usage(void)
 {
-    die("sipload --to IP:PORT --listen IP:PORT --from IP --pki-a DIR --pki-b DIR [--calls]\n"
-        "  --conns N, --window N or --rate N, --warm S --secs S, --body BYTES --users N\n"
-        "  --domain D --from-domain D --transparent (no proxy) --pid SUT");
+    die("sipload --to IP:PORT --listen IP:PORT --from IP --pki-a DIR --pki-b DIR\n"
+        "  --mode message|call|subscribe|register, --a-proto and --b-proto tls|tcp|udp (B: no udp)\n"
+        "  --conns N, --window N or --rate N, --warm S --secs S, --body BYTES --users N --password P\n"
+        "  --domain D, --from-domain D or --from-domains N, --transparent (no proxy) --pid SUT\n"
+        "  --dialogs N --hold S: instead of speed, memory with N dialogs, S seconds after they were set up");
+}
+
+static bool read_proto(const char *v, enum proto *ret)
+{
+    static const char *const names[] = {"tls", "tcp", "udp"};
+    for (unsigned i = 0; i < 3; i++)
+        if (!strcmp(v, names[i])) {
+            *ret = (enum proto)i;
+            return true;
+        }
+    return false;
 }
 
 static bool read_option(int o, const char *v)
@@ -226,8 +274,23 @@ static bool read_option(int o, const char *v)
     case 'p':
         opt.pid = atoi(v);
         return true;
-    case 'C':
-        opt.calls = true;
+    case 'm':
+        return (opt.work = work_find(v)) != NULL;
+    case 'x':
+        return read_proto(v, &opt.a_proto);
+    case 'y':
+        return read_proto(v, &opt.b_proto) && opt.b_proto != PROTO_UDP;
+    case 'P':
+        opt.password = v;
+        return true;
+    case 'F':
+        opt.from_domains = atoi(v);
+        return true;
+    case 'n':
+        opt.dialogs = atol(v);
+        return true;
+    case 'h':
+        opt.hold = atof(v);
         return true;
     case 'T':
         opt.transparent = true;
@@ -254,10 +317,17 @@ int main(int argc, char **argv)
         {"domain",        1, 0, 'd'},
         {"from-domain",     1, 0, 'D'},
         {"pid",     1, 0, 'p'},
-        {"calls", 0, 0, 'C'},
-        {"transparent",       0, 0, 'T'},
-        {0       }
+        {"mode", 1, 0, 'm'},
+        {"a-proto",       1, 0, 'x'},
+        {"b-proto",        1, 0, 'y'},
+        {"password",1, 0, 'P'},
+        {"from-domains",     1, 0, 'F'},
+        {"dialogs",   1, 0, 'n'},
+        {"hold",       1, 0, 'h'},
+        {"transparent",        0, 0, 'T'},
+        {0  }
     };
+    opt.work = work_find("message");
     for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;)
         if (!read_option(o, optarg))
             usage();
@@ -271,8 +341,14 @@ int main(int argc, char **argv)
         body_text[i] = "The quick brown fox jumps over the lazy dog. 0123456789\r\n"[i % 57];
     net_init();
     net_ops = (struct net_ops){.on_up = on_up, .on_data = on_data, .on_close = on_close};
-    b_init();
+    if (opt.work->same_conn)
+        register_init();
+    else
+        b_init();
     a_init();
-    run();
+    if (opt.dialogs)
+        run_memory();
+    else
+        run();
     return tally.failed || !tally.measured;
 }

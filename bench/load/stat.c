@@ -97,21 +97,20 @@ static uint64_t sched_ns(pid_t pid)
     return sum;
 }
 
-bool usage_read(pid_t root, struct usage *u)
+struct process {
+    pid_t pid, ppid;
+    uint64_t ut, st;
+    bool in;
+};
+
+static int read_processes(struct process *p, int max)
 {
-    enum { MAXP = 4096 };
-    static struct {
-        pid_t pid, ppid;
-        uint64_t ut, st;
-    } p[MAXP];
-    static bool in[MAXP];
-    int n = 0;
     char path[64], buf[1024];
-    memset(u, 0, sizeof *u);
+    int n = 0;
     DIR *d = opendir("/proc");
     if (!d)
-        return false;
-    for (struct dirent *e; n < MAXP && (e = readdir(d));) {
+        return 0;
+    for (struct dirent *e; n < max && (e = readdir(d));) {
         if (e->d_name[0] < '0' || e->d_name[0] > '9')
             continue;
         snprintf(path, sizeof path, "/proc/%.12s/stat", e->d_name);
@@ -122,31 +121,59 @@ bool usage_read(pid_t root, struct usage *u)
         int ppid;
         if (!q || sscanf(q + 2, "%*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &ppid, &ut, &st) != 3)
             continue;
-        p[n].pid = atoi(e->d_name);
-        p[n].ppid = ppid;
-        p[n].ut = ut;
-        p[n].st = st;
-        in[n] = p[n].pid == root;
-        n++;
+        p[n++] = (struct process){atoi(e->d_name), ppid, ut, st, false};
     }
     closedir(d);
+    return n;
+}
+
+/* The root and all its descendants; *ret_n of them, in memory that the next call takes. */
+static const struct process *read_tree(pid_t root, int *ret_n)
+{
+    enum { MAX_PROCESSES = 4096 };
+    static struct process p[MAX_PROCESSES];
+    int n = read_processes(p, MAX_PROCESSES), kept = 0;
+    for (int i = 0; i < n; i++)
+        p[i].in = p[i].pid == root;
     for (bool more = true; more;) {
         more = false;
         for (int i = 0; i < n; i++)
-            for (int j = 0; !in[i] && j < n; j++)
-                if (in[j] && p[j].pid == p[i].ppid)
-                    in[i] = more = true;
+            for (int j = 0; !p[i].in && j < n; j++)
+                if (p[j].in && p[j].pid == p[i].ppid)
+                    p[i].in = more = true;
     }
+    for (int i = 0; i < n; i++)
+        if (p[i].in)
+            p[kept++] = p[i];
+    *ret_n = kept;
+    return p;
+}
+
+bool usage_read(pid_t root, struct usage *u)
+{
     const uint64_t tick = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
-    for (int i = 0; i < n; i++) {
-        if (!in[i])
-            continue;
-        u->nproc++;
+    const struct process *p = read_tree(root, &u->nproc);
+    u->user_ns = u->sys_ns = u->cpu_ns = 0;
+    for (int i = 0; i < u->nproc; i++) {
         u->user_ns += p[i].ut * tick;
         u->sys_ns += p[i].st * tick;
         u->cpu_ns += sched_ns(p[i].pid);
     }
     return u->nproc > 0;
+}
+
+uint64_t usage_pss_kib(pid_t root)
+{
+    char path[64], buf[4096];
+    uint64_t sum = 0;
+    int n;
+    const struct process *p = read_tree(root, &n);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "/proc/%d/smaps_rollup", p[i].pid);
+        const char *pss = slurp(path, buf, sizeof buf) ? strstr(buf, "\nPss:") : NULL;
+        sum += pss ? strtoull(pss + 5, NULL, 10) : 0;
+    }
+    return sum;
 }
 
 struct usage usage_diff(const struct usage *a, const struct usage *b)

@@ -29,6 +29,9 @@ struct usage {
 bool usage_read(pid_t root, struct usage *u);
 struct usage usage_diff(const struct usage *a, const struct usage *b);
 
+/* Proportional set size of the tree, KiB; 0 when it cannot be read. */
+uint64_t usage_pss_kib(pid_t root);
+
 /* One end of a measured window; probe_print() writes the JSON fields of the window. */
 struct probe {
     uint64_t t;

@@ -2,6 +2,7 @@
  * copies bytes both ways. No SIP, no state: what TLS and the kernel cost, whoever relays. */
 #include <malloc.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "load/net.h"
 #include "load/stat.h"
@@ -56,8 +57,8 @@ static void on_close(struct conn *c)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
-        die("tlsfwd LISTEN_IP:PORT NEXT_HOP_IP:PORT PKI_DIR");
+    if (argc != 5)
+        die("tlsfwd LISTEN_IP:PORT NEXT_HOP_IP:PORT PKI_DIR tls|tcp (to the next hop)");
     struct sockaddr_in at = addr_parse(argv[1]);
     to = addr_parse(argv[2]);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
     net_init();
     net_ops = (struct net_ops){on_accept, on_up, on_data, on_close};
     front = tls_ctx(&(struct tls_conf){argv[3], "edge", true, true});
-    back = tls_ctx(&(struct tls_conf){argv[3], "edge", false, false});
+    back = strcmp(argv[4], "tcp") != 0 ? tls_ctx(&(struct tls_conf){argv[3], "edge", false, false}) : NULL;
     net_listen(at, front, FRONT);
     for (;;)
         net_poll(1000000000ull);
