@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define REFUSAL_ROW(name, id, status, number, guilty, text, remedy)                                          \
@@ -24,6 +25,7 @@ struct element_config *element_config_new(void)
     c->connections_per_destination = 4;
     c->linger_ms = 10000;
     c->idle_close_ms = 3000;
+    c->limits = ELEMENT_LIMITS_DEFAULT;
     return c;
 }
 
@@ -267,6 +269,17 @@ static void apply_first(struct mail *m, struct loop *to)
         apply_post(a, apply_second);
 }
 
+/* Every connection is a descriptor; a tenth is left for what we dial, databases and logs. */
+static void limits_fit(struct element_limits *l)
+{
+    struct rlimit files;
+    uint64_t most = UINT32_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+        most = files.rlim_cur - files.rlim_cur / 10;
+    if (l->connections == 0 || l->connections > most)
+        l->connections = (uint32_t)(most < UINT32_MAX ? most : UINT32_MAX);
+}
+
 void element_apply(struct element *e, struct element_config *c, struct loop *back, element_applied *done,
                    void *arg)
 {
@@ -274,6 +287,7 @@ void element_apply(struct element *e, struct element_config *c, struct loop *bac
     a->answer.deliver = apply_done;
     a->e = e;
     a->config = element_config_ref(c);
+    limits_fit(&c->limits);
     a->back = back;
     a->done = done;
     a->arg = arg;
@@ -331,6 +345,7 @@ struct element *element_new(struct workers *team, const char *machine_fqdn)
     crypto_sha256(slice_str(machine_fqdn), hash);
     memcpy(&e->machine_hash, hash, sizeof(e->machine_hash));
     crypto_random(e->secret, sizeof(e->secret));
+    e->sources = sources_new();
     e->shards = mem_zalloc(e->n * sizeof(struct shard *));
     for (unsigned i = 0; i < e->n; i++)
         e->shards[i] = shard_new(e, i);
@@ -380,6 +395,7 @@ void element_free(struct element *e)
         shard_free(e->shards[i]);
     for (unsigned i = 0; i < e->n; i++)
         loop_drain(workers_loop(e->team, i));
+    sources_free(e->sources);
     mem_free(e->shards);
     mem_free(e);
 }

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "element/limits.h"
 #include "element/refusal.h"
 #include "ground/crypto/tls.h"
 #include "ground/loop/workers.h"
@@ -72,7 +73,8 @@ struct element_config {
     uint32_t connections_per_destination;
     uint32_t linger_ms;     /* reading on after our close_notify */
     uint32_t idle_close_ms; /* stopping: a connection with nothing pending is closed after this */
-    bool stopping;          /* refuse nothing, close listeners, close idle connections */
+    struct element_limits limits;
+    bool stopping; /* refuse nothing, close listeners, close idle connections */
     struct resolver_config resolver;
     const struct element_ops *ops;
     void *service; /* compiled by the service; freed by service_free with the config */
@@ -116,6 +118,10 @@ int flow_cert_verdict(const struct flow *f);               /* tls_peer_verdict *
  * worker. */
 void flow_set_data(struct flow *f, void *data, void (*free_fn)(void *data));
 void *flow_data(const struct flow *f);
+/* Whoever is at the other end is proven and welcome: an allowed partner, a machine of the topology, a user
+ * who signed in. From now on no limit of its source holds for it (limits.h), and it shares with others as
+ * `owner` (a domain, a machine's name, a user) when there is not enough for all. */
+void flow_trust(struct flow *f, struct slice owner);
 /* Name we dialled (SRV target or host), empty for inbound. */
 struct slice flow_dialled_name(const struct flow *f);
 
@@ -165,6 +171,9 @@ const struct sip_addr *request_to(const struct request *rq);
 /* Who must be proven by a connection that we dial to return a response when the request's own is gone
  * (18.2.2); empty (the default): such a response is dropped. */
 void request_set_peer(struct request *rq, struct slice identity);
+/* Its sender is proven: so is its connection (flow_trust). For what came over UDP, answers may be larger than
+ * amplification allows. */
+void request_trust(struct request *rq, struct slice owner);
 /* A line in the trace of its Call-ID. */
 __attribute__((format(printf, 2, 3))) void request_trace(struct request *rq, const char *fmt, ...);
 

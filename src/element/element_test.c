@@ -69,6 +69,7 @@ static void apply(bool stopping)
     c->linger_ms = 2000;
     c->connect_ms = 1000;
     c->attempt_ms = ATTEMPT_MS;
+    c->limits = (struct element_limits){0}; /* none of the sources: all come from one address */
     struct net_addr *at[2] = {&tcp_at, &udp_at};
     for (size_t i = 0; i < 2; i++)
         c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,

@@ -2,6 +2,7 @@
 #include "element/shard.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* A request of another shard that went out on a connection of this one. */
 struct relayed {
@@ -83,6 +84,16 @@ void flow_set_data(struct flow *f, void *data, void (*free_fn)(void *data))
 void *flow_data(const struct flow *f)
 {
     return f->data;
+}
+
+void flow_trust(struct flow *f, struct slice owner)
+{
+    struct shard *s = f->s;
+    if (f->trusted)
+        return;
+    f->trusted = true;
+    f->owner = slice_casehash(owner);
+    sources_trust(s->e->sources, &s->config->limits, &f->hold, loop_now(s->loop));
 }
 
 struct slice flow_dialled_name(const struct flow *f)
@@ -179,6 +190,7 @@ void flow_end(struct flow *f, const char *why)
     atomic_store(&s->load_flows, s->n_flows);
     stream_free(f->stream);
     f->stream = NULL;
+    sources_end(s->e->sources, &f->hold);
     flow_fail_all(f, why);
     struct flow_ref ref = flow_ref_of(f);
     flow_set_data(f, NULL, NULL);
@@ -198,8 +210,14 @@ void flow_accept(struct port *p, int fd, const struct net_addr *remote)
 {
     struct shard *s = p->s;
     struct stream_limits limits = flow_limits(s);
-    limits.setup_ms = 10000; /* the peer's pace, not ours */
+    struct source_hold hold;
+    limits.setup_ms = s->config->limits.handshake_ms; /* the peer's pace, not ours */
+    if (!guard_connection(p, remote, &hold)) {
+        close(fd);
+        return;
+    }
     struct flow *f = flow_new(s, p->is.side, p->is.transport, true, remote);
+    f->hold = hold;
     METRIC_COUNT("element.connection-accepted");
     f->stream = stream_accept(s->loop, fd, remote, p->is.tls, &limits, &flow_stream_ops, f);
     if (s->n_flows > ELEMENT_MAX_FLOWS) {
@@ -361,7 +379,8 @@ static void flow_up(struct stream *st, void *arg)
     struct shard *s = f->s;
     (void)st;
     f->up = true;
-    f->last_ms = loop_now(s->loop);
+    f->last_ms = f->asked_ms = loop_now(s->loop);
+    sources_up(s->e->sources, &f->hold);
     const struct refusal *why = s->config->ops->flow_up ? s->config->ops->flow_up(s->config, f) : NULL;
     if (why) {
         char addr[NET_ADDR_TEXT];
@@ -409,6 +428,10 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
         if (!flow_find(s, ref)) /* the message ended its own connection */
             return in.n;
     }
+    if (in.n - used <= 3) /* nothing, or a part of a keep-alive */
+        f->partial_ms = 0;
+    else if (used || !f->partial_ms)
+        f->partial_ms = f->last_ms;
     return used;
 }
 
@@ -444,6 +467,12 @@ static void flow_ended(struct stream *st, void *arg, enum stream_end why)
     struct slice peer = net_addr_text(&f->remote, addr);
     snprintf(text, sizeof(text), "%s%s%s", flow_ends[why].text, stream_error(st)[0] ? ": " : "",
              stream_error(st));
+    uint64_t since;
+    METRIC_COUNT("element.connection-ended");
+    if (f->inbound && !f->trusted && !guard_may_tell(f->s, &f->remote, SOURCES_TELL_MALFORMED, &since)) {
+        flow_end(f, text);
+        return;
+    }
     log_event(why == STREAM_CLOSED || (why == STREAM_LOST && f->inbound && list_empty(&f->inflight))
                   ? LOG_DEBUG
                   : LOG_WARN,
@@ -451,7 +480,6 @@ static void flow_ended(struct stream *st, void *arg, enum stream_end why)
               FIELDS({"peer", peer}, {"name", slice_str(f->name)},
                      {"side", slice_str(f->side == SIDE_EXTERNAL ? "external" : "internal")}),
               "connection %s " SLICE_FMT " %s", f->inbound ? "from" : "to", SLICE_ARG(peer), text);
-    METRIC_COUNT("element.connection-ended");
     flow_end(f, text);
 }
 
@@ -497,7 +525,7 @@ void flow_housekeeping(struct shard *s)
     LIST_FOR(it, &s->flows)
     {
         struct flow *f = LIST_ENTRY(it, struct flow, link);
-        if (!flow_keep_alive(f, now))
+        if (!flow_keep_alive(f, now) || guard_times_out(f, now))
             continue;
         if (f->finishing || f->pending || !f->up || !list_empty(&f->inflight) || !list_empty(&f->waiting))
             continue;

@@ -23,10 +23,15 @@ static void ingress_round(struct mail *m, struct loop *to);
 
 static void ingress_log_flaw(const struct source *src, enum sip_flaw flaw, const char *what)
 {
-    char addr[NET_ADDR_TEXT];
+    char addr[NET_ADDR_TEXT], times[24];
     struct slice peer = net_addr_text(&src->from, addr);
+    uint64_t since;
     METRIC_COUNT("element.malformed");
-    log_event(LOG_WARN, REFUSE_MALFORMED.id, FIELDS({"peer", peer}, {"flaw", slice_str(sip_flaw_id(flaw))}),
+    if (!guard_may_tell(src->s, &src->from, SOURCES_TELL_MALFORMED, &since))
+        return;
+    snprintf(times, sizeof(times), "%llu", (unsigned long long)since);
+    log_event(LOG_WARN, REFUSE_MALFORMED.id,
+              FIELDS({"peer", peer}, {"flaw", slice_str(sip_flaw_id(flaw))}, {"times", slice_str(times)}),
               "%s: %s", what, sip_flaw_text(flaw));
 }
 
@@ -194,6 +199,8 @@ static void ingress_request(const struct source *src, const struct sip_msg *m, s
     struct shard *s = src->s;
     struct sip_via via;
     METRIC_COUNT("element.request-in");
+    if (!guard_request(src, m))
+        return;
     trace_add(&s->trace, slice_hash(m->call_id), TRACE_REQUEST_IN, m->method, 0, &src->from, NULL);
     if (sip_via_parse(sip_msg_value(m, SIP_H_VIA), &via) < 0) {
         ingress_log_flaw(src, SIP_FLAW_VIA, "request dropped");
@@ -229,7 +236,7 @@ bool ingress_message(const struct source *src, struct slice text)
         ingress_log_flaw(src, flaw, "message dropped");
         if (flaw == SIP_FLAW_START_LINE)
             return false;
-        if (m.is_request && m.method != SIP_ACK && sip_msg_answerable(&m))
+        if (guard_request(src, NULL) && m.is_request && m.method != SIP_ACK && sip_msg_answerable(&m))
             reply_stateless(src, &m, sip_flaw_status(flaw), slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
         return true;
     }

@@ -93,6 +93,17 @@ void request_set_peer(struct request *rq, struct slice identity)
     rq->peer_identity = arena_cstr(&rq->arena, identity);
 }
 
+void request_trust(struct request *rq, struct slice owner)
+{
+    struct shard *s = rq->s;
+    struct flow *f = request_flow(rq);
+    if (f)
+        flow_trust(f, owner);
+    else if (!rq->trusted && rq->src.transport == SIP_UDP)
+        sources_trust_datagram(s->e->sources, &s->config->limits, &rq->src.from, loop_now(s->loop));
+    rq->trusted = true;
+}
+
 void request_trace(struct request *rq, const char *fmt, ...)
 {
     char note[TRACE_NOTE];

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "element/element.h"
+#include "element/sources.h"
 #include "element/trace.h"
 #include "ground/base/list.h"
 #include "ground/base/map.h"
@@ -33,6 +34,7 @@ struct element {
     struct workers *team;
     unsigned n;
     struct shard **shards;
+    struct sources *sources;
     bool ending; /* the threads have stopped, everything is being freed: no more mail */
     char machine[256];
     uint32_t machine_hash;    /* in our Via branches */
@@ -117,6 +119,12 @@ struct flow {
     bool finishing;   /* our close_notify is sent or queued: no more output */
     bool half_closed; /* the peer's came: no more requests from us */
     bool dead;        /* being freed */
+    bool trusted;
+    struct source_hold hold;
+    unsigned refused;    /* requests in a row */
+    uint64_t owner;      /* with whom it shares, when trusted */
+    uint64_t asked_ms;   /* last request, or when it came up */
+    uint64_t partial_ms; /* since when a message is incomplete; 0: none is */
     struct stream *stream;
     struct sip_framer framer;
     struct list waiting; /* struct outgoing, until up */
@@ -166,6 +174,17 @@ struct source {
 bool ingress_message(const struct source *src, struct slice text);
 void ingress_flaw(const struct source *src, struct slice start, enum sip_flaw flaw);
 
+/* ---------------------------------------------------------------- guard.c: what others may take */
+/* False: refused, counted and told. */
+bool guard_connection(struct port *p, const struct net_addr *from, struct source_hold *ret);
+/* A request, or (m NULL) what cannot be read, of somebody who is not trusted. False: it has been dealt with.
+ */
+bool guard_request(const struct source *src, const struct sip_msg *m);
+bool guard_may_tell(struct shard *s, const struct net_addr *from, enum sources_tell what,
+                    uint64_t *ret_since);
+/* Time is up for what is slow or idle. True: the connection is gone, or going. */
+bool guard_times_out(struct flow *f, uint64_t now);
+
 /* ---------------------------------------------------------------- server side */
 struct branch;
 struct request {
@@ -191,7 +210,7 @@ struct request {
     struct siptxn txn;
     struct timer timer;
     struct buf last; /* last response, for retransmissions */
-    bool is_ack, answered, cancelled, forwarded, over, abandoned;
+    bool is_ack, answered, cancelled, forwarded, over, abandoned, trusted;
     unsigned last_status;
     char to_tag[TAG_TEXT];
     char *peer_identity;

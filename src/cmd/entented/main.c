@@ -1,6 +1,7 @@
 /* entented: arguments. */
 #include "cmd/entented/daemon.h"
 #include "ground/log/log.h"
+#include "ground/sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "entented: cannot write %s: %s\n", a.log_file, strerror(errno));
         return EXIT_USAGE;
     }
+    sandbox_raise_files();
     log_setup(a.format, a.level, "entented", "", fd);
     return daemon_run(&a.daemon);
 }

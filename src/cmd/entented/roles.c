@@ -64,6 +64,22 @@ static int roles_compile_edge(struct daemon *d, struct role_apply *ra)
     return access_edge_compile(ra->topology, ra->material, &self, ra->config, ra->error);
 }
 
+static struct element_limits roles_limits(const struct topology_limits *l)
+{
+    return (struct element_limits){.connections = (uint32_t)l->connections,
+                                   .reserved_percent = (uint32_t)l->reserved_percent,
+                                   .source_connections = (uint32_t)l->source_connections,
+                                   .source_handshakes = (uint32_t)l->source_handshakes,
+                                   .source_handshake_rate = (uint32_t)l->source_handshake_rate,
+                                   .source_requests = (uint32_t)l->source_requests,
+                                   .handshake_ms = (uint32_t)l->handshake_s * 1000,
+                                   .message_ms = (uint32_t)l->message_s * 1000,
+                                   .untrusted_idle_ms = (uint32_t)l->untrusted_idle_s * 1000,
+                                   .delay_ms = (uint32_t)l->delay_ms,
+                                   .requests = (uint32_t)l->requests,
+                                   .memory_mib = (uint32_t)l->memory_mib};
+}
+
 /* The config for this machine, or NULL with 0 when it has no SIP service. */
 static int roles_compile(struct daemon *d, struct role_apply *ra)
 {
@@ -77,6 +93,7 @@ static int roles_compile(struct daemon *d, struct role_apply *ra)
         return 0;
     ra->config = element_config_new();
     ra->config->revision = ra->revision;
+    ra->config->limits = roles_limits(&ra->topology->limits);
     int r = role.edge ? roles_compile_edge(d, ra) : roles_compile_front_end(d, ra);
     if (r < 0) {
         element_config_unref(ra->config);

@@ -27,4 +27,4 @@
 #define VERIFICATION "use_source_verification|always_verifiable|always_unverifiable"
 
 extern const struct kind kind_edge_pool, kind_front_end_pool, kind_director_pool, kind_mediation_pool,
-    kind_trusted_application_pool, kind_foreign_pool;
+    kind_trusted_application_pool, kind_foreign_pool, kind_limits;

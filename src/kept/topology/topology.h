@@ -130,6 +130,20 @@ struct topology_access_edge {
     int64_t srv_cache_records;            /* 0: as the program sees fit */
     bool user_replicator;
 };
+/* How much of a machine others may take; 0 where it says so: no limit. */
+struct topology_limits {
+    int64_t connections;            /* 50,000 */
+    int64_t reserved_percent;       /* 20 */
+    int64_t source_connections;     /* 256 */
+    int64_t source_handshakes;      /* 128 */
+    int64_t source_handshake_rate;  /* 100 */
+    int64_t source_requests;        /* 200 */
+    int64_t handshake_s, message_s; /* 10, 30 */
+    int64_t untrusted_idle_s;       /* 120 */
+    int64_t delay_ms;               /* 100 */
+    int64_t requests;               /* 100,000 */
+    int64_t memory_mib;             /* 2,048 */
+};
 struct topology_site {
     struct slice name;
     enum topology_site_kind kind;
@@ -291,6 +305,7 @@ struct topology {
     struct topology_deployment deployment;
     struct topology_central central;
     struct topology_access_edge access_edge;
+    struct topology_limits limits;
     struct topology_site *sites;
     size_t n_sites;
     struct topology_edge_pool *edge_pools;

@@ -33,6 +33,7 @@ static void edge_free(void *arg)
     topology_unref(e->t);
     material_unref(e->m);
     watch_unref(e->watch);
+    map_fini(&e->welcome);
     arena_fini(&e->arena);
     mem_free(e);
 }
@@ -50,6 +51,7 @@ static struct edge *edge_new(const struct topology *t, const struct material *m,
     e->machine = role->machine->fqdn;
     e->outer_host = role->edge->external_fqdn;
     names_compile(e);
+    welcome_compile(e);
     return e;
 }
 

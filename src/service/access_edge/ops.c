@@ -11,10 +11,19 @@ const struct edge *edge_of(const struct element_config *c)
 static const struct refusal *edge_flow_up(const struct element_config *c, struct flow *f)
 {
     /* What we dialled is judged by edge_flow_covers, what comes from outside request by request. */
-    if (flow_side(f) == SIDE_EXTERNAL || !flow_is_inbound(f))
+    if (!flow_is_inbound(f))
         return NULL;
-    if (peer_machine(edge_of(c), f).n)
+    if (flow_side(f) == SIDE_EXTERNAL) {
+        struct slice partner = peer_welcome(edge_of(c), f);
+        if (partner.n)
+            flow_trust(f, partner);
         return NULL;
+    }
+    struct slice machine = peer_machine(edge_of(c), f);
+    if (machine.n) {
+        flow_trust(f, machine);
+        return NULL;
+    }
     if (flow_cert(f)) {
         struct arena a = {0};
         struct slice cert = crypto_cert_describe(flow_cert(f), &a);
@@ -64,6 +73,7 @@ static void edge_request(struct request *rq)
             return;
         }
         request_set_peer(rq, p->machine);
+        request_trust(rq, p->machine);
     }
     if (request_msg(rq)->to_tag.n) {
         METRIC_COUNT("edge.in-dialog");

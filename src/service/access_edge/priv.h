@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "ground/base/map.h"
 #include "service/access_edge/access_edge.h"
 #include "service/access_edge/identity.h"
 #include "service/access_edge/policy.h"
@@ -34,6 +35,7 @@ struct edge {
     struct watch *watch;
     struct measure_limits limits; /* of discovered partners */
     uint64_t report_ms;
+    struct map welcome; /* FQDNs that allowed partners are pinned to */
 };
 const struct edge *edge_of(const struct element_config *c);
 extern const struct element_ops edge_ops;
@@ -42,6 +44,12 @@ extern const struct element_ops edge_ops;
 void names_compile(struct edge *e);
 /* port 0: any */
 bool names_own(const struct edge *e, struct slice host, uint16_t port);
+
+/* --- welcome.c --- */
+enum { WELCOME_NAMES = 64 }; /* of one certificate that are looked at */
+void welcome_compile(struct edge *e);
+/* The name by which its certificate is that of an allowed partner or an enabled provider; empty: none. */
+struct slice peer_welcome(const struct edge *e, const struct flow *f);
 
 /* --- hops.c: machines inside, always by the topology, never by DNS --- */
 struct hops {

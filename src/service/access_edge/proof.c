@@ -54,6 +54,8 @@ static bool proof_try(struct request *rq, const struct crypto_cert *cert)
     p->proof.rule = identity_prove(&claim, &p->proof.name);
     if (f && p->proof.rule != IDENTITY_NONE)
         peer_remember(p->e, f, p->partner, &p->proof);
+    if (p->proof.rule != IDENTITY_NONE && p->policy.listed)
+        request_trust(rq, p->partner);
     return p->proof.rule != IDENTITY_NONE;
 }
 

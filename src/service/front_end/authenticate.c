@@ -192,6 +192,8 @@ bool authenticate(struct visit *v, struct slice aor)
             tell_failure(v, aor);
         challenge(v, aor, &user, known, p == PROOF_STALE);
     }
+    if (p == PROOF_GOOD)
+        request_trust(v->rq, aor);
     mem_wipe(&user, sizeof(user));
     return p == PROOF_GOOD;
 }

@@ -138,6 +138,7 @@ static void on_request(struct request *rq)
     if (machine) {
         v->machine = arena_copy(request_arena(rq), slice_str(machine));
         request_set_peer(rq, v->machine);
+        request_trust(rq, v->machine);
     }
     dialog_read_token(v);
     if (request_msg(rq)->method == SIP_REGISTER)
