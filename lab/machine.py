@@ -161,6 +161,15 @@ class Machine:
                 raise DaemonFailed(f"{self.fqdn} is at revision {now}, not {number}: {self.tail()}")
             time.sleep(STATUS_POLL_S)
 
+    def wait_own_key(self, seconds=READY_S):
+        """Until it has replaced the internal key that its bundle brought."""
+        carried = json.loads((self.folder / "machine.json").read_text())["certificate"]
+        deadline = time.monotonic() + seconds
+        while (self.folder / "internal.crt").read_text() == carried:
+            if time.monotonic() > deadline:
+                raise DaemonFailed(f"{self.fqdn} still uses the key of its bundle: {self.tail()}")
+            time.sleep(POLL_S)
+
     def counters(self):
         return self.json("status")["counters"]
 

@@ -181,6 +181,7 @@ class Organisation:
             for machine in self.machines.values():
                 machine.wait_ready()
                 machine.wait_revision(self.central.published())
+                machine.wait_own_key()
 
     def join_machine(self, machine):
         bundle = self.folder / f"{machine.name}.bundle"

@@ -134,10 +134,16 @@ def test_request():
 
 
 def test_internal():
-    "a machine replaces its internal key when it is told to; a request is signed with the topology's names alone"
+    "a machine replaces the internal key of its bundle by itself, and again when it is told to; a request is signed with the topology's names alone"
     org = ALONE.up().contoso
     edge = org.machines["edge-old1"]
+    bundle = json.loads((org.folder / "edge-old1.bundle").read_text())
     before = (edge.folder / "internal.key").read_text()
+    check(before != bundle["key"], "the key that was carried to it is not in use")
+    days = (pki.openssl("x509", "-in", edge.folder / "internal.crt", "-noout", "-checkend", 300 * 86400),
+            subprocess.run(["openssl", "x509", "-noout", "-checkend", str(31 * 86400)], input=bundle["certificate"],
+                           text=True, capture_output=True).returncode)
+    check_equal(days, ("Certificate will not expire\n", 1), "the bundle's certificate lives for 30 days, ours for a year")
     org.central.entente("cert", "renew", edge.fqdn, "--wait")
     check((edge.folder / "internal.key").read_text() != before, "a new key")
     wait_current(org.central)

@@ -150,7 +150,9 @@ const struct command commands[] = {
             "The names are those that the topology gives the machine, whatever the request says."),
     COMMAND("cert renew", "MACHINE", WITH_DAEMON | WITH(WAIT), 0, cmd_cert_renew,
             "have a machine replace its internal key and certificate now",
-            "Machines do so themselves when half of the time has passed, or a name is missing."),
+            "Machines do so themselves when half of the time has passed, a name is missing, or the key is "
+            "the one "
+            "that their bundle brought."),
     COMMAND("cert list", "", WITH_DAEMON, 0, cmd_cert_list,
             "certificates in use, those kept, those of machines, and requests that wait", NULL),
     COMMAND("cert check", "HOST:PORT", WITH_FOLDER | WITH(NAME) | WITH(ROOT), 0, cmd_cert_check,

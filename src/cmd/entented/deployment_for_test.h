@@ -320,7 +320,30 @@ static inline void wait_all_current(uint64_t revision)
     arena_fini(&a);
 }
 
-/* A whole deployment that runs revision 1. */
+/* Every machine has replaced the key that its bundle brought. */
+static inline bool keys_are_own(void *arg)
+{
+    bool own = all_current(arg);
+    for (unsigned i = 0; own && i < N_NODES; i++) {
+        struct arena a = {0};
+        struct buf text = {0};
+        struct bundle b = {0};
+        unsigned char now[32], carried[32];
+        struct crypto_cert *cert = NULL;
+        CHECK_INT(files_read(world.nodes[i].folder, FILE_MACHINE, &text), 0);
+        CHECK_INT(bundle_machine_parse(buf_slice(&text), &a, &b), 0);
+        CHECK_INT(crypto_cert_parse(b.cert_pem, &cert), 0);
+        crypto_cert_fingerprint(cert, carried);
+        crypto_cert_fingerprint(world.nodes[i].cert, now);
+        own = memcmp(now, carried, sizeof(now)) != 0;
+        crypto_cert_unref(cert);
+        buf_fini(&text);
+        arena_fini(&a);
+    }
+    return own;
+}
+
+/* A whole deployment that runs revision 1, which each machine applied once, so to say. */
 static inline void world_start(void)
 {
     char error[512] = "";
@@ -334,6 +357,9 @@ static inline void world_start(void)
     for (unsigned i = 0; i < N_NODES; i++)
         node_start(&world.nodes[i]);
     wait_all_current(1);
+    CHECK(wait_until(keys_are_own, NULL));
+    for (unsigned i = 0; i < N_NODES; i++)
+        world.nodes[i].applies = 1;
 }
 
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

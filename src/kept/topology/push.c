@@ -197,20 +197,20 @@ int push_answer_parse(struct slice text, struct arena *a, struct push_answer *re
     return 0;
 }
 
-/* --- bundles: the first rows alone are machine.json --- */
+/* --- bundles: the first rows alone are machine.json; one of an older version has no certificate --- */
 static const struct member bundle_members[] = {
-    {"fqdn",        MEMBER_STRING, offsetof(struct bundle, fqdn),         true},
-    {"central",     MEMBER_STRING, offsetof(struct bundle, central_fqdn), true},
-    {"address",     MEMBER_STRING, offsetof(struct bundle, address),      true},
-    {"port",        MEMBER_TIME,   offsetof(struct bundle, port),         true},
-    {"internal_ca", MEMBER_STRING, offsetof(struct bundle, ca_pem),       true},
-    {"signer",      MEMBER_STRING, offsetof(struct bundle, signer_pem),   true},
-    {"certificate", MEMBER_STRING, offsetof(struct bundle, cert_pem),     true},
-    {"key",         MEMBER_STRING, offsetof(struct bundle, key_pem),      true},
-    {"revision",    MEMBER_STRING, offsetof(struct bundle, revision),     true},
-    {"material",    MEMBER_BINARY, offsetof(struct bundle, material),     true},
+    {"fqdn",        MEMBER_STRING, offsetof(struct bundle, fqdn),         true },
+    {"central",     MEMBER_STRING, offsetof(struct bundle, central_fqdn), true },
+    {"address",     MEMBER_STRING, offsetof(struct bundle, address),      true },
+    {"port",        MEMBER_TIME,   offsetof(struct bundle, port),         true },
+    {"internal_ca", MEMBER_STRING, offsetof(struct bundle, ca_pem),       true },
+    {"signer",      MEMBER_STRING, offsetof(struct bundle, signer_pem),   true },
+    {"certificate", MEMBER_STRING, offsetof(struct bundle, cert_pem),     false},
+    {"key",         MEMBER_STRING, offsetof(struct bundle, key_pem),      true },
+    {"revision",    MEMBER_STRING, offsetof(struct bundle, revision),     true },
+    {"material",    MEMBER_BINARY, offsetof(struct bundle, material),     true },
 };
-enum { MACHINE_MEMBERS = 6 };
+enum { MACHINE_MEMBERS = 7 };
 
 static void bundle_write_some(const struct bundle *b, size_t n, struct buf *out)
 {
@@ -238,7 +238,13 @@ void bundle_write(const struct bundle *b, struct buf *out)
 
 int bundle_parse(struct slice text, struct arena *a, struct bundle *ret)
 {
-    return bundle_parse_some(text, a, COUNT_OF(bundle_members), ret);
+    struct bundle b;
+    int r = bundle_parse_some(text, a, COUNT_OF(bundle_members), &b);
+    if (r == 0 && !b.cert_pem.n)
+        return -EBADMSG;
+    if (r == 0)
+        *ret = b;
+    return r;
 }
 
 void bundle_machine_write(const struct bundle *b, struct buf *out)

@@ -60,6 +60,8 @@ struct bundle {
 };
 void bundle_write(const struct bundle *b, struct buf *out);
 int bundle_parse(struct slice text, struct arena *a, struct bundle *ret); /* -EBADMSG */
-/* The part of a bundle that stays as machine.json: no secrets, no certificate of its own. */
+/* The part of a bundle that stays as machine.json: no secrets. Its certificate is that of the bundle for
+ * ever, so that a machine knows whether it still uses the key that was carried to it (empty: made by an older
+ * version). */
 void bundle_machine_write(const struct bundle *b, struct buf *out);
 int bundle_machine_parse(struct slice text, struct arena *a, struct bundle *ret); /* -EBADMSG */

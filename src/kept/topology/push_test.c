@@ -86,6 +86,7 @@ TEST(bundle_round_trip)
     CHECK(bundle_parse(buf_slice(&text), &a, &p) < 0);
     CHECK_INT(bundle_machine_parse(buf_slice(&text), &a, &p), 0);
     CHECK_STR(p.signer_pem, "SIGNER");
+    CHECK_STR(p.cert_pem, "CERT");
     CHECK_INT(p.port, 4443);
     buf_fini(&text);
     arena_fini(&a);

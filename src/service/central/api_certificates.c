@@ -296,8 +296,8 @@ static int certificate_sign(struct api_call *q, struct vault *v)
 {
     struct crypto_cert *cert = NULL;
     struct buf pem = {0};
-    if (vault_sign(v, json_get_string(q->in, "machine"), json_get_string(q->in, "request"), &cert, &q->why) <
-        0)
+    if (vault_sign(v, json_get_string(q->in, "machine"), json_get_string(q->in, "request"), CENTRAL_CERT_DAYS,
+                   &cert, &q->why) < 0)
         return -EPROTO;
     crypto_cert_write(cert, &pem);
     api_put_certificate(q, q->out, SLICE_NONE, cert);

@@ -6,14 +6,14 @@
 
 enum { KEPT_WITHIN_CA_MS = 1000 };
 
-int vault_sign(struct vault *v, struct slice fqdn, struct slice request, struct crypto_cert **ret,
+int vault_sign(struct vault *v, struct slice fqdn, struct slice request, int days, struct crypto_cert **ret,
                struct refusal *why)
 {
     struct arena a = {0};
     struct topology_role role;
     struct slice *list;
     struct crypto_request_names names = {.common_name = fqdn};
-    int64_t end = loop_wall() + CENTRAL_CERT_DAYS * DAY_MS;
+    int64_t end = loop_wall() + days * DAY_MS;
     int64_t ca_end = crypto_cert_not_after(v->ca) - KEPT_WITHIN_CA_MS;
     if (!topology_role_find(v->now->topology, fqdn, &role))
         return refuse(why, 404, "machine.unknown", "'" SLICE_FMT "' is no machine of the published topology.",
@@ -35,7 +35,7 @@ int vault_sign(struct vault *v, struct slice fqdn, struct slice request, struct 
     return 0;
 }
 
-int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
+int vault_issue(struct vault *v, struct slice fqdn, struct slice request, int days, struct buf *out_pem,
                 struct refusal *why)
 {
     struct crypto_cert *cert = NULL;
@@ -45,7 +45,7 @@ int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct
                       SLICE_FMT " is no managed machine of the published topology.", SLICE_ARG(fqdn));
     if (role.machine)
         fqdn = role.machine->fqdn;
-    int r = vault_sign(v, fqdn, request, &cert, why);
+    int r = vault_sign(v, fqdn, request, days, &cert, why);
     if (r < 0)
         return r;
     crypto_cert_write(cert, out_pem);
@@ -113,7 +113,7 @@ int vault_bundle(struct vault *v, struct slice fqdn, struct buf *out, struct ref
     if (r < 0)
         r = refuse(why, 404, "machine.unknown", "This is no name of a machine.");
     else
-        r = vault_issue(v, fqdn, buf_slice(&request), &pem, why);
+        r = vault_issue(v, fqdn, buf_slice(&request), CENTRAL_BUNDLE_DAYS, &pem, why);
     if (r == 0) {
         crypto_key_write(key, &key_pem);
         b.key_pem = buf_slice(&key_pem);

@@ -23,6 +23,7 @@ enum {
     CENTRAL_ERROR = 512,
     CENTRAL_CA_YEARS = 10,
     CENTRAL_CERT_DAYS = 365,   /* of machines; renewed at half of it */
+    CENTRAL_BUNDLE_DAYS = 30,  /* of the one in a bundle: it was carried, and is replaced at first contact */
     CENTRAL_PUSH_THREADS = 16, /* so many dead machines hold up nobody */
     CENTRAL_ASK_THREADS = 4,   /* what waits for name servers */
     CENTRAL_CONNECT_MS = 4000, /* of a push */
@@ -105,11 +106,11 @@ int vault_check(const struct vault *v, const struct json_value *doc, struct topo
 int vault_revision(struct vault *v, uint64_t number, struct arena *a, struct revision **ret,
                    struct json_value **ret_doc, struct refusal *why);
 
-/* A certificate for a machine of the newest topology, with the names that this gives it. */
-int vault_issue(struct vault *v, struct slice fqdn, struct slice request, struct buf *out_pem,
+/* A certificate for a machine of the newest topology, with the names that this gives it, for so many days. */
+int vault_issue(struct vault *v, struct slice fqdn, struct slice request, int days, struct buf *out_pem,
                 struct refusal *why);
 /* The same for any machine of the topology, foreign ones too, and kept nowhere. */
-int vault_sign(struct vault *v, struct slice fqdn, struct slice request, struct crypto_cert **ret,
+int vault_sign(struct vault *v, struct slice fqdn, struct slice request, int days, struct crypto_cert **ret,
                struct refusal *why);
 /* A joining bundle. */
 int vault_bundle(struct vault *v, struct slice fqdn, struct buf *out, struct refusal *why);

@@ -133,7 +133,7 @@ struct issuing {
 static void issue_work(struct task *t, struct vault *v)
 {
     struct issuing *q = (struct issuing *)t;
-    vault_issue(v, buf_slice(&q->fqdn), buf_slice(&q->request), &q->pem, &q->why);
+    vault_issue(v, buf_slice(&q->fqdn), buf_slice(&q->request), CENTRAL_CERT_DAYS, &q->pem, &q->why);
 }
 
 static struct pusher *pusher_find(struct central *c, struct slice fqdn)

@@ -60,6 +60,16 @@ static int finish_renewal(const char *folder, struct replica_identity *id)
     return -ENOKEY;
 }
 
+static bool same_as_pem(const struct crypto_cert *cert, struct slice pem)
+{
+    struct crypto_cert *other;
+    if (crypto_cert_parse(pem, &other) < 0)
+        return false;
+    bool same = certificate_same(cert, other);
+    crypto_cert_unref(other);
+    return same;
+}
+
 static int identity_read(const char *folder, struct replica_identity *id)
 {
     struct buf text = {0};
@@ -79,6 +89,7 @@ static int identity_read(const char *folder, struct replica_identity *id)
     id->cert = cert;
     if (r == 0 && (read_key(folder, FILE_KEY, &id->key) < 0 || crypto_cert_matches(id->cert, id->key) < 0))
         r = finish_renewal(folder, id);
+    id->carried = r == 0 && same_as_pem(id->cert, b.cert_pem);
     buf_fini(&text);
     arena_fini(&a);
     return r;
@@ -126,7 +137,9 @@ static const char *bundle_fault(const struct bundle *b, struct replica_identity 
     else if (!crypto_cert_names_host(cert, b->fqdn))
         fault = "its certificate does not name the machine";
     else if (crypto_trust_verify(id->trust, cert) < 0)
-        fault = "its certificate is not from its internal CA, or the clock is wrong";
+        fault = "its certificate is not from its internal CA, or has expired (that of a bundle lasts 30 "
+                "days: make a "
+                "new one), or the clock is wrong";
     else if (crypto_cert_parse(b->signer_pem, &signer) < 0 || crypto_trust_verify(id->trust, signer) < 0)
         fault = "the certificate of central management's signing key is not from its internal CA";
     else if (revision_parse(b->revision, signer, &revision) < 0)

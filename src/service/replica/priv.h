@@ -63,10 +63,12 @@ __attribute__((format(printf, 3, 4))) int exchange_refuse(struct exchange *e, co
 int exchange_take(struct exchange *e);
 int exchange_commit_files(struct exchange *e);
 int exchange_take_certificate(struct exchange *e);
-/* A new key and request when the certificate is old, lacks a name that `t` wants, or central asks for it. */
+/* A new key and request when the certificate is old, lacks a name that `t` wants, is the bundle's, or central
+ * asks for it. */
 void exchange_prepare_request(struct exchange *e, const struct topology *t,
                               const struct replica_identity *id);
 bool certificate_carries_names(const struct replica_identity *id, const struct topology *t);
+bool certificate_same(const struct crypto_cert *a, const struct crypto_cert *b);
 bool certificate_is_old(const struct replica_identity *id, int64_t now_ms);
 
 /* Text of a sealed file or push for this identity. 0 or negative errno. */

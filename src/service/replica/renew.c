@@ -17,6 +17,14 @@ bool certificate_carries_names(const struct replica_identity *id, const struct t
     return all;
 }
 
+bool certificate_same(const struct crypto_cert *a, const struct crypto_cert *b)
+{
+    unsigned char x[32], y[32];
+    crypto_cert_fingerprint(a, x);
+    crypto_cert_fingerprint(b, y);
+    return memcmp(x, y, sizeof(x)) == 0;
+}
+
 bool certificate_is_old(const struct replica_identity *id, int64_t now_ms)
 {
     int64_t from = crypto_cert_not_before(id->cert), to = crypto_cert_not_after(id->cert);
@@ -50,7 +58,7 @@ void exchange_prepare_request(struct exchange *e, const struct topology *t, cons
     struct crypto_request_names names = {.common_name = id->fqdn};
     struct slice *list = NULL;
     e->names_ok = t && certificate_carries_names(id, t);
-    if (!t || (e->names_ok && !e->q.renew && !certificate_is_old(id, loop_wall())))
+    if (!t || (e->names_ok && !e->q.renew && !id->carried && !certificate_is_old(id, loop_wall())))
         return;
     struct crypto_key *key = waiting_key(e->r->folder);
     topology_certificate_names(t, id->fqdn, &a, &list, &names.n_dns);
@@ -121,21 +129,13 @@ static int store_certificate(struct exchange *e, const struct crypto_cert *cert)
     return 0;
 }
 
-static bool same_certificate(const struct crypto_cert *a, const struct crypto_cert *b)
-{
-    unsigned char x[32], y[32];
-    crypto_cert_fingerprint(a, x);
-    crypto_cert_fingerprint(b, y);
-    return memcmp(x, y, sizeof(x)) == 0;
-}
-
 int exchange_take_certificate(struct exchange *e)
 {
     struct crypto_cert *cert = NULL;
     if (crypto_cert_parse(e->q.certificate, &cert) < 0)
         return exchange_refuse(e, "replica.certificate", "The certificate cannot be read.");
     int r = 0;
-    if (!same_certificate(cert, e->r->id->cert)) {
+    if (!certificate_same(cert, e->r->id->cert)) {
         r = verify_certificate(e, cert);
         if (r == 0)
             r = store_certificate(e, cert);

@@ -11,9 +11,10 @@
  * the number that runs), replica.certificate (not for our key, name or authority), replica.busy (a push is
  * being applied), replica.bad-push. The format: kept/topology/push.h.
  *
- * The machine renews its internal certificate itself: a new key is made when half of its life has passed (or
- * a name is missing), the request goes out in the next acknowledgement, the certificate comes back in the
- * following push, and both are stored before they are used.
+ * The machine renews its internal certificate itself: a new key is made when half of its life has passed, a
+ * name is missing, or the key is still the one that the bundle brought; the request goes out in the next
+ * acknowledgement, the certificate comes back in the following push, and both are stored before they are
+ * used. So the first contact with central replaces the key that was carried.
  */
 #pragma once
 
@@ -33,6 +34,7 @@ struct replica_identity {
     struct slice signer_pem; /* certificate of central's signing key */
     struct crypto_key *key;
     const struct crypto_cert *cert;
+    bool carried; /* the key is the one that the bundle brought */
     struct crypto_trust *trust;
 };
 /* -ENOENT: not joined; -EBADMSG a damaged file, -ENOKEY the key is not the certificate's. Completes a renewal
