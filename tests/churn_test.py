@@ -121,7 +121,7 @@ def publish(number):
     """A change of what the Edge admits, of limits and of certificates' rules in turn."""
     org = WORLD.lab.contoso
     changes = (("partner", "allow", f"partner{number}.example"),
-               ("topology", "set", "deployment/timer_c_s", 180 + number),
+               ("topology", "set", "deployment/timer_c_s", 190 + number),
                ("topology", "set", "deployment/partner_discovery", "true" if number % 2 else "false"))
     org.central.entente(*changes[number % len(changes)])
     if number % 5 == 0:

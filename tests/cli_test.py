@@ -170,7 +170,7 @@ def test_two_at_once():
                       editor=f"f() {{ {other}; sed -i 's/name: contoso/name: mine/' \"$1\"; }}; f") as t:
         t.expect(r"bob changed the draft on \d{4}-\d\d-\d\d \d\d:\d\d")
         t.expect(r"\(draft.changed\)")
-        t.expect("theirs:\n~ deployment/timer_c_s: 180 -> 200")
+        t.expect("theirs:\n~ deployment/timer_c_s: 185 -> 200")
         t.expect("yours:\n~ deployment/name: contoso -> mine")
         check_equal(cms.draft("deployment/name"), "contoso", "not overwritten")
         t.expect("on top of theirs")
@@ -256,7 +256,7 @@ def test_publish_is_a_wizard():
     cms.good("topology", "set", "deployment/timer_c_s", "210", user="bob")
     with cms.terminal("publish") as t:
         t.expect(r"Changes to revision \d+, last by bob on \d{4}")
-        t.expect("~ deployment/timer_c_s: 180 -> 210")
+        t.expect("~ deployment/timer_c_s: 185 -> 210")
         t.expect("Findings: 0 errors, 0 warnings")
         t.expect("Machines that get it: 4")
         t.expect(r"edge-old1.contoso.example +0 +\S+ +route: ")
@@ -276,7 +276,7 @@ def test_publish_is_a_wizard():
     newest = cms.json("topology", "history")["revisions"][0]
     check_equal([newest["comment"], newest["author"], str(newest["number"])], ["longer ringing", "alice", number], "it")
     with cms.terminal("topology", "rollback", str(newest["number"] - 1), "-m", "no") as t:
-        t.expect("~ deployment/timer_c_s: 210 -> 180")
+        t.expect("~ deployment/timer_c_s: 210 -> 185")
         t.expect("y/N")
         t.type("y\n")
         t.expect("is published")
@@ -302,7 +302,7 @@ def test_dry_run():
     before = cms.json("topology", "history")["revisions"][0]["number"]
     cms.good("topology", "set", "deployment/timer_c_s", "220")
     out = cms.good("publish", "--dry-run")
-    check("180 -> 220" in out and "Machines that get it: 4" in out and "Nothing was published" in out, out)
+    check("185 -> 220" in out and "Machines that get it: 4" in out and "Nothing was published" in out, out)
     check_equal(cms.json("publish", "--dry-run")["check"]["errors"], 0, "as JSON")
     cms.good("topology", "set", "edge_pools/edge-old.contoso.example/federation", "false")
     code, out, err = cms.run("publish", "--dry-run")

@@ -191,7 +191,7 @@ async def test_kill_front_end():
     await away.stop()
 
 
-TIMERS = itertools.count(180)
+TIMERS = itertools.count(190)
 
 
 def publish_and_kill(delay):

@@ -21,7 +21,7 @@ struct element_config *element_config_new(void)
     c->attempt_ms = 6000;
     c->attempts_max = 4;
     c->connect_ms = 3000;
-    c->timer_c_ms = 180000;
+    c->timer_c_ms = 185000;
     c->connections_per_destination = 4;
     c->linger_ms = 10000;
     c->idle_close_ms = 3000;

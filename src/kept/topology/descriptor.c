@@ -35,8 +35,9 @@ static const struct property deployment_rows[] = {
         .help = "Targets that are tried for one request at most."),
     ROW(topology_deployment, connect_ms, INT, .otherwise = "3000", .min = 100, .max = 30000,
         .unit = "milliseconds", .help = "How long TCP and TLS set-up with one target may take."),
-    ROW(topology_deployment, timer_c_s, INT, .otherwise = "180", .min = 1, .max = 86400, .unit = "seconds",
-        .help = "How long a call may ring without news (Timer C of RFC 3261)."),
+    ROW(topology_deployment, timer_c_s, INT, .otherwise = "185", .min = 181, .max = 86400, .unit = "seconds",
+        .help = "How long a call may ring without news (Timer C of RFC 3261, which wants more than three "
+                "minutes)."),
     ROW(topology_deployment, drain_linger_s, INT, .otherwise = "10", .min = 0, .max = 3600, .unit = "seconds",
         .help = "How long a closed connection is still read, so that nothing under way is lost."),
     ROW(topology_deployment, idle_close_s, INT, .otherwise = "3", .min = 1, .max = 3600, .unit = "seconds",

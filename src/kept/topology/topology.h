@@ -95,7 +95,7 @@ struct topology_deployment {
     int64_t attempt_ms;                /* one target's time to answer before the next is tried (6000) */
     int64_t attempts_max;              /* targets tried for one request (4) */
     int64_t connect_ms;                /* TCP and TLS set-up of one target (3000) */
-    int64_t timer_c_s;                 /* 180 */
+    int64_t timer_c_s;                 /* 185 */
     int64_t drain_linger_s;            /* reading on after close_notify (10) */
     int64_t idle_close_s;              /* an idle connection of a draining service is closed after (3) */
 };
