@@ -171,6 +171,27 @@ async def test_extension():
         check_equal(response.get("Unsupported"), "no-such-thing", "Unsupported")
 
 
+async def test_sips():
+    "sips: up to the user over TLS, with sips: in Record-Route; to a user who signed in over TCP it does not go"
+    async with talking(BY_SRV) as (alice, edge, since):
+        agent, front_end = BY_SRV.agent, WORLD.lab.contoso.machines["fe1"]
+        fe_since = front_end.log_end()
+        invite = agent.new_request("INVITE", f"sips:{alice.aor}")
+        invite.add("Contact", f"<sips:{agent.aor}>")
+        response = await agent.send(invite)
+        check_equal(response.status, 200, str(response.headers))
+        routes = [value for row in response.all("Record-Route") for value in row.split(",")]
+        check(len(routes) >= 3 and all(value.strip().startswith("<sips:") for value in routes), f"routes: {routes}")
+        bob = WORLD.lab.contoso.user_agent(1, "TCP")
+        await bob.start()
+        try:
+            check_equal((await agent.message(bob.aor, b"plain")).status, 200, "sip:")
+            refused = await agent.send(agent.new_request("MESSAGE", f"sips:{bob.aor}"))
+            check_refused(refused, 480, "front-end.sips-not-possible", front_end, fe_since)
+        finally:
+            await bob.stop()
+
+
 # --- tokens ---
 @contextlib.asynccontextmanager
 async def in_call():

@@ -13,8 +13,9 @@ static struct slice route_value(struct visit *v, enum sip_transport t, struct sl
 {
     static const char *const names[] = {[SIP_UDP] = "udp", [SIP_TCP] = "tcp", [SIP_TLS] = "tls"};
     struct slice host = v->fe->role.machine->fqdn;
-    return arena_printf(request_arena(v->rq), "<sip:" SLICE_FMT "@" SLICE_FMT ":%lld;transport=%s;lr>",
-                        SLICE_ARG(token), SLICE_ARG(host), (long long)port_of(v->fe, t), names[t]);
+    return arena_printf(request_arena(v->rq), "<sip%s:" SLICE_FMT "@" SLICE_FMT ":%lld;transport=%s;lr>",
+                        wants_sips(v) ? "s" : "", SLICE_ARG(token), SLICE_ARG(host),
+                        (long long)port_of(v->fe, t), names[t]);
 }
 
 static bool is_on(const struct location_binding *b, const struct token_end *end)

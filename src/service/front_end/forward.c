@@ -22,6 +22,20 @@ bool binding_is_live(const struct location_binding *b)
     return !b->flow_lost && (b->flow.generation || b->transport == SIP_UDP);
 }
 
+/* 16.6 step 4 looks at the topmost Route, too. */
+bool wants_sips(const struct visit *v)
+{
+    const struct sip_addr *next = request_next_route(v->rq);
+    return (next ? next->uri.scheme : request_uri(v->rq)->scheme) == SIP_SCHEME_SIPS ||
+           request_uri(v->rq)->scheme == SIP_SCHEME_SIPS;
+}
+
+/* RFC 5630 3.1: a sips: request goes to the client over TLS or not at all. */
+static bool may_reach(const struct visit *v, enum sip_transport t)
+{
+    return t == SIP_TLS || !wants_sips(v);
+}
+
 /* Over TCP and TLS the connection it registered on and no other; over UDP where the REGISTER came from. What
  * the contact says (host, maddr) is never dialled. */
 struct target target_of_binding(const struct location_binding *b, struct arena *a)
@@ -158,11 +172,16 @@ static void to_user(struct visit *v, const struct sip_uri *uri)
     struct location_binding *b;
     struct directory_user user;
     size_t n = location_find(v->fe->location, aor, loop_wall(), request_arena(v->rq), &b), n_live = 0;
+    bool plain = false; /* signed in, but not over what the request asks for */
     for (size_t i = 0; i < n && n_live < ELEMENT_MAX_BRANCHES; i++)
-        if (binding_is_live(&b[i]))
+        if (binding_is_live(&b[i]) && may_reach(v, b[i].transport))
             live[n_live++] = &b[i];
+        else
+            plain = plain || binding_is_live(&b[i]);
     if (n_live)
         to_bindings(v, aor, live, n_live);
+    else if (plain)
+        request_refuse(v->rq, &REFUSE_FE_SIPS, NULL);
     else if (n)
         request_refuse(v->rq, &REFUSE_FE_CLIENT_AWAY, NULL);
     else if (directory_find(v->fe->directory, aor, &user))
@@ -188,6 +207,13 @@ static void to_us(struct visit *v)
         request_refuse(v->rq, &REFUSE_FE_NO_USER_PART, NULL);
 }
 
+/* A connection that only the token names is of a client that did not register: it is where the dialog began.
+ */
+static bool is_plain(const struct target *t)
+{
+    return t->kind == TARGET_ADDRESSES ? t->addresses[0].transport != SIP_TLS : t->transport == SIP_TCP;
+}
+
 static bool forward_in_dialog(struct visit *v)
 {
     struct target t;
@@ -196,6 +222,8 @@ static bool forward_in_dialog(struct visit *v)
         return false;
     if (why)
         request_refuse(v->rq, why, NULL);
+    else if (is_plain(&t) && wants_sips(v))
+        request_refuse(v->rq, &REFUSE_FE_SIPS, NULL);
     else
         to_client(v, &t);
     return true;

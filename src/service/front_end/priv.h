@@ -94,5 +94,7 @@ bool dialog_target(struct visit *v, struct target *ret, const struct refusal **r
 /* --- forward.c --- */
 void forward_visit(struct visit *v);
 struct target target_of_binding(const struct location_binding *b, struct arena *a);
+/* The request asks for TLS on every hop. */
+bool wants_sips(const struct visit *v);
 bool binding_is_live(const struct location_binding *b);
 struct slice domain_of(struct slice aor);

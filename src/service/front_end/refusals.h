@@ -53,6 +53,9 @@
     X(TEL, "front-end.tel", 404, 58219, GUILTY_PEER, "Telephone numbers are not routed here.",               \
       "Name a user: sip:user@domain.")                                                                       \
     X(NOT_SIGNED_IN, "front-end.not-signed-in", 403, 58220, GUILTY_PEER,                                     \
-      "An ACK of nobody who signed in, and of no dialog of ours.", "Send it with the dialog's route set.")
+      "An ACK of nobody who signed in, and of no dialog of ours.", "Send it with the dialog's route set.")   \
+    X(SIPS, "front-end.sips-not-possible", 480, 58221, GUILTY_BEYOND,                                        \
+      "The request asks for TLS up to the user (sips:), and the user's client is not signed in over TLS.",   \
+      "The user signs in over TLS, or the sender uses a sip: address.")
 #define FRONT_END_REFUSAL_EXTERN(name, ...) extern const struct refusal REFUSE_FE_##name;
 FRONT_END_REFUSALS(FRONT_END_REFUSAL_EXTERN)
