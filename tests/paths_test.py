@@ -174,11 +174,13 @@ def test_dns_check_and_apply():
 
 
 class Zone(Dns):
-    """A name server with a zone file of the test's own."""
+    """A name server with a zone file of the test's own; its NS record names `authority`, otherwise itself."""
     text = ""
+    authority = None
 
     def zone_text(self, zone, records):
-        return super().zone_text(zone, []) + self.text
+        head = super().zone_text(zone, [])
+        return (head.replace(f"A {self.address}", f"A {self.authority.address}") if self.authority else head) + self.text
 
 
 def test_zone_lines_are_a_zone():
@@ -196,6 +198,59 @@ def test_zone_lines_are_a_zone():
         dns.stop()
     external = org.central.json("dns", "records", "--side", "external")["records"]
     check({r["side"] for r in external} == {"external"} and len(external) >= 3, "--side")
+
+
+def zone(name, text, authority=None):
+    server = Zone(lab().folder / name, lab().net.address(name), {"contoso.example": []})
+    server.text, server.authority = text, authority
+    server.start()
+    return server
+
+
+def test_inside_and_outside_are_two_views():
+    "authoritative servers are found by NS; each side's records in its own view; inside names are not to be seen outside"
+    org, central = lab().contoso, lab().contoso.central
+    fe1, sip = org.machines["fe1"].fqdn, "sip.contoso.example"
+
+    def implied(side):
+        return central.entente("dns", "records", "--draft", "--format", "zone", "--side", side)
+    inside = zone("inside", implied("internal"))
+    authority = zone("authority", implied("external").replace(f"{sip}. 300", f"{sip}. 77")
+                     + f"{fe1}. 300 A {org.address('fe1')}\n")
+    resolver = zone("resolver", implied("external"), authority)
+    central.entente("topology", "set", "deployment/inside_dns_servers", inside.server)
+    central.entente("topology", "set", "deployment/outside_dns_servers", resolver.server)
+    try:
+        answer = failing_json(central, "dns", "check", "--draft")
+        seen = {(r["server"], r["view"], r["authoritative"], r["name"], r["type"]): r for r in answer["records"]}
+
+        def state(server, view, authoritative, name):
+            return seen[(server.server, view, authoritative, name, "A")]["state"]
+        check_equal(state(resolver, "outside", False, sip), "ok", "the resolver")
+        check_equal(state(authority, "outside", True, sip), "different", "the authority's TTL")
+        check_equal(seen[(authority.server, "outside", True, sip, "A")]["found_ttl"], 77, "TTL")
+        check_equal(state(authority, "outside", True, fe1), "exposed", "an inside name outside")
+        check_equal(state(inside, "inside", True, fe1), "ok", "inside")
+        check_equal({r["state"] for r in answer["records"] if r["view"] == "inside"}, {"ok"}, "inside")
+        check_equal(answer["differences"], 2, "all differences")
+        check_equal(failing_json(central, "dns", "check", "--draft", "--side", "external")["differences"], 2, "outside")
+        central.entente("dns", "check", "--draft", "--side", "internal")
+        authority.stop()
+        check("(dns.not-asked)" in refused(central, "dns", "check", "--draft"), "an authority that is silent")
+    finally:
+        central.entente("topology", "discard")
+        for server in (inside, authority, resolver):
+            server.stop()
+    check("views" not in central.entente("topology", "check"), "discarded")
+
+
+def failing_json(machine, *arguments):
+    try:
+        machine.json(*arguments)
+    except CommandFailed as failed:
+        check_equal(failed.code, REFUSED, " ".join(arguments))
+        return json.loads(failed.output)
+    check(False, f"{' '.join(arguments)} was not refused")
 
 
 def test_a_silent_name_server_is_told():

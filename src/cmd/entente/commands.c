@@ -36,6 +36,7 @@ const struct option_row option_rows[OPTION_N] = {
         "what others see, or what is seen inside (both)"),
     ROW(POOL, "pool", "POOL", 0, COMPLETES_NOTHING, NULL, "the pool that our user lives on"),
     ROW(STATIC, "static", NULL, 0, COMPLETES_NOTHING, NULL, "from the topology alone: DNS is not asked"),
+    ROW(DRAFT, "draft", NULL, 0, COMPLETES_NOTHING, NULL, "of the draft, not of what is published"),
     ROW(LIVE, "live", NULL, 0, COMPLETES_NOTHING, NULL, "ask every machine now, and wait for the answers"),
     ROW(WATCH, "watch", NULL, 0, COMPLETES_NOTHING, NULL,
         "partners in no list that met a limit, on all Edge machines"),
@@ -166,22 +167,26 @@ const struct command commands[] = {
             "the roots that certificates of partners must lead to", NULL),
     COMMAND("dns server", "ADDR:PORT ZONE…", WITH_DAEMON | WITH(KEY_FILE), WITH(KEY_FILE), cmd_dns_server,
             "say where DNS updates of a transition go", NULL),
-    COMMAND("dns records", "", WITH_DAEMON | WITH(SIDE) | WITH(FORMAT), 0, cmd_dns_records,
-            "all DNS records that the published topology implies",
+    COMMAND("dns records", "", WITH_DAEMON | WITH(SIDE) | WITH(FORMAT) | WITH(DRAFT), 0, cmd_dns_records,
+            "all DNS records that the topology implies",
             "--format: table (otherwise), zone for lines of a zone file, json."),
-    COMMAND("dns check", "", WITH_DAEMON | WITH(SIDE), 0, cmd_dns_check,
-            "how they differ from what the name servers say, TTLs included",
-            "Asked are the resolvers of the topology, and for its zones the server that takes updates. Ends "
-            "with 2 "
-            "when something differs or a server does not answer."),
-    COMMAND("dns apply", "", WITH_DAEMON | WITH(SIDE) | WITH(YES), 0, cmd_dns_apply,
-            "set what differs, at the server that takes updates",
-            "What will be set is shown first, and asked about."),
-    COMMAND("firewall rules", "[MACHINE]", WITH_DAEMON | WITH(FORMAT) | WITH(OUTPUT), 0, cmd_firewall_rules,
-            "the ports that machines need open",
+    COMMAND(
+        "dns check", "", WITH_DAEMON | WITH(SIDE) | WITH(DRAFT), 0, cmd_dns_check,
+        "how they differ from what the name servers say, TTLs included",
+        "Asked are the resolvers of the topology and the authoritative servers of each zone, found by its NS "
+        "records. Where inside_dns_servers and outside_dns_servers of the deployment are both set, the two "
+        "are two views: each side's records in its own, and a name of the inside that is seen outside is "
+        "told as exposed. Ends with 2 when something differs or a server does not answer."),
+    COMMAND(
+        "dns apply", "", WITH_DAEMON | WITH(SIDE) | WITH(YES), 0, cmd_dns_apply,
+        "set what differs, at the server that takes updates",
+        "What will be set is shown first, and asked about. Where inside and outside are two views, --side "
+        "says which of them that server holds."),
+    COMMAND("firewall rules", "[MACHINE]", WITH_DAEMON | WITH(FORMAT) | WITH(OUTPUT) | WITH(DRAFT), 0,
+            cmd_firewall_rules, "the ports that machines need open",
             "--format: table (otherwise), json, or nft for a ruleset of one machine: nft -f FILE."),
     COMMAND(
-        "path", "FROM TO", WITH_DAEMON | WITH(POOL) | WITH(STATIC), 0, cmd_path,
+        "path", "FROM TO", WITH_DAEMON | WITH(POOL) | WITH(STATIC) | WITH(DRAFT), 0, cmd_path,
         "every hop of a message, a call and its media between two users, and what would fail",
         "FROM and TO are user@domain; one of them is ours. Ends with 2 when messages or calls would fail."),
     COMMAND("user add", "AOR", WITH_DAEMON | WITH(PASSWORD_FILE), 0, cmd_user_add,

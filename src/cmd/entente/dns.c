@@ -33,6 +33,7 @@ int cmd_dns_server(struct invocation *v)
 /* --- records --- */
 static struct slice with_side(struct invocation *v, struct slice path)
 {
+    path = call_query(v, path, "draft", option_given(v, OPTION_DRAFT) ? SLICE("1") : SLICE_NONE);
     return call_query(v, path, "side", option_slice(v, OPTION_SIDE));
 }
 
@@ -86,7 +87,7 @@ int cmd_dns_records(struct invocation *v)
 static void show_differences(struct invocation *v, const struct json_value *records)
 {
     static const char *const heads[] = {"STATE", "NAME", "TYPE",   "WANTED", "TTL",
-                                        "FOUND", "TTL",  "SERVER", NULL};
+                                        "FOUND", "TTL",  "SERVER", "SEES",   NULL};
     struct table t;
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(records); i++) {
@@ -98,7 +99,10 @@ static void show_differences(struct invocation *v, const struct json_value *reco
         table_cell(&t, ttl_text(&v->arena, r, "wanted_ttl"));
         table_cell(&t, json_get_string(r, "found"));
         table_cell(&t, ttl_text(&v->arena, r, "found_ttl"));
+        struct slice view = json_get_string(r, "view");
         table_cell(&t, json_get_string(r, "server"));
+        table_cell(&t, arena_printf(&v->arena, SLICE_FMT "%s%s", SLICE_ARG(view), view.n ? ", " : "",
+                                    json_get_bool(r, "authoritative", false) ? "zone" : "resolver"));
     }
     table_print(&t, v->out, "nothing differs");
 }

@@ -60,6 +60,7 @@ int cmd_firewall_rules(struct invocation *v)
     if (format.n && !nft && !slice_eq(format, SLICE("table")) && !slice_eq(format, SLICE("json")))
         return call_fail(v, "firewall.format", "the format is table, nft or json");
     path = call_query(v, path, "machine", argument(v, 0));
+    path = call_query(v, path, "draft", option_given(v, OPTION_DRAFT) ? SLICE("1") : SLICE_NONE);
     if (nft)
         path = call_query(v, path, "format", format);
     int r = call_api(v, "GET", path, NULL, &answer);

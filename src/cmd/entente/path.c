@@ -77,6 +77,7 @@ int cmd_path(struct invocation *v)
     path = call_query(v, path, "from", argument(v, 0));
     path = call_query(v, path, "to", argument(v, 1));
     path = call_query(v, path, "pool", option_slice(v, OPTION_POOL));
+    path = call_query(v, path, "draft", option_given(v, OPTION_DRAFT) ? SLICE("1") : SLICE_NONE);
     path = call_query(v, path, "static", option_given(v, OPTION_STATIC) ? SLICE("1") : SLICE_NONE);
     int r = call_api(v, "GET", path, NULL, &answer);
     if (r)

@@ -319,3 +319,58 @@ bool nameserver_find_authority(struct net_addr *server, struct slice name, struc
     }
     return false;
 }
+
+/* Does a server of DNS stand at this port? Any answer will do. */
+static bool is_open(const struct net_addr *server, struct slice zone)
+{
+    struct arena a = {0};
+    char error[NAMESERVER_ERROR];
+    struct dns_record *soa;
+    size_t n;
+    int r = nameserver_ask(server, zone, DNS_SOA, &a, &soa, &n, error);
+    arena_fini(&a);
+    return r != -ECONNREFUSED;
+}
+
+static void zone_add(struct nameserver_zone *z, const struct dns_record *address, uint16_t other_port)
+{
+    struct net_addr at;
+    if (z->n == NAMESERVER_MAX_AUTHORITIES || net_addr_from_bytes(address->address, NAMESERVER_PORT, &at) < 0)
+        return;
+    if (other_port != NAMESERVER_PORT && !is_open(&at, z->name))
+        net_addr_set_port(&at, other_port);
+    for (size_t i = 0; i < z->n; i++)
+        if (net_addr_eq(&z->servers[i], &at))
+            return;
+    z->servers[z->n++] = at;
+}
+
+static bool has_dot(struct slice name)
+{
+    return slice_find(name, '.') != SIZE_MAX;
+}
+
+int nameserver_zone_of(const struct net_addr *resolver, struct slice name, struct arena *a,
+                       struct nameserver_zone *ret, char error[NAMESERVER_ERROR])
+{
+    static const uint16_t types[] = {DNS_A, DNS_AAAA};
+    struct nameserver_zone z = {0};
+    struct dns_record *ns = NULL, *addresses;
+    struct slice label, rest;
+    size_t n = 0, m;
+    for (z.name = name; has_dot(z.name); z.name = rest) {
+        int r = nameserver_ask(resolver, z.name, DNS_NS, a, &ns, &n, error);
+        if (r < 0 && r != -ELOOP)
+            return r;
+        if ((r == 0 && n) || !slice_cut(z.name, '.', &label, &rest))
+            break;
+        n = 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < 2; k++)
+            if (nameserver_resolve(resolver, ns[i].target, types[k], a, &addresses, &m, error) == 0)
+                for (size_t j = 0; j < m; j++)
+                    zone_add(&z, &addresses[j], net_addr_port(resolver));
+    *ret = z;
+    return 0;
+}

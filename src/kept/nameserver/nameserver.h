@@ -13,6 +13,7 @@ enum {
     NAMESERVER_TCP_MS = 3000,
     NAMESERVER_PORT = 53,
     NAMESERVER_ERROR = 200, /* bytes of a sentence */
+    NAMESERVER_MAX_AUTHORITIES = 16,
 };
 
 /* Records of this very name and type (no CNAME is followed) into the arena. 0 also when there are none;
@@ -31,3 +32,18 @@ int nameserver_of_machine(struct net_addr *ret);
 /* The server of the zone that the name lies in, looked for with the help of the resolver that *server is:
  * found, it takes that one's place. False: left as it is. */
 bool nameserver_find_authority(struct net_addr *server, struct slice name, struct arena *a);
+
+/* A zone and the addresses of the servers that its NS records name. */
+struct nameserver_zone {
+    struct slice name;
+    struct net_addr servers[NAMESERVER_MAX_AUTHORITIES];
+    size_t n;
+};
+/*
+ * The zone that a name lies in, as this resolver says: NS of the name, of its parent, …, but never of a
+ * top-level domain; then the addresses of the servers named. They are expected on port 53, or on the
+ * resolver's own where 53 is closed (a laboratory). 0, also when there is none (n 0); negative errno with
+ * error: the resolver does not answer.
+ */
+int nameserver_zone_of(const struct net_addr *resolver, struct slice name, struct arena *a,
+                       struct nameserver_zone *ret, char error[NAMESERVER_ERROR]);

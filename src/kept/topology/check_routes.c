@@ -254,3 +254,15 @@ void check_dnssec_without_anchor(const struct topology *t, struct findings *f)
         FOUND(f, "dnssec-without-anchor", SLICE("deployment/dnssec_anchor"),
               "DNS answers are to be validated and there is no trust anchor.");
 }
+
+void check_dns_views_half_set(const struct topology *t, struct findings *f)
+{
+    const struct topology_deployment *d = &t->deployment;
+    if (!d->inside_dns_servers.n == !d->outside_dns_servers.n)
+        return;
+    FOUND(f, "dns-views-half-set",
+          d->inside_dns_servers.n ? SLICE("deployment/outside_dns_servers")
+                                  : SLICE("deployment/inside_dns_servers"),
+          "Name servers are given for the %s alone: all records are taken for one view.",
+          d->inside_dns_servers.n ? "inside" : "outside");
+}

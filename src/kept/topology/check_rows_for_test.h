@@ -184,6 +184,8 @@ static const struct row rows[] = {
      HEAD CENTRAL SITES EDGES
      "- {fqdn: g.c.example, site: hq, machines: [{fqdn: g1.c.example, internal_address: "
      "127.10.1.30, external_address: 127.10.1.30}]}\n" FES                                                                                                                                                           },
+    {"dns-views-half-set",                  "deployment/inside_dns_servers",
+     "schema: 1\ndeployment: {name: c, default_domain: c.example, outside_dns_servers: [127.0.0.9]}\n" REST                                                                                                          },
     {"port-out-of-place",                   "edge_pools/e.c.example/federation_port",
      HEAD CENTRAL SITES
      "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, next_hop: "

@@ -56,7 +56,10 @@
       "choose connect_ms below attempt_ms")                                                                  \
     X(dnssec_without_anchor, "dnssec-without-anchor", ERROR, "",                                             \
       "DNS answers are to be validated and there is no trust anchor.",                                       \
-      "name the file of trust anchors, or turn dnssec off")
+      "name the file of trust anchors, or turn dnssec off")                                                  \
+    X(dns_views_half_set, "dns-views-half-set", WARNING, "split DNS",                                        \
+      "Name servers are given for one of inside and outside alone, so that all is taken for one view.",      \
+      "set both inside_dns_servers and outside_dns_servers, or neither")
 
 #define CHECKS_OF_POOLS(X)                                                                                   \
     X(edge_without_machines, "edge-without-machines", ERROR, "1.3", "An Edge pool has no machines.",         \

@@ -9,6 +9,14 @@ static const struct property deployment_rows[] = {
         .help = "Further SIP domains of this deployment.", .lync = "additional SIP domains"),
     ROW(topology_deployment, dns_servers, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENDPOINT,
         .help = "Name servers as ADDRESS or ADDRESS:PORT; none means those that each machine has."),
+    ROW(topology_deployment, inside_dns_servers, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENDPOINT,
+        .help = "Name servers that clients and machines inside ask, where inside and outside see different "
+                "records; dns check asks them for the internal ones.",
+        .lync = "internal DNS (split-brain DNS)"),
+    ROW(topology_deployment, outside_dns_servers, NAMES, .max = TOPOLOGY_MAX_NAMES, .item = PROPERTY_ENDPOINT,
+        .help = "Name servers that see what the Internet sees, where inside and outside see different "
+                "records; dns check and path ask them for the external ones.",
+        .lync = "external DNS (split-brain DNS)"),
     ROW(topology_deployment, dnssec, BOOL,
         .help =
             "Validates DNS answers, which the proof of a partner by an SRV target outside its domain needs."),

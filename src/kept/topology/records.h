@@ -52,8 +52,26 @@ struct record_set {
 };
 void topology_record_sets(const struct topology_records *r, struct arena *a, struct record_set **ret,
                           size_t *ret_n);
+/* Inside and outside are two views of DNS (split DNS): the deployment names resolvers of both. Then each
+ * side's records are seen in its own view alone; otherwise all are in one. */
+bool topology_dns_is_split(const struct topology *t);
+/* The resolvers of a view: those of its side, else dns_servers; none: those of the machine. */
+const struct topology_names *topology_resolvers(const struct topology *t, enum record_side side);
+/* Sets of the inside whose names the outside has no use for: nothing should be found of them there. */
+void record_sets_hidden(const struct record_set *inside, size_t n_inside, const struct record_set *outside,
+                        size_t n_outside, struct arena *a, struct record_set **ret, size_t *ret_n);
+/* The domain whose zone a record of this name is looked for in: without service labels, or without the host.
+ */
+struct slice record_domain(struct slice name);
 
-enum record_state { RECORD_OK, RECORD_MISSING, RECORD_DIFFERENT, RECORD_EXTRA, RECORD_OPTIONAL };
+enum record_state {
+    RECORD_OK,
+    RECORD_MISSING,
+    RECORD_DIFFERENT,
+    RECORD_EXTRA,
+    RECORD_OPTIONAL,
+    RECORD_EXPOSED /* a name of the inside that is seen outside */
+};
 const char *record_state_name(enum record_state s);
 struct record_found {
     struct slice data; /* canonical, as record_data_of writes it */

@@ -6,7 +6,7 @@
 
 const char *record_state_name(enum record_state s)
 {
-    static const char *const names[] = {"ok", "missing", "different", "extra", "optional"};
+    static const char *const names[] = {"ok", "missing", "different", "extra", "optional", "exposed"};
     return names[s];
 }
 
@@ -92,6 +92,49 @@ void topology_record_sets(const struct topology_records *r, struct arena *a, str
     }
     *ret_n = s.n;
     map_fini(&s.map);
+}
+
+/* --- views --- */
+bool topology_dns_is_split(const struct topology *t)
+{
+    return t->deployment.inside_dns_servers.n && t->deployment.outside_dns_servers.n;
+}
+
+const struct topology_names *topology_resolvers(const struct topology *t, enum record_side side)
+{
+    const struct topology_deployment *d = &t->deployment;
+    const struct topology_names *own =
+        side == RECORD_INTERNAL ? &d->inside_dns_servers : &d->outside_dns_servers;
+    return side != RECORD_BOTH && own->n ? own : &d->dns_servers;
+}
+
+void record_sets_hidden(const struct record_set *inside, size_t n_inside, const struct record_set *outside,
+                        size_t n_outside, struct arena *a, struct record_set **ret, size_t *ret_n)
+{
+    struct map names = {0};
+    struct map_entry *entries = ARENA_ARRAY(a, struct map_entry, n_outside + 1);
+    size_t n = 0;
+    *ret = ARENA_ARRAY(a, struct record_set, n_inside + 1);
+    for (size_t i = 0; i < n_outside; i++)
+        map_insert(&names, &entries[i], slice_hash(outside[i].name));
+    for (size_t i = 0; i < n_inside; i++) {
+        bool known = false;
+        for (struct map_entry *e = map_first(&names, slice_hash(inside[i].name)); e; e = map_next(e))
+            known = known || slice_eq(outside[e - entries].name, inside[i].name);
+        if (!known && inside[i].n)
+            (*ret)[n++] = inside[i];
+    }
+    *ret_n = n;
+    map_fini(&names);
+}
+
+struct slice record_domain(struct slice name)
+{
+    struct slice label, rest;
+    bool service = slice_starts(name, SLICE("_"));
+    while (slice_starts(name, SLICE("_")) && slice_cut(name, '.', &label, &rest))
+        name = rest;
+    return !service && slice_cut(name, '.', &label, &rest) ? rest : name;
 }
 
 /* --- what was found --- */

@@ -98,6 +98,8 @@ struct topology_deployment {
     int64_t timer_c_s;                 /* 185 */
     int64_t drain_linger_s;            /* reading on after close_notify (10) */
     int64_t idle_close_s;              /* an idle connection of a draining service is closed after (3) */
+    /* two views of DNS (split DNS), when both are set */
+    struct topology_names inside_dns_servers, outside_dns_servers;
 };
 struct topology_central {
     struct slice machine;          /* FQDN: one of a pool's, or of its own */

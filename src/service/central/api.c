@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-static const char *const query_names[QUERY_N] = {"revision", "format", "path",    "from", "to",
-                                                 "owner",    "side",   "machine", "pool", "static"};
+static const char *const query_names[QUERY_N] = {"revision", "format",  "path", "from",   "to",   "owner",
+                                                 "side",     "machine", "pool", "static", "draft"};
 
 /* --- the answer --- */
 static struct json_value *error_object(struct api_call *q)
@@ -80,19 +80,62 @@ static void ask_done(struct job *j)
     central_unref(c);
 }
 
-int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask)
+/* Takes over the snapshot. */
+static int ask_run(struct api_call *q, struct central *c, struct snapshot *s)
 {
-    q->ask = ask;
     q->task.c = c;
     q->task.job.work = ask_work;
     q->task.job.done = ask_done;
-    q->task.now = snapshot_ref(c->now);
+    q->task.now = s;
     c->refs++;
     if (helpers_run(c->ask_threads, c->loop, &q->task.job) == 0)
         return API_LATER;
     c->refs--;
-    snapshot_unref(q->task.now);
+    snapshot_unref(s);
     return refuse(&q->why, 503, "api.busy", "Too many requests wait for name servers.");
+}
+
+static void draft_work(struct task *t, struct vault *v)
+{
+    struct api_call *q = (struct api_call *)t;
+    struct findings f = {0};
+    struct topology *draft = NULL;
+    struct draft d;
+    if (draft_load(v, &q->a, &d, &q->why) < 0)
+        return;
+    if (topology_from_json(d.doc, &draft, &f) < 0)
+        refuse(&q->why, 422, "draft.not-a-topology", "The draft is no topology: " SLICE_FMT,
+               SLICE_ARG(f.n ? f.items[0].text : SLICE("unknown")));
+    else {
+        q->draft = snapshot_copy(v->now);
+        topology_unref(q->draft->topology);
+        q->draft->topology = draft;
+        json_set_bool(&q->a, q->out, "draft", d.version != 0);
+    }
+    findings_fini(&f);
+}
+
+static void draft_done(struct task *t, bool closed)
+{
+    struct api_call *q = (struct api_call *)t;
+    struct snapshot *s = q->draft;
+    q->draft = NULL;
+    if (!q->why.status && !closed && ask_run(q, t->c, s) == API_LATER)
+        return;
+    if (closed)
+        snapshot_unref(s);
+    api_done(t, closed);
+}
+
+int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask)
+{
+    q->ask = ask;
+    if (!q->query[QUERY_DRAFT].n)
+        return ask_run(q, c, snapshot_ref(c->now));
+    q->task.work = draft_work;
+    q->task.done = draft_done;
+    task_run(c, &q->task);
+    return API_LATER;
 }
 
 /* --- the question --- */
@@ -116,6 +159,7 @@ static const struct {
     {api_secret_routes,      &api_n_secret_routes     },
     {api_machine_routes,     &api_n_machine_routes    },
     {api_network_routes,     &api_n_network_routes    },
+    {api_dns_routes,         &api_n_dns_routes        },
     {api_certificate_routes, &api_n_certificate_routes},
 };
 

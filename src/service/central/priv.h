@@ -254,6 +254,7 @@ enum {
     QUERY_MACHINE,
     QUERY_POOL,
     QUERY_STATIC,
+    QUERY_DRAFT,
     QUERY_N
 };
 struct api_call {
@@ -268,10 +269,12 @@ struct api_call {
     struct json_value *out;
     struct json_value *theirs; /* with a refusal: whose change came first */
     bool secret_answer;        /* out is its own, and wiped */
+    struct snapshot *draft;    /* of ?draft=1, on its way to `ask` */
     struct refusal why;
     struct findings findings;
 };
-/* Its work on a thread that may wait for others (name servers); answered afterwards. For a route's `loop`. */
+/* Its work on a thread that may wait for others (name servers); answered afterwards. For a route's `loop`.
+ * With ?draft=1 the snapshot has the draft's topology. */
 typedef int api_ask_fn(struct api_call *q, const struct snapshot *s);
 enum { API_LATER = 1 };
 int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask); /* API_LATER, or negative: refused */
@@ -282,9 +285,9 @@ struct api_route {
     const char *help;
 };
 extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[],
-    api_certificate_routes[], api_network_routes[];
+    api_certificate_routes[], api_network_routes[], api_dns_routes[];
 extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes,
-    api_n_certificate_routes, api_n_network_routes;
+    api_n_certificate_routes, api_n_network_routes, api_n_dns_routes;
 /* All routes, one after the other; NULL at the end. */
 const struct api_route *api_route_next(size_t *cursor);
 /* Names, dates, fingerprint; pool may be empty. */
