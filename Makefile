@@ -111,7 +111,7 @@ endif
 # objects of one program only are kept, too
 .SECONDARY:
 
-.PHONY: all help unit san fuzz integration check format layers lint reference setup demo test soak bench install clean
+.PHONY: all help unit san fuzz integration check format layers conformance lint reference setup demo test soak bench install clean
 fuzz:
 	+@$(PARALLEL) BUILD=fuzz $(FUZZ)
 	@tools/tap-sum run -j $(JOBS) $(FUZZ:%='tools/fuzz $(FUZZ_SECONDS) %')
@@ -168,12 +168,16 @@ SOURCES := $(shell find src bench -name '*.[ch]' 2>/dev/null | sort)
 format:
 	clang-format -i $(SOURCES)
 
-check: layers
+check: layers conformance
 	@clang-format --dry-run --Werror $(SOURCES)
 	+@$(PARALLEL) lint
 
 layers:
 	@tools/layers ARCHITECTURE.md src
+
+# the pages that say which test shows which rule of a standard
+conformance:
+	@tools/conformance doc/conformance.md
 
 LINT_STAMP := $(LIB_C:%.c=build/lint/%.ok) $(CMD_C:%.c=build/lint/%.ok)
 lint: $(LINT_STAMP)

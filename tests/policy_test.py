@@ -17,9 +17,10 @@ from lab.sipmsg import new_branch, new_call_id, new_tag
 BY_SRV = Partner("partner.example")
 BY_NAME = Partner("named.example", names=["URI:sip:named.example"])
 BY_PIN = Partner("pinned.example", names=["edge.hoster.example"], pinned="edge.hoster.example", srv=False)
+WRONG = Partner("wrong.example", names=["sip.other.example"])
 BLOCKED = Partner("blocked.example", allow=False)
 UNKNOWN = Partner("unknown.example", names=["unknown.example"], allow=False)
-PARTNERS = (BY_SRV, BY_NAME, BY_PIN, BLOCKED, UNKNOWN)
+PARTNERS = (BY_SRV, BY_NAME, BY_PIN, WRONG, BLOCKED, UNKNOWN)
 
 
 @contextlib.contextmanager
@@ -80,6 +81,14 @@ async def test_outward_rules():
         for partner in (BY_NAME, BY_SRV):
             check_equal((await alice.message(partner.agent.aor, b"hi")).status, 200, partner.domain)
             check_equal([r.body for r in partner.got], [b"hi"], partner.domain)
+
+
+async def test_outward_wrong_certificate():
+    "a partner's Edge that cannot prove the domain gets nothing: the connection is made, and no message goes out on it"
+    async with talking(WRONG) as (alice, edge, since):
+        response = await alice.message(WRONG.agent.aor, b"secret")
+        check_refused(response, 504, "element.unreachable", edge, since)
+        check_equal([r.body for r in WRONG.got], [], "what the wrong Edge got")
 
 
 async def test_spoofed_from():

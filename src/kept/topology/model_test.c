@@ -136,5 +136,20 @@ TEST(defaults_of_all_access_edges)
     topology_unref(t);
 }
 
+/* RFC 3261 16.6 step 11. */
+TEST(timer_c_is_longer_than_three_minutes)
+{
+    struct topology *t = parse_good(HEAD);
+    struct findings f = {0};
+    CHECK(t->deployment.timer_c_s > 180);
+    topology_unref(t);
+    CHECK(
+        topology_parse(SLICE("schema: 1\ndeployment: {name: c, default_domain: c.example, timer_c_s: 180}\n"),
+                       &t, &f) < 0);
+    CHECK(f.n == 1 && slice_search(f.items[0].path, SLICE("timer_c_s")) != SIZE_MAX);
+    findings_fini(&f);
+}
+
 TEST_MAIN(federation_route_of_a_site, machines_of_all_kinds_of_pools, managed_machines_of_all_kinds,
-          a_certificate_has_machine_and_pool, ports_of_one_name_and_of_three, defaults_of_all_access_edges)
+          a_certificate_has_machine_and_pool, ports_of_one_name_and_of_three, defaults_of_all_access_edges,
+          timer_c_is_longer_than_three_minutes)
