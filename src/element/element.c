@@ -45,6 +45,7 @@ void element_config_unref(struct element_config *c)
         tls_ctx_unref(c->listeners[i].tls);
     for (int i = 0; i < SIDES; i++)
         tls_ctx_unref(c->sides[i].client_tls);
+    journal_unref(c->access.journal);
     arena_fini(&c->arena);
     mem_free(c);
 }
@@ -299,11 +300,16 @@ void element_apply(struct element *e, struct element_config *c, struct loop *bac
 }
 
 /* ---------------------------------------------------------------- life */
+enum { HOUSEKEEPING_MS = 200 };
+
 static void shard_housekeeping(void *arg)
 {
     struct shard *s = arg;
+    uint64_t now = loop_now(s->loop);
+    if (s->housekeeping.at && now >= s->housekeeping.at)
+        account_lag(s, (now - s->housekeeping.at) * 1000);
     flow_housekeeping(s);
-    timer_start(&s->housekeeping, loop_now(s->loop) + 200);
+    timer_start(&s->housekeeping, now + HOUSEKEEPING_MS);
 }
 
 static void shard_started(struct mail *m, struct loop *to)
@@ -326,6 +332,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     list_init(&s->requests);
     list_init(&s->idle_requests);
     trace_init(&s->trace);
+    s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
     timer_init(&s->housekeeping, s->loop, shard_housekeeping, s);
     struct apply_mail *m = MEM_NEW(struct apply_mail);
@@ -346,6 +353,7 @@ struct element *element_new(struct workers *team, const char *machine_fqdn)
     memcpy(&e->machine_hash, hash, sizeof(e->machine_hash));
     crypto_random(e->secret, sizeof(e->secret));
     e->sources = sources_new();
+    e->names = account_names_new();
     e->shards = mem_zalloc(e->n * sizeof(struct shard *));
     for (unsigned i = 0; i < e->n; i++)
         e->shards[i] = shard_new(e, i);
@@ -378,6 +386,7 @@ static void shard_free(struct shard *s)
     map_fini(&s->relayed);
     arena_fini(&s->scratch);
     trace_fini(&s->trace);
+    accounts_free(s->accounts);
     mem_free(s->slots);
     mem_free(s);
 }
@@ -397,6 +406,7 @@ void element_free(struct element *e)
         loop_drain(workers_loop(e->team, i));
     sources_free(e->sources);
     mem_free(e->shards);
+    account_names_free(e->names);
     mem_free(e);
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "element/limits.h"
+#include "element/record.h"
 #include "element/refusal.h"
 #include "ground/crypto/tls.h"
 #include "ground/loop/workers.h"
@@ -76,6 +77,7 @@ struct element_config {
     struct element_limits limits;
     bool stopping; /* refuse nothing, close listeners, close idle connections */
     struct resolver_config resolver;
+    struct access_log access;
     const struct element_ops *ops;
     void *service; /* compiled by the service; freed by service_free with the config */
     void (*service_free)(void *service);
@@ -147,6 +149,9 @@ struct element_ops {
     /* The request is over (final response sent, ACK forwarded, abandoned): drop data of yours. NULL: nothing.
      */
     void (*request_over)(struct request *rq);
+    /* What the service knows of a request that is over, for the access log and the counts; called before
+     * request_over. NULL: nothing. */
+    void (*describe)(const struct request *rq, struct request_record *ret);
 };
 
 /* ------------------------------------------------------------------ requests */

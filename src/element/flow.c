@@ -140,6 +140,7 @@ static struct flow *flow_new(struct shard *s, enum side side, enum sip_transport
     s->n_flows++;
     atomic_store(&s->load_flows, s->n_flows);
     flow_take_slot(f);
+    account_flow(f, 1);
     return f;
 }
 
@@ -187,6 +188,7 @@ void flow_end(struct flow *f, const char *why)
     if (f->slot < s->free_slot)
         s->free_slot = f->slot;
     s->n_flows--;
+    account_flow(f, -1);
     atomic_store(&s->load_flows, s->n_flows);
     stream_free(f->stream);
     f->stream = NULL;
@@ -381,6 +383,7 @@ static void flow_up(struct stream *st, void *arg)
     f->up = true;
     f->last_ms = f->asked_ms = loop_now(s->loop);
     sources_up(s->e->sources, &f->hold);
+    account_handshake(f, true);
     const struct refusal *why = s->config->ops->flow_up ? s->config->ops->flow_up(s->config, f) : NULL;
     if (why) {
         char addr[NET_ADDR_TEXT];
@@ -469,6 +472,8 @@ static void flow_ended(struct stream *st, void *arg, enum stream_end why)
              stream_error(st));
     uint64_t since;
     METRIC_COUNT("element.connection-ended");
+    if (!f->up)
+        account_handshake(f, false);
     if (f->inbound && !f->trusted && !guard_may_tell(f->s, &f->remote, SOURCES_TELL_MALFORMED, &since)) {
         flow_end(f, text);
         return;

@@ -218,6 +218,7 @@ static void forward_answer(struct request *rq)
             /* RFC 4320 4.2: a 408 would only tell the sender what its own timer tells it. */
             log_event(LOG_WARN, REFUSE_TIMEOUT.id, FIELDS({"call_id", rq->msg.call_id}, {"uri", rq->msg.uri}),
                       "no answer to " SLICE_FMT ": %s", SLICE_ARG(rq->msg.method_name), rq->best_detail);
+            rq->account.refusal = &REFUSE_TIMEOUT;
             request_abandon(rq);
         }
     } else if (rq->best_refusal) {
@@ -338,6 +339,7 @@ static void branch_attempt(struct branch *b)
     }
     branch_times(b, c);
     METRIC_COUNT("element.request-out");
+    account_attempt(b, &to);
     trace_add(&rq->s->trace, rq->call_hash, TRACE_REQUEST_OUT, rq->msg.method, 0, &to.addr, "");
     client_start(c);
 }
@@ -463,6 +465,7 @@ void branch_response(struct branch *b, const struct sip_msg *m)
         }
         return;
     }
+    account_response(b, m->status);
     if (m->status >= 200) {
         branch_final(b, m);
         return;

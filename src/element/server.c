@@ -210,6 +210,7 @@ struct request *request_new(const struct source *src, struct slice text, enum si
     rq->src = *src;
     rq->src.flow = NULL;
     rq->began_ms = now;
+    account_begin(rq);
     if (sip_msg_parse(arena_copy(&rq->arena, text), &rq->arena, &rq->msg, flaw) < 0 ||
         sip_via_parse(sip_msg_value(&rq->msg, SIP_H_VIA), &rq->via) < 0 ||
         sip_addr_parse(sip_msg_value(&rq->msg, SIP_H_FROM), &rq->from) < 0 ||
@@ -247,6 +248,8 @@ static void request_settle(struct request *rq)
     if (rq->over)
         return;
     rq->over = true;
+    if (!rq->is_ack)
+        account_over(rq);
     if (rq->config->ops->request_over)
         rq->config->ops->request_over(rq);
     if (rq->is_ack)
@@ -484,6 +487,7 @@ void request_send(struct request *rq, unsigned status, struct buf *message)
         buf_append(&rq->last, buf_slice(message));
     }
     if (status >= 200) {
+        rq->account.bytes_out = buf_len(message);
         rq->answered = true;
         request_settle(rq);
     }
@@ -549,6 +553,8 @@ static void request_challenge_udp(struct request *rq, const struct reply *r)
         trace_add(&rq->s->trace, rq->call_hash, TRACE_RESPONSE_OUT, rq->msg.method, r->status, &rq->src.from,
                   "stateless");
         source_send(&rq->src, &rq->via, buf_slice(&out), SLICE_NONE);
+        rq->last_status = r->status;
+        rq->account.bytes_out = buf_len(&out);
     } else {
         METRIC_COUNT("element.challenge-too-large");
     }
@@ -595,6 +601,7 @@ static void refusal_log(struct request *rq, const struct refusal *why, const cha
     snprintf(metric, sizeof(metric), "refused.%s", why->id);
     snprintf(status, sizeof(status), "%u", why->status);
     metric_inc(metric_new(metric));
+    rq->account.refusal = why;
     trace_add(&rq->s->trace, rq->call_hash, TRACE_REFUSED, rq->msg.method, why->status, &rq->src.from,
               why->id);
     log_event(LOG_INFO, why->id,

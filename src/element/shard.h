@@ -39,6 +39,7 @@ struct element {
     char machine[256];
     uint32_t machine_hash;    /* in our Via branches */
     unsigned char secret[32]; /* loop hash, stateless tags; of this process */
+    struct account_names *names;
 };
 
 /* A listening address on one shard. */
@@ -77,6 +78,7 @@ struct shard {
     struct arena scratch; /* one response or one malformed message */
 
     struct timer housekeeping;
+    struct accounts *accounts;
     struct trace trace;
     uint64_t branch_counter;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
@@ -187,6 +189,16 @@ bool guard_times_out(struct flow *f, uint64_t now);
 
 /* ---------------------------------------------------------------- server side */
 struct branch;
+/* What is told of it when it is over (record.h). */
+struct request_account {
+    uint64_t began_us, provisional_us; /* of the monotonic clock; 0: no provisional response came */
+    uint64_t answered_us;              /* how long the last attempt that was answered took */
+    const struct refusal *refusal;
+    struct net_addr target; /* of the last attempt */
+    unsigned attempts;
+    bool answered;
+    size_t bytes_out; /* the final response */
+};
 struct request {
     struct list link; /* shard.requests */
     struct map_entry by_key;
@@ -217,6 +229,7 @@ struct request {
     void *data;
     uint64_t call_hash;
     uint64_t began_ms;
+    struct request_account account;
     /* forwarding */
     struct sip_edits *edits;
     struct branch *branches;
@@ -307,6 +320,7 @@ struct branch {
     unsigned attempts;
     struct client *client;
     struct timer timer_c;
+    uint64_t tried_us; /* when the last attempt began */
     bool provisional;
     bool tcp_instead, udp_anyway; /* 18.1.1 */
     struct target_query *query;
@@ -345,3 +359,18 @@ void via_write(const struct element_config *c, enum side side, enum sip_transpor
 /* The topmost Via as it must be sent on and sent back (18.2.1, RFC 3581). */
 struct slice via_received(struct arena *a, const struct sip_via *via, struct slice value,
                           const struct net_addr *from);
+
+/* ---------------------------------------------------------------- accounts (record.h) */
+struct account_names *account_names_new(void);
+void account_names_free(struct account_names *t);
+struct accounts *accounts_new(void);
+void accounts_free(struct accounts *a);
+uint64_t account_clock_us(void);
+void account_flow(const struct flow *f, int64_t n);
+void account_handshake(const struct flow *f, bool ok);
+void account_lag(struct shard *s, uint64_t us);
+void account_begin(struct request *rq);
+void account_attempt(struct branch *b, const struct target_address *to);
+void account_response(struct branch *b, unsigned status);
+void account_over(struct request *rq);
+void access_write(const struct request *rq, const struct request_record *r, uint64_t took_us);

@@ -123,7 +123,7 @@ static void markdown_options(uint64_t which, uint64_t must, struct buf *out)
 
 static void markdown_command(const struct command *c, struct buf *out)
 {
-    unsigned own = c->options & ~(unsigned)WITH_DAEMON;
+    uint64_t own = c->options & ~(uint64_t)WITH_DAEMON;
     buf_append(out, SLICE("### `entente "));
     synopsis(c, out);
     buf_append(out, SLICE("`\n\n"));

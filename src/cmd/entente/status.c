@@ -28,11 +28,25 @@ static struct slice in_words(struct invocation *v, const struct json_value *obje
     return s;
 }
 
+static int metrics(struct invocation *v)
+{
+    struct answer answer;
+    int r = call_ask(v, "GET", SLICE("/metrics"), NULL, &answer);
+    if (r == EXIT_NO_DAEMON)
+        return r;
+    if (answer.status != 200)
+        return call_refused(v, &answer);
+    call_put(v->out, answer.text);
+    return EXIT_DONE;
+}
+
 int cmd_status(struct invocation *v)
 {
     static const char *const heads[] = {"COUNTER", "VALUE", NULL};
     struct answer answer;
     struct table t;
+    if (option_given(v, OPTION_METRICS))
+        return metrics(v);
     int r = call_api(v, "GET", SLICE("/v1/status"), NULL, &answer);
     if (r || call_json(v, &answer))
         return r;

@@ -3,7 +3,7 @@
 #include "cmd/entented/daemon.h"
 
 #include "ground/base/mem.h"
-#include "ground/log/metric.h"
+#include "ground/log/expose.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,6 +43,14 @@ static void api_status(struct daemon *d, struct http_request *rq)
         json_set_int(a, counters, name, value);
     json_set(a, o, "counters", counters);
     api_json(rq, 200, o);
+}
+
+static void api_metrics(struct daemon *d, struct http_request *rq)
+{
+    struct buf out = {0};
+    metrics_write(d, &out);
+    http_respond(rq, 200, EXPOSE_CONTENT_TYPE, buf_slice(&out));
+    buf_fini(&out);
 }
 
 static void api_traced(void *arg, struct slice lines)
@@ -184,9 +192,10 @@ static const struct route {
     const char *path;
     void (*handle)(struct daemon *d, struct http_request *rq);
 } routes[] = {
-    {"/v1/status", api_status},
-    {"/v1/trace",  api_trace },
-    {"/v1/users",  api_users },
+    {"/v1/status", api_status },
+    {"/metrics",   api_metrics},
+    {"/v1/trace",  api_trace  },
+    {"/v1/users",  api_users  },
 };
 
 void api_handle(void *arg, struct http_request *rq)

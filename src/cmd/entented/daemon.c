@@ -75,6 +75,7 @@ static int signals_block(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
@@ -90,6 +91,10 @@ static void signals_ready(void *arg, unsigned what)
     struct signalfd_siginfo info;
     (void)what;
     while (read(s->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            seeing_reopen(s->d);
+            continue;
+        }
         log_info("daemon.signal", "%s", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
         daemon_stop(s->d, EXIT_DRAINED);
     }
@@ -202,7 +207,12 @@ static int daemon_begin(struct daemon *d)
 {
     static const struct replica_ops ops = {roles_apply, roles_describe};
     char error[ERROR_TEXT] = "", path[4096];
-    int r = daemon_begin_central(d, error);
+    int r = seeing_begin(d);
+    if (r < 0) {
+        log_error("access-log.failed", "%s cannot be written: %s", d->options.access_log, strerror(-r));
+        return EXIT_USAGE;
+    }
+    r = daemon_begin_central(d, error);
     if (r < 0)
         return daemon_state_error(error);
     snprintf(path, sizeof(path), "%s/entented.sock", d->options.state);
@@ -224,6 +234,8 @@ static int daemon_begin(struct daemon *d)
 static void daemon_free(struct daemon *d)
 {
     http_server_free(d->api);
+    http_server_free(d->metrics);
+    d->metrics = NULL;
     replica_free(d->replica);
     transition_free(d->transition);
     central_free(d->central);
@@ -236,6 +248,7 @@ static void daemon_free(struct daemon *d)
     loop_drain(d->control);
     element_free(d->element);
     roles_free(d);
+    seeing_free(d);
     location_close(d->location);
     directory_close(d->directory);
     workers_free(d->team);

@@ -29,7 +29,10 @@ enum {
 
 struct daemon_options {
     const char *state;
-    unsigned workers; /* 0: a worker a core */
+    unsigned workers;     /* 0: a worker a core */
+    const char *log_file; /* NULL: standard error */
+    int log_fd;
+    const char *access_log; /* NULL: where the topology wants one, STATE/access.log */
 };
 
 struct daemon {
@@ -52,6 +55,8 @@ struct daemon {
     struct watch *watch; /* Edge: discovered partners */
     unsigned char nonce_key[32];
     struct timer sweep;
+    struct journal *access_log;  /* NULL: none */
+    struct http_server *metrics; /* on the internal address; NULL: none */
 
     /* what runs */
     struct topology *topology;
@@ -82,6 +87,24 @@ void roles_describe(void *arg, struct arena *a, struct json_value *object);
 /* Applies the running revision again as stopping. */
 void roles_stop(struct daemon *d, element_applied *done, void *arg);
 void roles_free(struct daemon *d);
+/* Dialogs that began here and have not ended here; the Edge keeps none, so it is an estimate. */
+uint64_t roles_dialogs_estimate(const struct element_sums *sums);
+
+/* seeing.c: access log and metrics */
+/* The access log that --access-log names, from the start. 0 or negative errno. */
+int seeing_begin(struct daemon *d);
+/* What the config writes into. */
+void seeing_prepare(struct daemon *d, const struct topology *t, struct element_config *c);
+/* A revision runs: the port of the metrics, the limits of the log. */
+void seeing_switch(struct daemon *d);
+/* SIGHUP: log files are opened anew. */
+void seeing_reopen(struct daemon *d);
+void seeing_free(struct daemon *d);
+
+/* metrics.c: everything that is counted, as Prometheus reads it */
+void metrics_write(struct daemon *d, struct buf *out);
+/* A page of the families, for doc/metrics.md. */
+void metrics_reference(struct buf *out);
 
 /* api.c: the local API on the UNIX socket */
 void api_handle(void *arg, struct http_request *rq);

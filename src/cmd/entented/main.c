@@ -10,22 +10,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: entented --state DIR [options]\n"
-                            "  --state DIR             state folder of this machine (made by `entente init` "
-                            "or `entente machine join`)\n"
-                            "  --log auto|text|json    form of the log (auto: text on a terminal)\n"
-                            "  --log-level LEVEL       debug, info, warn or error (info)\n"
-                            "  --log-file PATH         append the log there instead of standard error\n"
-                            "  --workers N             SIP worker threads (one a core)\n"
-                            "  --version, --help\n"
-                            "exit status: 0 drained and ended, 1 usage, 2 state folder unusable, 3 cannot "
-                            "listen, 4 not joined, 70 internal\n";
+static const char usage[] =
+    "usage: entented --state DIR [options]\n"
+    "  --state DIR             state folder of this machine (made by `entente init` "
+    "or `entente machine join`)\n"
+    "  --log auto|text|json    form of the log (auto: text on a terminal)\n"
+    "  --log-level LEVEL       debug, info, warn or error (info)\n"
+    "  --log-file PATH         append the log there instead of standard error\n"
+    "  --access-log PATH       append a line for each SIP transaction there (otherwise "
+    "where the topology wants it)\n"
+    "  --workers N             SIP worker threads (one a core)\n"
+    "  --version, --help\n"
+    "exit status: 0 drained and ended, 1 usage, 2 state folder unusable, 3 cannot "
+    "listen, 4 not joined, 70 internal\n";
 
 struct arguments {
     struct daemon_options daemon;
     enum log_format format;
     enum log_level level;
-    const char *log_file;
 };
 
 static int parse_format(const char *text, enum log_format *ret)
@@ -42,16 +44,17 @@ static int parse_format(const char *text, enum log_format *ret)
 /* 0 go on, 1 ended well (help), -1 wrong. */
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    enum { STATE = 1, LOG, LEVEL, FILE_, WORKERS, VERSION, HELP };
+    enum { STATE = 1, LOG, LEVEL, FILE_, ACCESS, WORKERS, VERSION, HELP };
     static const struct option options[] = {
-        {"state",     required_argument, NULL, STATE  },
-        {"log",       required_argument, NULL, LOG    },
-        {"log-level", required_argument, NULL, LEVEL  },
-        {"log-file",  required_argument, NULL, FILE_  },
-        {"workers",   required_argument, NULL, WORKERS},
-        {"version",   no_argument,       NULL, VERSION},
-        {"help",      no_argument,       NULL, HELP   },
-        {NULL,        0,                 NULL, 0      }
+        {"state",      required_argument, NULL, STATE  },
+        {"log",        required_argument, NULL, LOG    },
+        {"log-level",  required_argument, NULL, LEVEL  },
+        {"log-file",   required_argument, NULL, FILE_  },
+        {"access-log", required_argument, NULL, ACCESS },
+        {"workers",    required_argument, NULL, WORKERS},
+        {"version",    no_argument,       NULL, VERSION},
+        {"help",       no_argument,       NULL, HELP   },
+        {NULL,         0,                 NULL, 0      }
     };
     uint64_t n = 0;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -67,7 +70,10 @@ static int parse(int argc, char **argv, struct arguments *a)
             bad = log_level_parse(slice_str(optarg), &a->level);
             break;
         case FILE_:
-            a->log_file = optarg;
+            a->daemon.log_file = optarg;
+            break;
+        case ACCESS:
+            a->daemon.access_log = optarg;
             break;
         case WORKERS:
             bad = slice_u64(slice_str(optarg), 256, &n);
@@ -103,11 +109,13 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
         return r < 0 ? EXIT_USAGE : 0;
     }
-    if (a.log_file && (fd = open(a.log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) < 0) {
-        fprintf(stderr, "entented: cannot write %s: %s\n", a.log_file, strerror(errno));
+    const char *file = a.daemon.log_file;
+    if (file && (fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) < 0) {
+        fprintf(stderr, "entented: cannot write %s: %s\n", file, strerror(errno));
         return EXIT_USAGE;
     }
     sandbox_raise_files();
+    a.daemon.log_fd = fd;
     log_setup(a.format, a.level, "entented", "", fd);
     return daemon_run(&a.daemon);
 }

@@ -95,6 +95,8 @@ static int roles_compile(struct daemon *d, struct role_apply *ra)
     ra->config->revision = ra->revision;
     ra->config->limits = roles_limits(&ra->topology->limits);
     int r = role.edge ? roles_compile_edge(d, ra) : roles_compile_front_end(d, ra);
+    if (r == 0)
+        seeing_prepare(d, ra->topology, ra->config);
     if (r < 0) {
         element_config_unref(ra->config);
         ra->config = NULL;
@@ -114,6 +116,7 @@ static void roles_keep(struct daemon *d, struct role_apply *ra)
     d->identity = ra->identity;
     d->revision = ra->revision;
     d->service = ra->service;
+    seeing_switch(d);
 }
 
 static void roles_applied(void *arg, int error, const char *text)
@@ -214,6 +217,15 @@ static void describe_ago(struct arena *a, struct json_value *o, const char *name
     json_set(a, o, name, ago == UINT64_MAX ? json_null(a) : json_int(a, (int64_t)ago));
 }
 
+static void describe_dialogs(const struct daemon *d, struct arena *a, struct json_value *l)
+{
+    struct element_sums sums;
+    if (!d->element)
+        return;
+    element_sum(d->element, &sums);
+    json_set_int(a, l, "dialogs_estimate", (int64_t)roles_dialogs_estimate(&sums));
+}
+
 static const char *describe_service(const struct daemon *d, const struct element_load *load)
 {
     if (!d->config->stopping)
@@ -254,6 +266,11 @@ static void describe_watched(struct daemon *d, struct arena *a, struct json_valu
     json_set(a, object, "watched", list);
 }
 
+uint64_t roles_dialogs_estimate(const struct element_sums *sums)
+{
+    return sums->dialogs_begun > sums->dialogs_ended ? sums->dialogs_begun - sums->dialogs_ended : 0;
+}
+
 void roles_describe(void *arg, struct arena *a, struct json_value *object)
 {
     struct daemon *d = arg;
@@ -269,6 +286,7 @@ void roles_describe(void *arg, struct arena *a, struct json_value *object)
     json_set_int(a, l, "connections", (int64_t)load.connections);
     describe_ago(a, l, "last_request_ago_ms", load.last_request_ago_ms);
     describe_ago(a, l, "last_dialog_request_ago_ms", load.dialog_requests_ago_ms);
+    describe_dialogs(d, a, l);
     json_set_string(a, object, "version", SLICE(ENTENTE_VERSION));
     json_set_int(a, object, "revision", (int64_t)d->revision);
     json_set(a, object, "services", services);

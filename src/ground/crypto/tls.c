@@ -261,3 +261,8 @@ const char *tls_version(const struct tls *t)
 {
     return SSL_get_version(t->ssl);
 }
+
+const char *tls_cipher(const struct tls *t)
+{
+    return SSL_get_cipher_name(t->ssl);
+}

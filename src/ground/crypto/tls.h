@@ -76,3 +76,4 @@ const char *tls_verdict_text(int verdict);
 /* One sentence: "certificate has expired", "peer sent no certificate", "unknown ca (peer's alert)". */
 const char *tls_error(const struct tls *t);
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
+const char *tls_cipher(const struct tls *t);  /* "TLS_AES_256_GCM_SHA384" */

@@ -31,6 +31,8 @@ struct slice http_body(const struct http_request *rq);
 struct arena *http_arena(struct http_request *rq);
 /* The peer's verified certificate; NULL over a UNIX socket or without one. */
 const struct crypto_cert *http_peer_cert(const struct http_request *rq);
+/* Where it came from; false over a UNIX socket, or when the connection is gone. */
+bool http_peer_addr(const struct http_request *rq, struct net_addr *ret);
 /* Copies body; content_type NULL: application/octet-stream, none without a body. */
 void http_respond(struct http_request *rq, unsigned status, const char *content_type, struct slice body);
 

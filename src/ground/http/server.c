@@ -184,6 +184,17 @@ struct arena *http_arena(struct http_request *rq)
     return &rq->arena;
 }
 
+bool http_peer_addr(const struct http_request *rq, struct net_addr *ret)
+{
+    struct evhttp_connection *c = rq->native ? evhttp_request_get_connection(rq->native) : NULL;
+    const struct sockaddr *sa = c ? evhttp_connection_get_addr(c) : NULL;
+    if (!sa || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+        return false;
+    memset(ret, 0, sizeof(*ret));
+    memcpy(ret, sa, sa->sa_family == AF_INET ? sizeof(ret->in4) : sizeof(ret->in6));
+    return true;
+}
+
 const struct crypto_cert *http_peer_cert(const struct http_request *rq)
 {
     return rq->peer;

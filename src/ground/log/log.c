@@ -128,11 +128,9 @@ static void put_control(struct buf *out, const unsigned char *p, size_t len, boo
     buf_printf(out, json ? "\\u%04x" : "\\x%02x", code);
 }
 
-/* At most LOG_MAX_VALUE bytes and never past the line; what does not fit is replaced by an ellipsis. */
-static void put_escaped(struct buf *out, struct slice s, bool json, bool quoted)
+/* Up to `stop` bytes in all; what does not fit is replaced by an ellipsis. */
+static void put_until(struct buf *out, struct slice s, size_t stop, bool json, bool quoted)
 {
-    size_t room = LOG_MAX_LINE - LOG_TAIL - buf_len(out);
-    size_t stop = buf_len(out) + (room < LOG_MAX_VALUE ? room : LOG_MAX_VALUE);
     const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
     while (p < end) {
         if (buf_len(out) >= stop) {
@@ -152,6 +150,27 @@ static void put_escaped(struct buf *out, struct slice s, bool json, bool quoted)
             buf_append_mem(out, p, len);
         }
         p += len ? len : 1;
+    }
+}
+
+/* At most LOG_MAX_VALUE bytes and never past the line. */
+static void put_escaped(struct buf *out, struct slice s, bool json, bool quoted)
+{
+    size_t room = LOG_MAX_LINE - LOG_TAIL - buf_len(out);
+    put_until(out, s, buf_len(out) + (room < LOG_MAX_VALUE ? room : LOG_MAX_VALUE), json, quoted);
+}
+
+void log_put_json(struct buf *out, struct slice s, size_t max)
+{
+    put_until(out, s, buf_len(out) + max, true, true);
+}
+
+void log_put_utf8(struct buf *out, struct slice s)
+{
+    while (s.n) {
+        size_t len = utf8_len((const unsigned char *)s.p, s.n);
+        buf_append(out, len ? slice_head(s, len) : SLICE("\ufffd"));
+        s = slice_from(s, len ? len : 1);
     }
 }
 

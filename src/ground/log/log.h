@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "ground/base/slice.h"
+#include "ground/base/buf.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON }; /* auto: text when fd is a terminal */
@@ -47,6 +47,12 @@ bool log_enabled(enum log_level level);
 /* fields: NULL, or an array that a NULL key ends. */
 __attribute__((format(printf, 4, 5))) void log_event(enum log_level level, const char *id,
                                                      const struct log_field *fields, const char *fmt, ...);
+
+/* What stands between the quotes of a JSON string: escaped, invalid UTF-8 replaced; cut after about `max`
+ * bytes. */
+void log_put_json(struct buf *out, struct slice s, size_t max);
+/* As it is, but that what is no UTF-8 is replaced. */
+void log_put_utf8(struct buf *out, struct slice s);
 
 #define log_debug(id, ...) log_event(LOG_DEBUG, id, NULL, __VA_ARGS__)
 #define log_info(id, ...) log_event(LOG_INFO, id, NULL, __VA_ARGS__)

@@ -79,3 +79,26 @@ int64_t metric_read(const char *name)
             return v;
     return 0;
 }
+
+const uint32_t metric_bounds_us[METRIC_BOUNDS] = {250,     500,     1000,     2500,    5000,   10000,
+                                                  25000,   50000,   100000,   250000,  500000, 1000000,
+                                                  2500000, 5000000, 10000000, 30000000};
+
+void metric_observe(struct metric_histogram *h, uint64_t us)
+{
+    size_t i = 0;
+    while (i < METRIC_BOUNDS && us > metric_bounds_us[i])
+        i++;
+    metric_bump(&h->in[i], 1);
+    metric_bump(&h->sum_us, us);
+}
+
+void metric_spread_add(struct metric_spread *to, const struct metric_histogram *h)
+{
+    for (size_t i = 0; i <= METRIC_BOUNDS; i++) {
+        uint64_t n = atomic_load_explicit(&h->in[i], memory_order_relaxed);
+        to->in[i] += n;
+        to->count += n;
+    }
+    to->sum_us += atomic_load_explicit(&h->sum_us, memory_order_relaxed);
+}

@@ -34,3 +34,24 @@ int64_t metric_read(const char *name); /* 0 for an unknown one */
         }                                                                                                    \
         metric_add(metric_i_ - 1, n);                                                                        \
     } while (0)
+
+/* --- durations --- */
+/* How long things took, by upper bounds that rise about by half; one thread writes, any reads. */
+enum { METRIC_BOUNDS = 16 };
+extern const uint32_t metric_bounds_us[METRIC_BOUNDS];
+struct metric_histogram {
+    _Atomic uint64_t in[METRIC_BOUNDS + 1]; /* the last: longer than all bounds */
+    _Atomic uint64_t sum_us;
+};
+void metric_observe(struct metric_histogram *h, uint64_t us);
+/* One more on the calling thread's own counter. */
+static inline void metric_bump(_Atomic uint64_t *own, uint64_t n)
+{
+    __atomic_store_n((uint64_t *)own, __atomic_load_n((uint64_t *)own, __ATOMIC_RELAXED) + n,
+                     __ATOMIC_RELAXED);
+}
+/* Sums of several threads' histograms. */
+struct metric_spread {
+    uint64_t in[METRIC_BOUNDS + 1], count, sum_us;
+};
+void metric_spread_add(struct metric_spread *to, const struct metric_histogram *h);

@@ -3,6 +3,7 @@
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
 #include "ground/log/log.h"
+#include "ground/log/metric.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -121,6 +122,9 @@ static struct ub_ctx *make_context(struct loop *l, const struct resolver_config 
 static void tell(struct resolver_query *q, enum resolver_status status, struct slice packet, bool secure)
 {
     struct resolver *r = q->resolver;
+    METRIC_COUNT("dns.asked");
+    if (status == RESOLVER_FAILED)
+        METRIC_COUNT("dns.failed");
     list_unlink(&q->link);
     timer_stop(&q->deadline);
     q->finished = true; /* cancelling it from inside the callback does nothing */

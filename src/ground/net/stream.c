@@ -378,3 +378,13 @@ const char *stream_error(const struct stream *s)
 {
     return s->error ? s->error : "";
 }
+
+const char *stream_tls_version(const struct stream *s)
+{
+    return s->tls ? tls_version(s->tls) : "";
+}
+
+const char *stream_tls_cipher(const struct stream *s)
+{
+    return s->tls ? tls_cipher(s->tls) : "";
+}

@@ -69,5 +69,7 @@ const struct crypto_cert *stream_peer_cert(const struct stream *s);
 /* The verdict on its chain (tls.h); CRYPTO_VERIFY_OK after a required verification. */
 int stream_peer_verdict(const struct stream *s);
 struct tls_ctx *stream_tls(const struct stream *s);
+const char *stream_tls_version(const struct stream *s); /* "TLSv1.3"; "" without TLS */
+const char *stream_tls_cipher(const struct stream *s);
 /* One sentence about why it ended or failed: "certificate has expired (peer sip.x.example)". "" without. */
 const char *stream_error(const struct stream *s);

@@ -252,6 +252,8 @@ static const struct property root_rows[] = {
     ROW(topology, access_edge, OBJECT, .kind = &access_edge_kind,
         .help = "What holds for the Access Edge of every Edge pool.", .lync = "CsAccessEdgeConfiguration"),
     ROW(topology, limits, OBJECT, .kind = &kind_limits, .help = "How much of a machine others may take."),
+    ROW(topology, monitoring, OBJECT, .kind = &kind_monitoring,
+        .help = "What machines tell of what they do: access log and metrics."),
     LIST(topology, sites, site_kind, .max = TOPOLOGY_MAX_SITES, .help = "The sites.",
          .lync = "central and branch sites"),
     LIST(topology, edge_pools, kind_edge_pool, .max = TOPOLOGY_MAX_POOLS, .help = "The Edge pools.",

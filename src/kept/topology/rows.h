@@ -26,5 +26,6 @@
 #define SERVICE_STATES "enabled|draining|disabled"
 #define VERIFICATION "use_source_verification|always_verifiable|always_unverifiable"
 
+extern const struct kind kind_monitoring;
 extern const struct kind kind_edge_pool, kind_front_end_pool, kind_director_pool, kind_mediation_pool,
     kind_trusted_application_pool, kind_foreign_pool, kind_limits;

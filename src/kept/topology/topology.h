@@ -73,6 +73,8 @@ enum topology_verification {
 enum topology_routing { TOPOLOGY_ROUTE_BY_SRV, TOPOLOGY_ROUTE_BY_DEFAULT };
 enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
 
+enum topology_users_in_log { TOPOLOGY_USERS_HASHED, TOPOLOGY_USERS_WHOLE, TOPOLOGY_USERS_NONE };
+
 /* A list of names. */
 struct topology_names {
     const struct slice *items;
@@ -145,6 +147,15 @@ struct topology_limits {
     int64_t delay_ms;               /* 100 */
     int64_t requests;               /* 100,000 */
     int64_t memory_mib;             /* 2,048 */
+};
+/* What machines tell of what they do. */
+struct topology_monitoring {
+    bool access_log;
+    enum topology_users_in_log users;
+    int64_t access_log_mb;              /* one file's size; 0: it is rotated from outside (100) */
+    int64_t access_log_keep;            /* old files (10) */
+    int64_t metrics_port;               /* HTTP on the internal address; 0: off */
+    struct topology_names metrics_from; /* addresses that may read them; none: all that reach the port */
 };
 struct topology_site {
     struct slice name;
@@ -308,6 +319,7 @@ struct topology {
     struct topology_central central;
     struct topology_access_edge access_edge;
     struct topology_limits limits;
+    struct topology_monitoring monitoring;
     struct topology_site *sites;
     size_t n_sites;
     struct topology_edge_pool *edge_pools;

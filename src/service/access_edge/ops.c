@@ -94,6 +94,21 @@ static void edge_request(struct request *rq)
     }
 }
 
+static void edge_describe(const struct request *rq, struct request_record *ret)
+{
+    const struct passage *p = passage_of(rq);
+    bool outside = request_side(rq) == SIDE_EXTERNAL;
+    ret->direction = outside ? RECORD_INWARDS : RECORD_OUTWARDS;
+    if (!p)
+        return;
+    ret->partner = p->partner;
+    ret->pool = p->pool;
+    ret->rule = slice_str(identity_rule_letter(p->proof.rule));
+    /* A name that anybody may claim gets no series; one that policy lists, or that was proven, does. */
+    ret->partner_counts =
+        p->policy.listed || (!p->policy.refusal && (!outside || p->proof.rule != IDENTITY_NONE));
+}
+
 const struct element_ops edge_ops = {
     .flow_up = edge_flow_up,
     .flow_covers = edge_flow_covers,
@@ -101,4 +116,5 @@ const struct element_ops edge_ops = {
     .request = edge_request,
     .response = pass_response,
     .request_over = passage_over,
+    .describe = edge_describe,
 };

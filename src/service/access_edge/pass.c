@@ -121,9 +121,10 @@ static void pass(struct request *rq, const struct target *t, const struct sip_ed
 
 void pass_inside(struct request *rq, const struct hops *h, size_t first, bool begins)
 {
-    const struct passage *p = passage_of(rq);
+    struct passage *p = passage_of(rq);
     struct target_address addresses[ELEMENT_MAX_TARGETS];
     struct sip_edits edits;
+    p->pool = h->pool;
     sip_edits_init(&edits);
     clean_from_outside(rq, request_msg(rq), &edits);
     struct dialog_sides sides = {.began_outside = true,
@@ -143,15 +144,17 @@ void pass_inside(struct request *rq, const struct hops *h, size_t first, bool be
 
 void pass_outside(struct request *rq, struct target *t, bool begins)
 {
-    const struct passage *p = passage_of(rq);
+    struct passage *p = passage_of(rq);
     struct sip_edits edits;
     struct hops h;
     size_t index;
     sip_edits_init(&edits);
     clean_for_outside(rq, request_msg(rq), &edits);
     struct dialog_sides sides = {.machine = p->machine, .inner_transport = request_transport(rq)};
-    if (hops_of_machine(p->e->t, p->machine, &h, &index))
+    if (hops_of_machine(p->e->t, p->machine, &h, &index)) {
         sides.inner_port = h.port;
+        p->pool = h.pool;
+    }
     if (begins && may_begin_dialog(request_msg(rq)->method) && !record_route(rq, &sides, &edits))
         return;
     t->side = SIDE_EXTERNAL;

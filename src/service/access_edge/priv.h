@@ -99,6 +99,7 @@ struct passage {
     struct slice partner; /* domain, lower case */
     struct policy policy;
     struct slice machine;       /* from inside: who sent it */
+    struct slice pool;          /* inside: whence it comes, or where it goes */
     struct token_opened dialog; /* within a dialog */
     struct peer_proof proof;    /* from outside: of the partner's domain */
     const struct crypto_cert

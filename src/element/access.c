@@ -1,0 +1,122 @@
+/* The access log: a JSON line for each server transaction, when it is over. */
+#include "element/shard.h"
+#include "ground/crypto/hash.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { ACCESS_MAX_VALUE = 256, ACCESS_HASH_BYTES = 8 };
+
+static void put_text(struct buf *out, const char *name, struct slice value)
+{
+    if (value.n == 0)
+        return;
+    buf_printf(out, ",\"%s\":\"", name);
+    log_put_json(out, value, ACCESS_MAX_VALUE);
+    buf_append_char(out, '"');
+}
+
+static void put_number(struct buf *out, const char *name, uint64_t value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    buf_append_u64(out, value);
+}
+
+static void put_ms(struct buf *out, const char *name, uint64_t us)
+{
+    buf_printf(out, ",\"%s\":%llu.%03llu", name, (unsigned long long)(us / 1000),
+               (unsigned long long)(us % 1000));
+}
+
+static void put_user(struct buf *out, const char *name, const struct access_log *l, const struct sip_uri *uri)
+{
+    if (!uri->has_user || l->users == ACCESS_USERS_NONE)
+        return;
+    if (l->users == ACCESS_USERS_WHOLE) {
+        put_text(out, name, uri->user);
+        return;
+    }
+    unsigned char hash[CRYPTO_SHA256];
+    struct buf hex = {0};
+    struct slice parts[] = {uri->user, SLICE("@"), uri->host};
+    crypto_hmac_sha256(slice_mem(l->salt, ACCESS_SALT), parts, sizeof(parts) / sizeof(parts[0]), hash);
+    text_hex(&hex, hash, ACCESS_HASH_BYTES);
+    put_text(out, name, buf_slice(&hex));
+    buf_fini(&hex);
+}
+
+/* The text of a second is made once. */
+static void put_time(struct buf *out)
+{
+    static _Thread_local struct {
+        time_t second;
+        char text[32];
+    } last;
+    int64_t now = loop_wall();
+    time_t second = now / 1000;
+    if (second != last.second) {
+        struct tm tm;
+        gmtime_r(&second, &tm);
+        strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%S", &tm);
+        last.second = second;
+    }
+    buf_printf(out, "{\"time\":\"%s.%03dZ\"", last.text, (int)(now % 1000));
+}
+
+static void put_connection(struct buf *out, const struct request *rq)
+{
+    char addr[NET_ADDR_TEXT];
+    const struct flow *f = request_flow(rq);
+    put_text(out, "side", rq->src.side == SIDE_EXTERNAL ? SLICE("external") : SLICE("internal"));
+    put_text(out, "transport", slice_str(sip_transport_name(rq->src.transport)));
+    put_text(out, "peer", net_addr_text(&rq->src.from, addr));
+    if (f && f->stream && f->transport == SIP_TLS) {
+        put_text(out, "tls", slice_str(stream_tls_version(f->stream)));
+        put_text(out, "cipher", slice_str(stream_tls_cipher(f->stream)));
+    }
+}
+
+static void put_outcome(struct buf *out, const struct request *rq, uint64_t took_us)
+{
+    const struct request_account *a = &rq->account;
+    char addr[NET_ADDR_TEXT];
+    put_number(out, "status", rq->last_status >= 200 ? rq->last_status : 0);
+    if (a->refusal)
+        put_text(out, "refusal", slice_str(a->refusal->id));
+    if (a->attempts && a->target.sa.sa_family != AF_UNSPEC)
+        put_text(out, "target", net_addr_text(&a->target, addr));
+    put_number(out, "attempts", a->attempts);
+    if (a->provisional_us)
+        put_ms(out, "provisional_ms", a->provisional_us - a->began_us);
+    put_ms(out, "final_ms", took_us);
+    if (a->answered)
+        put_ms(out, "upstream_ms", a->answered_us);
+    put_number(out, "bytes_in", rq->msg.text.n);
+    put_number(out, "bytes_out", a->bytes_out);
+}
+
+void access_write(const struct request *rq, const struct request_record *r, uint64_t took_us)
+{
+    const struct access_log *l = &rq->config->access;
+    struct buf out = {0};
+    buf_reserve(&out, 1024);
+    put_time(&out);
+    put_text(&out, "machine", rq->config->machine);
+    put_text(&out, "direction", slice_str(record_direction_name(r->direction)));
+    put_connection(&out, rq);
+    put_text(&out, "method", rq->msg.method_name);
+    put_text(&out, "call_id", rq->msg.call_id);
+    put_text(&out, "from_domain", rq->from.uri.host);
+    put_user(&out, "from_user", l, &rq->from.uri);
+    put_text(&out, "to_domain", rq->to.uri.host);
+    put_user(&out, "to_user", l, &rq->to.uri);
+    buf_append(&out, rq->msg.to_tag.n ? SLICE(",\"dialog\":true") : SLICE(",\"dialog\":false"));
+    put_text(&out, "partner", r->partner);
+    put_text(&out, "rule", r->rule);
+    put_text(&out, "pool", r->pool);
+    put_outcome(&out, rq, took_us);
+    put_number(&out, "revision", rq->config->revision);
+    buf_append(&out, SLICE("}\n"));
+    journal_write(l->journal, buf_slice(&out));
+    buf_fini(&out);
+}

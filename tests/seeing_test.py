@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""What a machine tells of what it does: the access log, metrics."""
+
+import contextlib
+import json
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+import prometheus
+from partner import Partner, World, contoso, refusal_id, run_with
+from tap import check, check_equal, wait_until
+
+METRICS_PORT = 9091
+SECONDS = 20
+LISTED = Partner("partner.example")
+UNKNOWN = Partner("unknown.example", names=["unknown.example"], allow=False)
+
+
+def adjust(topology):
+    topology["monitoring"] = {"access_log": True, "users": "whole", "metrics_port": METRICS_PORT}
+
+
+@contextlib.contextmanager
+def lab_with_partners():
+    with contoso((LISTED, UNKNOWN), adjust=adjust) as (lab, ca):
+        yield lab, ca
+
+
+WORLD = World(lab_with_partners)
+
+
+def log_path(machine):
+    return machine.folder / "access.log"
+
+
+def lines(machine, path=None):
+    path = path or log_path(machine)
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def line_of(machine, call_id, method, path=None):
+    """The access log's line of this transaction, once it is written."""
+    def find():
+        found = [x for x in lines(machine, path) if x.get("call_id") == call_id and x["method"] == method]
+        return found
+    found = wait_until(find, SECONDS, f"no line of {method} {call_id}")
+    check_equal(len(found), 1, f"lines of {method} {call_id}")
+    return found[0]
+
+
+@contextlib.asynccontextmanager
+async def talking():
+    lab = WORLD.up()
+    alice = lab.contoso.user_agent(0, on_message=lambda ua, r: None, on_call=accept)
+    await alice.start()
+    for partner in (LISTED, UNKNOWN):
+        await partner.open(lab, WORLD.ca)
+    try:
+        yield alice
+    finally:
+        for agent in (alice, LISTED.agent, UNKNOWN.agent):
+            await agent.stop()
+
+
+async def accept(call):
+    call.ring()
+    await call.accept()
+
+
+def fields(line, **want):
+    for name, value in want.items():
+        check_equal(line.get(name), value, f"{name} of {line}")
+
+
+# --- the access log ---
+async def test_access_log_of_a_message():
+    "a message from a partner: every field of its line, at the Edge and at the Front End"
+    async with talking() as alice:
+        response = await LISTED.agent.message(alice.aor, b"one two three")
+        check_equal(response.status, 200, "status")
+        edge = WORLD.edge()
+        line = line_of(edge, response.call_id, "MESSAGE")
+        fields(line, machine=edge.fqdn, direction="in", side="external", transport="TLS", from_domain=LISTED.domain,
+               from_user=LISTED.user, to_domain="contoso.example", to_user=alice.aor.split("@")[0], dialog=False,
+               partner=LISTED.domain, rule="c", pool="fe.contoso.example", status=200, attempts=1, tls="TLSv1.3",
+               revision=edge.revision())
+        check(line["peer"].startswith(LISTED.address), f"peer: {line}")
+        check(line["target"].endswith(":5061"), f"target: {line}")
+        check(line["cipher"].startswith("TLS_"), f"cipher: {line}")
+        check(0 < line["upstream_ms"] <= line["final_ms"] < 60000, f"durations: {line}")
+        check(line["bytes_in"] > 200 and line["bytes_out"] > 200, f"bytes: {line}")
+        check(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]), f"time: {line}")
+        check("refusal" not in line, f"refusal: {line}")
+        inner = line_of(WORLD.lab.contoso.machines["fe1"], response.call_id, "MESSAGE")
+        fields(inner, direction="inside", side="internal", status=200)
+
+
+async def test_access_log_of_a_call():
+    "a call: INVITE has the time of its first provisional answer; BYE is in a dialog; both directions"
+    async with talking() as alice:
+        call = await LISTED.agent.invite(alice.aor)
+        call_id = call.call_id
+        await call.bye()
+        edge = WORLD.edge()
+        invite, bye = line_of(edge, call_id, "INVITE"), line_of(edge, call_id, "BYE")
+        fields(invite, dialog=False, status=200, direction="in")
+        check(0 < invite["provisional_ms"] <= invite["final_ms"], f"durations: {invite}")
+        fields(bye, dialog=True, status=200, direction="in", partner=LISTED.domain)
+        check(not [x for x in lines(edge) if x.get("method") == "ACK"], "an ACK is no transaction of its own")
+        response = await alice.message(f"{LISTED.user}@{LISTED.domain}", b"out")
+        fields(line_of(edge, response.call_id, "MESSAGE"), direction="out", side="internal", partner=LISTED.domain,
+               pool="fe.contoso.example", status=200)
+
+
+async def test_access_log_of_a_refusal():
+    "a request that is refused has the refusal's id"
+    async with talking() as alice:
+        response = await UNKNOWN.agent.message(alice.aor, b"no")
+        check_equal(refusal_id(response), "edge.partner-unknown", "id")
+        fields(line_of(WORLD.edge(), response.call_id, "MESSAGE"), status=403, refusal="edge.partner-unknown",
+               partner=UNKNOWN.domain, attempts=0)
+
+
+async def test_users_are_hashed_or_left_out():
+    "monitoring/users: hashed gives each user the same word and never the name; none gives no word"
+    async with talking() as alice:
+        central, edge = WORLD.lab.contoso.central, WORLD.edge()
+        words = set()
+        for users in ("hashed", "none"):
+            central.entente("topology", "set", "monitoring/users", users)
+            WORLD.lab.contoso.publish(f"users {users}")
+            for _ in range(2):
+                response = await LISTED.agent.message(alice.aor, b"who")
+                line = line_of(edge, response.call_id, "MESSAGE")
+                check(alice.aor.split("@")[0] not in json.dumps(line), f"the name is there: {line}")
+                if users == "hashed":
+                    check(re.fullmatch("[0-9a-f]{16}", line["to_user"]), f"{line}")
+                    words.add(line["to_user"])
+                else:
+                    check("to_user" not in line and "from_user" not in line, f"{line}")
+                    fields(line, to_domain="contoso.example")
+        check_equal(len(words), 1, f"one word for one user: {words}")
+        central.entente("topology", "set", "monitoring/users", "whole")
+        WORLD.lab.contoso.publish("users whole")
+
+
+async def test_sighup_begins_new_files():
+    "SIGHUP: a moved access log is begun anew, nothing is written twice or lost"
+    async with talking() as alice:
+        edge = WORLD.edge()
+        before = await LISTED.agent.message(alice.aor, b"before")
+        line_of(edge, before.call_id, "MESSAGE")
+        moved = log_path(edge).with_suffix(".moved")
+        log_path(edge).rename(moved)
+        mark = edge.log_end()
+        edge.process.send_signal(signal.SIGHUP)
+        edge.wait_event("log.reopened", SECONDS, mark)
+        wait_until(log_path(edge).exists, SECONDS, "no new file")
+        after = await LISTED.agent.message(alice.aor, b"after")
+        line_of(edge, after.call_id, "MESSAGE")
+        check(not [x for x in lines(edge, moved) if x.get("call_id") == after.call_id], "it is in the old file")
+        check(not [x for x in lines(edge) if x.get("call_id") == before.call_id], "it is in the new file")
+
+
+# --- metrics ---
+def scrape(machine):
+    return prometheus.read(machine.entente("status", "--metrics"))
+
+
+def test_the_reader_is_strict():
+    "the reader of these tests refuses what is not the format"
+    good = '# HELP a_total x\n# TYPE a_total counter\na_total{b="c\\"\\\\\\n}"} 1\n'
+    check_equal(prometheus.read(good)["a_total"].samples, {(("b", 'c"\\\n}'),): 1.0}, "good")
+    for bad in (good[:-1], good + good, good.replace("# TYPE a_total counter\n", ""), good.replace("counter", "gauge"),
+                good.replace('\\"', '"'), good.replace(" 1\n", " x\n"), good.replace(" 1\n", " 1 \n"), good + "b 1\n",
+                good.replace('{b="', '{1b="'), good + 'a_total{b="c\\"\\\\\\n}"} 2\n', good.replace(" 1\n", " -1\n"),
+                good.replace("# HELP a_total x\n", ""), good.replace("\\n", "\\t"), "\n" + good,
+                good.replace("counter", "histogram")):
+        try:
+            prometheus.read(bad)
+        except prometheus.Malformed:
+            continue
+        check(False, f"it takes {bad!r}")
+
+
+async def test_metrics_of_partners_and_pools():
+    "metrics are well-formed; a partner's and a pool's requests, refusals and durations are counted"
+    async with talking() as alice:
+        edge = WORLD.edge()
+        before = scrape(edge)
+        for _ in range(5):
+            check_equal((await LISTED.agent.message(alice.aor, b"count")).status, 200, "status")
+        check_equal((await alice.message(f"{LISTED.user}@{LISTED.domain}", b"out")).status, 200, "status")
+        await UNKNOWN.agent.message(alice.aor, b"no")
+        call = await LISTED.agent.invite(alice.aor)
+        during = scrape(edge)
+        await call.bye()
+        after = scrape(edge)
+
+        def grown(name, until=after, **labels):
+            empty = prometheus.Family(name, "")
+            return until.get(name, empty).value(**labels) - before.get(name, empty).value(**labels)
+        partner = {"partner": LISTED.domain}
+        check_equal(grown("entente_partner_requests_total", **partner, direction="in", **{"class": "2xx"}), 7, "in")
+        check_equal(grown("entente_partner_requests_total", **partner, direction="out"), 1, "out")
+        check_equal(grown("entente_partner_requests_total", partner="other", **{"class": "4xx"}), 1, "not proven")
+        check(not [k for f in after.values() for k in f.samples if ("partner", UNKNOWN.domain) in k],
+              "a name that anybody may claim has series")
+        check_equal(grown("entente_partner_refusals_total", partner="other"), 1, "refusals")
+        check_equal(grown("entente_refusals_total", id="edge.partner-unknown"), 1, "by id")
+        check_equal(grown("entente_pool_requests_total", pool="fe.contoso.example"), 8, "pool")
+        check_equal(grown("entente_requests_total", method="INVITE"), 1, "INVITE")
+        count = "entente_partner_request_seconds_count"
+        check_equal(grown("entente_partner_request_seconds", **partner, __name__=count), 8, "durations")
+        check(grown("entente_partner_upstream_seconds", **partner,
+                    __name__="entente_partner_upstream_seconds_sum") > 0, "upstream")
+        check(grown("entente_partner_bytes_total", **partner, of="requests") > 8 * 200, "bytes")
+        check_equal(grown("entente_dialogs_estimate", during), 1, "dialogs during the call")
+        check_equal(grown("entente_dialogs_estimate"), 0, "dialogs after it")
+        check(after["entente_connections"].value(side="external", opened="by_peer") >= 2, "connections")
+        check(after["entente_handshakes_total"].value(result="ok", side="external") >= 2, "handshakes")
+        check_equal(after["entente_revision"].value(), edge.revision(), "revision")
+        expiry = after["entente_certificate_expires_seconds"]
+        for use in ("internal", "external"):
+            check(0 < expiry.value(use=use) < 11 * 366 * 86400, f"{use} certificate: {expiry.samples}")
+        check(after["entente_worker_lag_seconds"].count() > 0, "lag")
+        check(after["entente_dns_asked_total"].value() > 0, "dns")
+
+
+def get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def test_metrics_on_the_internal_address():
+    "HTTP on the internal address: /metrics and nothing else, for those who may; the port goes when it is set to 0"
+    edge = WORLD.edge()
+    org = WORLD.lab.contoso
+    base = f"http://{org.address('edge-old1')}:{METRICS_PORT}"
+    status, headers, text = get(f"{base}/metrics")
+    check_equal((status, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"), "answer")
+    check_equal(prometheus.read(text)["entente_info"].value(machine=edge.fqdn, service="access_edge"), 1, "info")
+    check_equal(get(f"{base}/v1/status")[0], 404, "the API")
+    for name in ("cms", "fe1"):
+        prometheus.read(get(f"http://{org.address(name)}:{METRICS_PORT}/metrics")[2])
+    org.central.entente("topology", "set", "monitoring/metrics_from", "192.0.2.9")
+    org.publish("only 192.0.2.9 reads metrics")
+    check_equal(get(f"{base}/metrics")[0], 403, "somebody else")
+    org.central.entente("topology", "set", "monitoring/metrics_port", "0")
+    org.publish("no metrics")
+    try:
+        get(f"{base}/metrics")
+        check(False, "the port is open")
+    except urllib.error.URLError as error:
+        check(isinstance(error.reason, ConnectionRefusedError), str(error))
+
+
+async def test_access_log_ends():
+    "monitoring/access_log off: nothing more is written"
+    async with talking() as alice:
+        org, edge = WORLD.lab.contoso, WORLD.edge()
+        org.central.entente("topology", "set", "monitoring/access_log", "false")
+        org.publish("no access log")
+        response = await LISTED.agent.message(alice.aor, b"unseen")
+        check_equal(response.status, 200, "status")
+        check(not [x for x in lines(edge) if x.get("call_id") == response.call_id], "it was written")
+
+
+def test_the_end():
+    "every daemon ends with 0"
+    WORLD.up()
+    WORLD.end()
+
+
+if __name__ == "__main__":
+    run_with(WORLD, globals())
