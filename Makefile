@@ -149,8 +149,9 @@ build/bench/load/%.o: bench/load/%.c $(wildcard bench/load/*.h)
 	$(call say,CC,$@)
 	$(Q)$(CC) -D_GNU_SOURCE -Ibench -std=gnu17 -O2 -g $(WARN) -c -o $@ $<
 build/bench/tlsfwd: build/bench/load/tlsfwd.o $(BENCH_COMMON)
-build/bench/sipload: $(filter-out %/tlsfwd.o,$(BENCH_O))
-build/bench/tlsfwd build/bench/sipload:
+build/bench/tlsload: build/bench/load/tlsload.o $(BENCH_COMMON)
+build/bench/sipload: $(filter-out %/tlsfwd.o %/tlsload.o,$(BENCH_O))
+build/bench/tlsfwd build/bench/tlsload build/bench/sipload:
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ -lssl -lcrypto
 # the one part that is linked with what it measures
@@ -160,8 +161,9 @@ build/bench/parse: bench/parse.c build/release/libentente.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(LIBS)
 
 bench: setup
-	+@$(PARALLEL) all build/bench/tlsfwd build/bench/sipload build/bench/parse
+	+@$(PARALLEL) all build/bench/tlsfwd build/bench/tlsload build/bench/sipload build/bench/parse
 	@bench/run $(BENCH)
+	@bench/connections
 
 # --- check ----------------------------------------------------------------------------------------------------
 SOURCES := $(shell find src bench -name '*.[ch]' 2>/dev/null | sort)

@@ -1,5 +1,6 @@
 /* Roofline of a SIP edge: accepts mutual TLS, opens one connection to the next hop for each accepted one, and
- * copies bytes both ways. No SIP, no state: what TLS and the kernel cost, whoever relays. */
+ * copies bytes both ways. No SIP, no state: what TLS and the kernel cost, whoever relays. With "-" for the
+ * next hop it opens none and answers whatever comes with CRLF, as an edge answers a keep-alive. */
 #include <malloc.h>
 #include <stddef.h>
 #include <string.h>
@@ -10,10 +11,13 @@
 enum { FRONT = 1, BACK, TLS_RECORD = 16384 };
 static struct sockaddr_in to;
 static SSL_CTX *front, *back;
+static bool sink;
 
 static void on_accept(struct conn *l, struct conn *c)
 {
     (void)l;
+    if (sink)
+        return;
     struct conn *u = net_connect(to, NULL, back, BACK);
     if (!u)
         die("cannot connect upstream");
@@ -34,6 +38,11 @@ static void forward(struct conn *from, struct conn *dst)
 
 static void on_data(struct conn *c)
 {
+    if (sink) {
+        buf_take(&c->in, buf_left(&c->in));
+        net_send(c, "\r\n", 2);
+        return;
+    }
     forward(c, c->user);
 }
 
@@ -58,9 +67,11 @@ static void on_close(struct conn *c)
 int main(int argc, char **argv)
 {
     if (argc != 5)
-        die("tlsfwd LISTEN_IP:PORT NEXT_HOP_IP:PORT PKI_DIR tls|tcp (to the next hop)");
+        die("tlsfwd LISTEN_IP:PORT NEXT_HOP_IP:PORT|- PKI_DIR tls|tcp (to the next hop)");
     struct sockaddr_in at = addr_parse(argv[1]);
-    to = addr_parse(argv[2]);
+    sink = argv[2][0] == '-';
+    if (!sink)
+        to = addr_parse(argv[2]);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     net_init();

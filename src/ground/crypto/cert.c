@@ -85,7 +85,7 @@ static void cert_read_names(struct crypto_cert *c)
     GENERAL_NAMES_free(sans);
 }
 
-static int cert_time(const ASN1_TIME *t, int64_t *ret)
+int crypto_time(const ASN1_TIME *t, int64_t *ret)
 {
     struct tm tm;
     if (!ASN1_TIME_to_tm(t, &tm))
@@ -111,6 +111,43 @@ static void cert_read_eku(struct crypto_cert *c)
             c->eku |= bits[i].ours;
 }
 
+/* --- what it is known by --- */
+static bool hash_cert(EVP_MD_CTX *hash, X509 *x)
+{
+    unsigned char *der = NULL;
+    int n = i2d_X509(x, &der);
+    bool good = n > 0 && EVP_DigestUpdate(hash, der, (size_t)n);
+    OPENSSL_free(der);
+    return good;
+}
+
+int crypto_chain_id(X509 *leaf, STACK_OF(X509) * rest, int first, unsigned char out[32])
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (!hash || !EVP_DigestInit_ex(hash, EVP_sha256(), NULL))
+        crypto_abort("hashes");
+    bool good = hash_cert(hash, leaf); /* DER says its own length: no other list has the same bytes */
+    for (int i = first; good && i < sk_X509_num(rest); i++)
+        good = hash_cert(hash, sk_X509_value(rest, i));
+    good = good && EVP_DigestFinal_ex(hash, out, NULL);
+    EVP_MD_CTX_free(hash);
+    return good ? 0 : crypto_fail(-EBADMSG, "certificate cannot be written");
+}
+
+static int cert_identify(struct crypto_cert *c)
+{
+    unsigned char *der = NULL;
+    int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(c->leaf), &der);
+    bool good = n > 0 && EVP_Digest(der, (size_t)n, c->key_id, NULL, EVP_sha256(), NULL);
+    OPENSSL_free(der);
+    return good ? crypto_chain_id(c->leaf, c->chain, 0, c->id) : -EBADMSG;
+}
+
+void crypto_cert_key_id(const struct crypto_cert *c, unsigned char out[32])
+{
+    memcpy(out, c->key_id, sizeof(c->key_id));
+}
+
 struct crypto_cert *crypto_cert_wrap(X509 *leaf, STACK_OF(X509) * chain)
 {
     struct crypto_cert *c = MEM_NEW(struct crypto_cert);
@@ -132,8 +169,8 @@ struct crypto_cert *crypto_cert_wrap(X509 *leaf, STACK_OF(X509) * chain)
             crypto_abort("lists of certificates");
     }
     sk_X509_pop_free(chain, X509_free);
-    if (r < 0 || cert_time(X509_get0_notBefore(leaf), &c->not_before) < 0 ||
-        cert_time(X509_get0_notAfter(leaf), &c->not_after) < 0) {
+    if (r < 0 || crypto_time(X509_get0_notBefore(leaf), &c->not_before) < 0 ||
+        crypto_time(X509_get0_notAfter(leaf), &c->not_after) < 0 || cert_identify(c) < 0) {
         crypto_cert_unref(c);
         return NULL;
     }

@@ -57,12 +57,22 @@ void crypto_cert_fingerprint(const struct crypto_cert *c, unsigned char out[32])
  * wildcards. */
 bool crypto_cert_names_host(const struct crypto_cert *c, struct slice host);
 
-/* --- trust --- */
+/* SHA-256 of the SubjectPublicKeyInfo: what a pin names. */
+void crypto_cert_key_id(const struct crypto_cert *c, unsigned char out[32]);
+
+/* --- trust: roots that a chain may lead to, keys that need no root. Chains that were found good are
+ * remembered (1,024, the latest), so that a peer that comes again costs no verification. --- */
 struct crypto_trust *crypto_trust_new(void);
+/* These two only before others hold a reference. */
 int crypto_trust_add(struct crypto_trust *t, struct slice pem); /* one or more certificates */
+void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32]);
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t);
 void crypto_trust_unref(struct crypto_trust *t);
-/* Chain, dates and basic constraints; any purpose. 0 or -EKEYREJECTED with crypto_error() set. */
+/* Chain, dates and basic constraints; any purpose. 0 (CRYPTO_VERIFY_OK), or the number of what is wrong
+ * (tls_verdict_text has words); ret_until: when good, the first moment (ms since 1970) at which it is not. */
+int crypto_trust_judge(struct crypto_trust *t, const struct crypto_cert *c, int64_t now_ms,
+                       int64_t *ret_until);
+/* The same, now: 0 or -EKEYREJECTED with crypto_error() set. */
 int crypto_trust_verify(const struct crypto_trust *t, const struct crypto_cert *c);
 
 /* --- authority --- */

@@ -16,6 +16,15 @@ static inline void ref_up(_Atomic unsigned *refs)
 {
     atomic_fetch_add_explicit(refs, 1, memory_order_relaxed);
 }
+/* Takes a reference unless the last one is gone. */
+static inline bool ref_up_alive(_Atomic unsigned *refs)
+{
+    unsigned n = atomic_load_explicit(refs, memory_order_relaxed);
+    while (n && !atomic_compare_exchange_weak_explicit(refs, &n, n + 1, memory_order_acquire,
+                                                       memory_order_relaxed))
+        ;
+    return n != 0;
+}
 static inline bool ref_down(_Atomic unsigned *refs)
 {
     return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
@@ -35,16 +44,19 @@ struct crypto_cert {
     int64_t not_before, not_after;
     unsigned eku;
     bool has_eku;
+    unsigned char id[32];     /* SHA-256 over leaf and chain */
+    unsigned char key_id[32]; /* SHA-256 of the SubjectPublicKeyInfo */
 };
-
-struct crypto_trust {
-    _Atomic unsigned refs;
-    X509_STORE *store;
-};
+/* SHA-256 over what a peer sends: the leaf, and the rest from `first` on. */
+int crypto_chain_id(X509 *leaf, STACK_OF(X509) * rest, int first, unsigned char out[32]);
+/* Milliseconds since 1970; negative errno. */
+int crypto_time(const ASN1_TIME *t, int64_t *ret);
 
 /* RSA moduli and the signatures of chains are measured by this level of OpenSSL (112 bits: RSA 2048, SHA-2).
  */
-enum { CRYPTO_SECURITY_LEVEL = 2 };
+enum { CRYPTO_SECURITY_LEVEL = 2, CRYPTO_SECURITY_BITS = 112 };
+/* OpenSSL's state for TLS: see tls_library.c. */
+OSSL_LIB_CTX *tls_library(void);
 
 /* crypto_fail keeps OpenSSL's words (or `what` when it has none) for crypto_error and returns error. */
 int crypto_fail(int error, const char *what);

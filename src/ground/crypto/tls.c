@@ -96,9 +96,13 @@ void tls_free(struct tls *t)
 {
     if (!t)
         return;
+    /* A connection that was lost is no reason to forget its session; one whose TLS failed is. */
+    if (!t->failed)
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
     tls_ctx_unref(t->ctx);
     crypto_cert_unref(t->peer);
+    crypto_cert_unref(t->resumed);
     mem_free(t->error);
     mem_free(t);
 }
@@ -128,6 +132,11 @@ static enum tls_result tls_handshake(struct tls *t)
 {
     int r = SSL_do_handshake(t->ssl);
     if (r == 1) {
+        if (t->resumed && SSL_session_reused(t->ssl)) {
+            crypto_cert_unref(t->peer);
+            t->peer = t->resumed;
+            t->resumed = NULL;
+        }
         t->up = true;
         return TLS_OK;
     }
@@ -216,20 +225,9 @@ void tls_close_notify(struct tls *t, struct buf *net)
 }
 
 /* --- the peer --- */
-static struct crypto_cert *peer_of(SSL *ssl)
-{
-    X509 *leaf = SSL_get1_peer_certificate(ssl);
-    if (!leaf)
-        return NULL;
-    STACK_OF(X509) *sent = SSL_get_peer_cert_chain(ssl);
-    return crypto_cert_wrap(leaf, sent ? X509_chain_up_ref(sent) : NULL);
-}
-
 const struct crypto_cert *tls_peer_cert(struct tls *t)
 {
-    if (!t->peer && (t->up || t->failed))
-        t->peer = peer_of(t->ssl);
-    return t->peer;
+    return t->up || t->failed ? t->peer : NULL;
 }
 
 void *tls_native_new(struct tls_ctx *ctx)
@@ -242,7 +240,8 @@ void *tls_native_new(struct tls_ctx *ctx)
 
 struct crypto_cert *tls_native_peer_cert(void *ssl)
 {
-    return peer_of(ssl);
+    X509 *leaf = SSL_get1_peer_certificate(ssl);
+    return leaf ? crypto_cert_wrap(leaf, NULL) : NULL;
 }
 
 int tls_native_peer_verdict(void *ssl)
@@ -252,9 +251,12 @@ int tls_native_peer_verdict(void *ssl)
 
 int tls_peer_verdict(const struct tls *t)
 {
-    if (!t->peer && !SSL_get0_peer_certificate(t->ssl))
-        return TLS_VERDICT_NO_CERTIFICATE;
-    return (int)SSL_get_verify_result(t->ssl);
+    return t->peer ? (int)SSL_get_verify_result(t->ssl) : TLS_VERDICT_NO_CERTIFICATE;
+}
+
+bool tls_was_resumed(const struct tls *t)
+{
+    return t->up && SSL_session_reused(t->ssl);
 }
 
 const char *tls_version(const struct tls *t)

@@ -28,9 +28,20 @@ struct tls_config {
     bool refuse_server_auth_only; /* a peer certificate whose EKU has serverAuth but not clientAuth fails
                                      (server side) */
     bool refuse_client_auth_only; /* the same the other way round (client side) */
+    struct crypto_trust *const *more_trusts; /* a chain may lead to one of these instead; referenced */
+    size_t n_more_trusts;                    /* with `trust` TLS_MAX_TRUSTS, more are not looked at */
+    bool resume; /* server that requires a certificate: TLS 1.3 sessions may be resumed. Nothing leaves this
+                    process: a ticket is a random number. A session is taken only when the peer's chain is
+                    good at that moment, and not for more than a day after the full handshake. */
+    struct slice scope; /* any text: sessions are resumed only in a context with the same */
 };
 /* -ENOKEY, -EKEYREJECTED (key or certificate too weak for TLS) with crypto_error. */
 int tls_ctx_new(const struct tls_config *config, struct tls_ctx **ret);
+/* One that stands and was made of the very same (certificate, trusts, flags, scope), or a new one: a revision
+ * that changes nothing keeps the sessions that can be resumed. */
+int tls_ctx_shared(const struct tls_config *config, struct tls_ctx **ret);
+/* Do both present the same certificate? */
+bool tls_ctx_same_identity(const struct tls_ctx *a, const struct tls_ctx *b);
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
 /* An SSL_CTX * for libraries that want one (http). */
@@ -62,7 +73,7 @@ enum tls_result tls_write(struct tls *t, struct slice plain, struct buf *net);
 void tls_close_notify(struct tls *t, struct buf *net); /* once; more calls do nothing */
 
 /* After the handshake: the peer's certificate (leaf and chain as sent), or NULL. Valid while t lives. After a
- * handshake that failed: what had come until then; by its verification: the leaf that was refused. */
+ * handshake that failed: what had come until then. */
 const struct crypto_cert *tls_peer_cert(struct tls *t);
 enum {
     CRYPTO_VERIFY_OK = 0,
@@ -75,5 +86,7 @@ int tls_peer_verdict(const struct tls *t);
 const char *tls_verdict_text(int verdict);
 /* One sentence: "certificate has expired", "peer sent no certificate", "unknown ca (peer's alert)". */
 const char *tls_error(const struct tls *t);
+/* Was it a session resumed: no signature of the peer, its certificate is that of the full handshake? */
+bool tls_was_resumed(const struct tls *t);
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);  /* "TLS_AES_256_GCM_SHA384" */

@@ -1,11 +1,11 @@
 #include "ground/base/mem.h"
-#include "ground/crypto/tls_priv.h"
+#include "ground/crypto/hash.h"
+#include "ground/crypto/trust_priv.h"
 
 #include <errno.h>
 #include <pthread.h>
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 enum { TLS_MAX_CHAIN_BYTES = 65536 };
 
@@ -13,78 +13,124 @@ enum { TLS_MAX_CHAIN_BYTES = 65536 };
 static const char tls12_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:@SECLEVEL=2";
 _Static_assert(CRYPTO_SECURITY_LEVEL == 2, "the level stands in the list of ciphers too");
 
-/* --- verification. The policy is a number, not a pointer: handshakes of another library may outlive us. ---
- */
-enum { VERIFY_OPTIONAL = 1, VERIFY_NO_SERVER_ONLY = 2, VERIFY_NO_CLIENT_ONLY = 4 };
+/* --- verification --- */
+static int policy_index = -1;
 
-static int verify_usage(X509 *leaf, unsigned policy)
+static void policy_free(void *parent, void *data, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
-    uint32_t eku = X509_get_extended_key_usage(leaf);
-    if (eku == UINT32_MAX || (eku & XKU_ANYEKU))
+    struct tls_policy *p = data;
+    (void)parent, (void)ad, (void)index, (void)argl, (void)argp;
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->n_trusts; i++)
+        crypto_trust_unref(p->trusts[i]);
+    tls_resume_free(p->resume);
+    mem_free(p);
+}
+
+static void policy_index_make(void)
+{
+    policy_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, policy_free);
+    if (policy_index < 0)
+        crypto_abort("TLS");
+}
+
+const struct tls_policy *tls_policy_of(const SSL_CTX *c)
+{
+    return SSL_CTX_get_ex_data(c, policy_index);
+}
+
+static int verify_usage(const struct crypto_cert *c, const struct tls_policy *policy)
+{
+    if (!c->has_eku || (c->eku & CRYPTO_EKU_ANY))
         return X509_V_OK;
-    if ((policy & VERIFY_NO_SERVER_ONLY) && (eku & XKU_SSL_SERVER) && !(eku & XKU_SSL_CLIENT))
+    bool server = c->eku & CRYPTO_EKU_SERVER, client = c->eku & CRYPTO_EKU_CLIENT;
+    if (policy->no_server_only && server && !client)
         return TLS_VERDICT_SERVER_AUTH_ONLY;
-    if ((policy & VERIFY_NO_CLIENT_ONLY) && (eku & XKU_SSL_CLIENT) && !(eku & XKU_SSL_SERVER))
+    if (policy->no_client_only && client && !server)
         return TLS_VERDICT_CLIENT_AUTH_ONLY;
     return X509_V_OK;
 }
 
-/* What the peer sent stays with the connection: where it is a certificate of our own store, one copy for all.
- */
-static void verify_share(X509_STORE_CTX *verify)
+/* What a peer sent stays with its connection: there the shared copy takes its place, and the chain goes. */
+static void verify_share(STACK_OF(X509) * sent, const struct crypto_cert *c)
 {
-    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(verify), *used = X509_STORE_CTX_get0_chain(verify);
-    for (int i = 1; i < sk_X509_num(sent); i++) {
-        for (int j = 1; j < sk_X509_num(used); j++) {
-            X509 *theirs = sk_X509_value(sent, i), *ours = sk_X509_value(used, j);
-            if (theirs != ours && X509_cmp(theirs, ours) == 0 && X509_up_ref(ours)) {
-                sk_X509_set(sent, i, ours);
-                X509_free(theirs);
-                break;
-            }
-        }
+    X509 *theirs = sk_X509_value(sent, 0);
+    if (theirs != c->leaf && X509_up_ref(c->leaf)) {
+        sk_X509_set(sent, 0, c->leaf);
+        X509_free(theirs);
     }
+    while (sk_X509_num(sent) > 1)
+        X509_free(sk_X509_pop(sent));
+}
+
+/* The certificate that was sent, with its chain, and what is to be thought of it. NULL: it cannot be used. */
+static struct crypto_cert *verify_sent(const struct tls_policy *policy, STACK_OF(X509) * sent,
+                                       struct trust_verdict *v)
+{
+    unsigned char id[CRYPTO_SHA256];
+    int64_t now = crypto_wall_ms();
+    struct crypto_cert *c = NULL;
+    X509 *leaf = sk_X509_value(sent, 0);
+    if (crypto_chain_id(leaf, sent, 1, id) == 0)
+        c = trust_recall(policy->trusts, policy->n_trusts, id, now, v);
+    if (!c && X509_up_ref(leaf) && (c = crypto_cert_wrap(leaf, X509_chain_up_ref(sent))))
+        trust_judge(policy->trusts, policy->n_trusts, c, now, v);
+    return c;
 }
 
 static int tls_verify(X509_STORE_CTX *verify, void *arg)
 {
-    unsigned policy = (unsigned)(uintptr_t)arg;
-    int verdict = X509_V_OK;
-    if (X509_verify_cert(verify) != 1) {
-        verdict = X509_STORE_CTX_get_error(verify);
-        if (verdict == X509_V_OK)
-            verdict = X509_V_ERR_UNSPECIFIED;
-    } else {
-        verdict = verify_usage(X509_STORE_CTX_get0_cert(verify), policy);
-        X509_STORE_CTX_set_error_depth(verify, 0);
-    }
-    X509_STORE_CTX_set_error(verify, verdict);
+    (void)arg;
     SSL *ssl = X509_STORE_CTX_get_ex_data(verify, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct tls *t = ssl ? tls_of(ssl) : NULL;
-    if (verdict != X509_V_OK && t && !(policy & VERIFY_OPTIONAL))
-        tls_note_refused(t, verify);
-    verify_share(verify);
-    X509_STORE_CTX_set0_verified_chain(verify, NULL); /* would be kept as long as the connection */
-    return verdict == X509_V_OK || (policy & VERIFY_OPTIONAL);
+    const struct tls_policy *policy = tls_policy_of(SSL_get_SSL_CTX(ssl));
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(verify);
+    struct trust_verdict v = {.error = X509_V_ERR_UNSPECIFIED};
+    struct crypto_cert *c = verify_sent(policy, sent, &v);
+    struct tls *t = tls_of(ssl);
+    if (c && v.error == X509_V_OK)
+        v.error = verify_usage(c, policy);
+    bool pass = v.error == X509_V_OK || policy->optional;
+    if (c)
+        verify_share(sent, c);
+    if (t) {
+        crypto_cert_unref(t->peer);
+        t->peer = c;
+        if (!pass)
+            tls_note_refused(t, &v);
+    } else {
+        crypto_cert_unref(c);
+    }
+    X509_STORE_CTX_set_error(verify, v.error);
+    return pass;
 }
 
 static void ctx_set_peer(SSL_CTX *c, const struct tls_config *config)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, policy_index_make);
+    struct tls_policy *p = MEM_NEW(struct tls_policy);
     int mode = SSL_VERIFY_NONE;
     if (config->peer != TLS_PEER_NONE)
         mode = SSL_VERIFY_PEER;
     if (config->peer == TLS_PEER_REQUIRED)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    unsigned policy = (config->peer == TLS_PEER_REQUIRED ? 0 : VERIFY_OPTIONAL) |
-                      (config->server && config->refuse_server_auth_only ? VERIFY_NO_SERVER_ONLY : 0) |
-                      (!config->server && config->refuse_client_auth_only ? VERIFY_NO_CLIENT_ONLY : 0);
+    p->optional = config->peer != TLS_PEER_REQUIRED;
+    p->no_server_only = config->server && config->refuse_server_auth_only;
+    p->no_client_only = !config->server && config->refuse_client_auth_only;
+    if (config->trust) {
+        p->trusts[p->n_trusts++] = crypto_trust_ref(config->trust);
+        SSL_CTX_set1_cert_store(c, config->trust->store); /* for tls_ctx_lend; we verify ourselves */
+    }
+    for (size_t i = 0; i < config->n_more_trusts && p->n_trusts < TLS_MAX_TRUSTS; i++)
+        p->trusts[p->n_trusts++] = crypto_trust_ref(config->more_trusts[i]);
+    if (config->server && config->resume && config->peer == TLS_PEER_REQUIRED)
+        p->resume = tls_resume_new(c);
+    if (SSL_CTX_set_ex_data(c, policy_index, p) != 1)
+        crypto_abort("TLS");
     SSL_CTX_set_verify(c, mode, NULL);
-    SSL_CTX_set_cert_verify_callback(c, tls_verify, (void *)(uintptr_t)policy);
-    X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(c), X509_PURPOSE_ANY);
-    SSL_CTX_set_verify_depth(c, CRYPTO_MAX_CHAIN);
+    SSL_CTX_set_cert_verify_callback(c, tls_verify, NULL);
     SSL_CTX_set_max_cert_list(c, TLS_MAX_CHAIN_BYTES);
-    if (config->trust)
-        SSL_CTX_set1_cert_store(c, config->trust->store);
 }
 
 /* --- the context --- */
@@ -93,7 +139,7 @@ static bool ctx_set_protocol(SSL_CTX *c)
     SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
-    /* Each connection proves anew who it is: no resumption of any kind */
+    /* unless tls_resume_new says otherwise */
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     return SSL_CTX_set_num_tickets(c, 0) == 1 && SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) == 1 &&
@@ -115,9 +161,39 @@ static int ctx_set_identity(SSL_CTX *c, const struct tls_config *config)
     return 0;
 }
 
+/* --- what a context is made of, as a number --- */
+static void mix(EVP_MD_CTX *hash, const void *p, size_t n)
+{
+    uint64_t length = n;
+    if (!EVP_DigestUpdate(hash, &length, sizeof(length)) || !EVP_DigestUpdate(hash, p, n))
+        crypto_abort("hashes");
+}
+
+static void ctx_identify(struct tls_ctx *ctx, const struct tls_config *config)
+{
+    const struct tls_policy *p = tls_policy_of(ctx->native);
+    const unsigned char flags[] = {config->server, config->peer, config->refuse_server_auth_only,
+                                   config->refuse_client_auth_only, config->resume};
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (!hash || !EVP_DigestInit_ex(hash, EVP_sha256(), NULL))
+        crypto_abort("hashes");
+    mix(hash, flags, sizeof(flags));
+    mix(hash, config->scope.p, config->scope.n);
+    if (config->cert) {
+        memcpy(ctx->identity, config->cert->id, sizeof(ctx->identity));
+        mix(hash, config->cert->id, sizeof(config->cert->id)); /* names the key too */
+    }
+    for (size_t i = 0; i < p->n_trusts; i++)
+        mix(hash, p->trusts[i]->id, sizeof(p->trusts[i]->id));
+    if (!EVP_DigestFinal_ex(hash, ctx->id, NULL))
+        crypto_abort("hashes");
+    EVP_MD_CTX_free(hash);
+}
+
 int tls_ctx_new(const struct tls_config *config, struct tls_ctx **ret)
 {
-    SSL_CTX *c = SSL_CTX_new(config->server ? TLS_server_method() : TLS_client_method());
+    SSL_CTX *c =
+        SSL_CTX_new_ex(tls_library(), NULL, config->server ? TLS_server_method() : TLS_client_method());
     if (!c || !ctx_set_protocol(c))
         crypto_abort("TLS");
     int r = ctx_set_identity(c, config);
@@ -130,8 +206,53 @@ int tls_ctx_new(const struct tls_config *config, struct tls_ctx **ret)
     ctx->refs = 1;
     ctx->native = c;
     ctx->server = config->server;
+    ctx_identify(ctx, config);
+    if (!SSL_CTX_set_session_id_context(c, ctx->id, sizeof(ctx->id)))
+        crypto_abort("TLS");
     *ret = ctx;
     return 0;
+}
+
+/* --- contexts that outlive a revision --- */
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct tls_ctx *shared_list; /* without references: the last tls_ctx_unref takes one out */
+
+static struct tls_ctx *shared_find(const unsigned char id[32])
+{
+    for (struct tls_ctx *x = shared_list; x; x = x->next)
+        if (memcmp(x->id, id, sizeof(x->id)) == 0 && ref_up_alive(&x->refs))
+            return x;
+    return NULL;
+}
+
+int tls_ctx_shared(const struct tls_config *config, struct tls_ctx **ret)
+{
+    struct tls_ctx *fresh;
+    int r = tls_ctx_new(config, &fresh);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&shared_lock);
+    struct tls_ctx *standing = shared_find(fresh->id);
+    if (!standing) {
+        fresh->shared = true;
+        fresh->next = shared_list;
+        shared_list = fresh;
+    }
+    pthread_mutex_unlock(&shared_lock);
+    if (standing)
+        tls_ctx_unref(fresh);
+    *ret = standing ? standing : fresh;
+    return 0;
+}
+
+static void shared_forget(struct tls_ctx *ctx)
+{
+    pthread_mutex_lock(&shared_lock);
+    struct tls_ctx **at = &shared_list;
+    while (*at != ctx)
+        at = &(*at)->next;
+    *at = ctx->next;
+    pthread_mutex_unlock(&shared_lock);
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
@@ -144,8 +265,15 @@ void tls_ctx_unref(struct tls_ctx *ctx)
 {
     if (!ctx || !ref_down(&ctx->refs))
         return;
+    if (ctx->shared)
+        shared_forget(ctx);
     SSL_CTX_free(ctx->native);
     mem_free(ctx);
+}
+
+bool tls_ctx_same_identity(const struct tls_ctx *a, const struct tls_ctx *b)
+{
+    return a == b || (a && b && memcmp(a->identity, b->identity, sizeof(a->identity)) == 0);
 }
 
 void *tls_ctx_native(struct tls_ctx *ctx)

@@ -1,5 +1,5 @@
 #include "ground/base/mem.h"
-#include "ground/crypto/tls_priv.h"
+#include "ground/crypto/trust_priv.h"
 
 #include <ctype.h>
 
@@ -134,20 +134,13 @@ void tls_fail(struct tls *t)
     }
 }
 
-void tls_note_refused(struct tls *t, X509_STORE_CTX *verify)
+void tls_note_refused(struct tls *t, const struct trust_verdict *v)
 {
-    int depth = X509_STORE_CTX_get_error_depth(verify);
-    X509 *leaf = X509_STORE_CTX_get0_cert(verify), *at = X509_STORE_CTX_get_current_cert(verify);
-    const char *words = crypto_verify_words(X509_STORE_CTX_get_error(verify));
-    unsigned char *mem = NULL;
-    struct slice cn = depth > 0 && at ? crypto_common_name(X509_get_subject_name(at), &mem) : SLICE_NONE;
-    if (cn.n)
-        tls_say(t, "%s (at '" SLICE_FMT "' in its chain)", words, SLICE_ARG(slice_head(cn, 64)));
+    const char *words = crypto_verify_words(v->error);
+    if (v->at[0])
+        tls_say(t, "%s (at '%s' in its chain)", words, v->at);
     else
         tls_say(t, "%s", words);
-    OPENSSL_free(mem);
-    if (!t->peer && X509_up_ref(leaf))
-        t->peer = crypto_cert_wrap(leaf, NULL);
 }
 
 const char *tls_error(const struct tls *t)

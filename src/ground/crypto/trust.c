@@ -1,7 +1,9 @@
 #include "ground/base/mem.h"
-#include "ground/crypto/priv.h"
+#include "ground/crypto/hash.h"
+#include "ground/crypto/trust_priv.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -9,16 +11,43 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-enum { TRUST_MAX_PEM = 4 << 20 };
+enum { TRUST_MAX_PEM = 4 << 20, TRUST_MAX_KNOWN = 1024 };
 
+/* A chain that was found good: it is neither decoded nor verified again while it is remembered. */
+struct trust_known {
+    struct map_entry by_id;
+    struct list recent; /* the one that was used last comes first */
+    struct crypto_cert *cert;
+    int64_t from_ms, until_ms;
+};
+
+/* --- made and released --- */
 struct crypto_trust *crypto_trust_new(void)
 {
     struct crypto_trust *t = MEM_NEW(struct crypto_trust);
     t->refs = 1;
     t->store = X509_STORE_new();
-    if (!t->store)
+    if (!t->store || pthread_mutex_init(&t->lock, NULL) != 0)
         crypto_abort("certificate stores");
+    list_init(&t->recent);
     return t;
+}
+
+static void trust_mix(struct crypto_trust *t, struct slice what)
+{
+    const struct slice parts[] = {slice_mem(t->id, sizeof(t->id)), what};
+    unsigned char out[CRYPTO_MAX_HASH];
+    crypto_hash(CRYPTO_HASH_SHA256, parts, 2, out);
+    memcpy(t->id, out, sizeof(t->id));
+}
+
+static int trust_add_one(struct crypto_trust *t, X509 *x)
+{
+    unsigned char fingerprint[CRYPTO_SHA256];
+    if (X509_digest(x, EVP_sha256(), fingerprint, NULL) != 1)
+        return 0;
+    trust_mix(t, slice_mem(fingerprint, sizeof(fingerprint)));
+    return X509_STORE_add_cert(t->store, x);
 }
 
 int crypto_trust_add(struct crypto_trust *t, struct slice pem)
@@ -29,7 +58,7 @@ int crypto_trust_add(struct crypto_trust *t, struct slice pem)
     X509 *x;
     int n = 0, added = 1;
     while (added == 1 && (x = PEM_read_bio_X509(bio, NULL, crypto_no_passphrase, NULL))) {
-        added = X509_STORE_add_cert(t->store, x);
+        added = trust_add_one(t, x);
         X509_free(x);
         n++;
     }
@@ -40,33 +69,221 @@ int crypto_trust_add(struct crypto_trust *t, struct slice pem)
     return 0;
 }
 
+void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32])
+{
+    struct trust_pin *p = MEM_NEW(struct trust_pin);
+    memcpy(p->key_id, key_id, sizeof(p->key_id));
+    map_insert(&t->pins, &p->by_id, slice_hash(slice_mem(key_id, 32)));
+    p->next = t->all_pins;
+    t->all_pins = p;
+    trust_mix(t, SLICE("pin"));
+    trust_mix(t, slice_mem(key_id, 32));
+}
+
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t)
 {
     ref_up(&t->refs);
     return t;
 }
 
+static void known_free(struct crypto_trust *t, struct trust_known *k)
+{
+    map_remove(&t->known, &k->by_id);
+    list_unlink(&k->recent);
+    crypto_cert_unref(k->cert);
+    mem_free(k);
+    t->n_known--;
+}
+
 void crypto_trust_unref(struct crypto_trust *t)
 {
     if (!t || !ref_down(&t->refs))
         return;
+    LIST_FOR(it, &t->recent)
+    known_free(t, LIST_ENTRY(it, struct trust_known, recent));
+    map_fini(&t->known);
+    for (struct trust_pin *p = t->all_pins, *next; p; p = next) {
+        next = p->next;
+        mem_free(p);
+    }
+    map_fini(&t->pins);
     X509_STORE_free(t->store);
+    pthread_mutex_destroy(&t->lock);
     mem_free(t);
 }
 
-int crypto_trust_verify(const struct crypto_trust *t, const struct crypto_cert *c)
+/* --- what is remembered --- */
+static struct trust_known *known_find(const struct crypto_trust *t, const unsigned char id[32], uint64_t hash)
 {
-    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    for (struct map_entry *e = map_first(&t->known, hash); e; e = map_next(e)) {
+        struct trust_known *k = MAP_OBJECT(e, struct trust_known, by_id);
+        if (memcmp(k->cert->id, id, 32) == 0)
+            return k;
+    }
+    return NULL;
+}
+
+/* A reference to the certificate, when the chain is known and good at this moment. */
+static struct crypto_cert *known_good(struct crypto_trust *t, const unsigned char id[32], int64_t now,
+                                      struct trust_verdict *v)
+{
+    uint64_t hash = slice_hash(slice_mem(id, 32));
+    struct crypto_cert *cert = NULL;
+    pthread_mutex_lock(&t->lock);
+    struct trust_known *k = known_find(t, id, hash);
+    if (k && k->from_ms <= now && now < k->until_ms) {
+        list_unlink(&k->recent);
+        list_push_front(&t->recent, &k->recent);
+        *v = (struct trust_verdict){.from_ms = k->from_ms, .until_ms = k->until_ms};
+        cert = crypto_cert_ref(k->cert);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return cert;
+}
+
+static void known_add(struct crypto_trust *t, const struct crypto_cert *cert, const struct trust_verdict *v)
+{
+    uint64_t hash = slice_hash(slice_mem(cert->id, sizeof(cert->id)));
+    pthread_mutex_lock(&t->lock);
+    struct trust_known *k = known_find(t, cert->id, hash);
+    if (!k) {
+        if (t->n_known >= TRUST_MAX_KNOWN)
+            known_free(t, LIST_ENTRY(list_last(&t->recent), struct trust_known, recent));
+        k = MEM_NEW(struct trust_known);
+        k->cert = crypto_cert_ref(cert);
+        map_insert(&t->known, &k->by_id, hash);
+        list_push_front(&t->recent, &k->recent);
+        t->n_known++;
+    }
+    k->from_ms = v->from_ms;
+    k->until_ms = v->until_ms;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* --- verification --- */
+int64_t crypto_wall_ms(void)
+{
+    return (int64_t)time(NULL) * 1000;
+}
+
+static void verdict_blame(struct trust_verdict *v, X509_STORE_CTX *ctx)
+{
+    X509 *at = X509_STORE_CTX_get_current_cert(ctx);
+    unsigned char *mem = NULL;
+    struct slice cn = SLICE_NONE;
+    if (X509_STORE_CTX_get_error_depth(ctx) > 0 && at)
+        cn = crypto_common_name(X509_get_subject_name(at), &mem);
+    cn = slice_head(cn, sizeof(v->at) - 1);
+    if (cn.n)
+        memcpy(v->at, cn.p, cn.n);
+    v->at[cn.n] = 0;
+    OPENSSL_free(mem);
+}
+
+/* The time in which every certificate of the chain is valid. */
+static int chain_times(STACK_OF(X509) * chain, struct trust_verdict *v)
+{
+    v->from_ms = INT64_MIN;
+    v->until_ms = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        int64_t from, until;
+        const X509 *x = sk_X509_value(chain, i);
+        if (crypto_time(X509_get0_notBefore(x), &from) < 0 || crypto_time(X509_get0_notAfter(x), &until) < 0)
+            return X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;
+        v->from_ms = v->from_ms > from ? v->from_ms : from;
+        v->until_ms = v->until_ms < until ? v->until_ms : until;
+    }
+    return X509_V_OK;
+}
+
+/* A pinned key needs no issuer; its certificate must be valid, and the key strong, all the same. */
+static bool pinned(const struct crypto_trust *t, const struct crypto_cert *c, int64_t now,
+                   struct trust_verdict *v)
+{
+    for (struct map_entry *e = map_first(&t->pins, slice_hash(slice_mem(c->key_id, 32))); e;
+         e = map_next(e)) {
+        if (memcmp(MAP_OBJECT(e, struct trust_pin, by_id)->key_id, c->key_id, 32) != 0)
+            continue;
+        *v = (struct trust_verdict){.from_ms = c->not_before, .until_ms = c->not_after};
+        if (now < c->not_before)
+            v->error = X509_V_ERR_CERT_NOT_YET_VALID;
+        else if (now >= c->not_after)
+            v->error = X509_V_ERR_CERT_HAS_EXPIRED;
+        else if (EVP_PKEY_get_security_bits(X509_get0_pubkey(c->leaf)) < CRYPTO_SECURITY_BITS)
+            v->error = X509_V_ERR_EE_KEY_TOO_SMALL;
+        return true;
+    }
+    return false;
+}
+
+static void verify(struct crypto_trust *t, const struct crypto_cert *c, int64_t now, struct trust_verdict *v)
+{
+    if (pinned(t, c, now, v))
+        return;
+    *v = (struct trust_verdict){0};
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new_ex(tls_library(), NULL);
     if (!ctx || !X509_STORE_CTX_init(ctx, t->store, c->leaf, c->chain))
         crypto_abort("verification");
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
     X509_VERIFY_PARAM_set_depth(param, CRYPTO_MAX_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, CRYPTO_SECURITY_LEVEL);
+    X509_VERIFY_PARAM_set_time(param, (time_t)(now / 1000));
     int good = X509_verify_cert(ctx);
-    int verdict = X509_STORE_CTX_get_error(ctx);
-    X509_STORE_CTX_free(ctx);
+    v->error = X509_STORE_CTX_get_error(ctx);
     if (good == 1)
+        v->error = chain_times(X509_STORE_CTX_get0_chain(ctx), v);
+    else if (v->error == X509_V_OK)
+        v->error = X509_V_ERR_UNSPECIFIED;
+    if (v->error != X509_V_OK)
+        verdict_blame(v, ctx);
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+}
+
+struct crypto_cert *trust_recall(struct crypto_trust *const *trusts, size_t n, const unsigned char id[32],
+                                 int64_t now, struct trust_verdict *v)
+{
+    struct crypto_cert *c = NULL;
+    for (size_t i = 0; !c && i < n; i++)
+        c = known_good(trusts[i], id, now, v);
+    return c;
+}
+
+void trust_judge(struct crypto_trust *const *trusts, size_t n, const struct crypto_cert *c, int64_t now,
+                 struct trust_verdict *ret)
+{
+    *ret = (struct trust_verdict){.error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY};
+    struct crypto_cert *known = trust_recall(trusts, n, c->id, now, ret);
+    if (known) {
+        crypto_cert_unref(known);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct trust_verdict v;
+        verify(trusts[i], c, now, &v);
+        if (i == 0 || v.error == X509_V_OK)
+            *ret = v; /* where none is good, the first says why */
+        if (v.error == X509_V_OK) {
+            known_add(trusts[i], c, &v);
+            return;
+        }
+    }
+}
+
+int crypto_trust_judge(struct crypto_trust *t, const struct crypto_cert *c, int64_t now, int64_t *ret_until)
+{
+    struct trust_verdict v;
+    trust_judge(&t, 1, c, now, &v);
+    *ret_until = v.until_ms;
+    return v.error;
+}
+
+int crypto_trust_verify(const struct crypto_trust *t, const struct crypto_cert *c)
+{
+    int64_t until;
+    int verdict = crypto_trust_judge((struct crypto_trust *)t, c, crypto_wall_ms(), &until);
+    if (verdict == X509_V_OK)
         return 0;
     return crypto_fail_words(-EKEYREJECTED, "%s", crypto_verify_words(verdict));
 }

@@ -133,19 +133,21 @@ static struct slice choose_outer_host(const struct edge *e, const struct materia
 
 static int context(struct compiling *k, const struct tls_config *tls, const char *what, struct tls_ctx **ret)
 {
-    if (tls_ctx_new(tls, ret) < 0)
+    if (tls_ctx_shared(tls, ret) < 0)
         return fail(k, "the %s certificate or its key cannot be used: %s", what, crypto_error());
     return 0;
 }
 
-/* A server's and a client's context of one side. */
-static int contexts(struct compiling *k, struct tls_config *tls, const char *what,
-                    struct tls_ctx **ret_server)
+/* A server's and a client's context of one side. Sessions are resumed on the listener that made them. */
+static int contexts(struct compiling *k, struct tls_config *tls, const struct element_listener *l,
+                    struct slice address, struct tls_ctx **ret_server)
 {
-    enum side side = slice_eq(slice_str(what), SLICE("external")) ? SIDE_EXTERNAL : SIDE_INTERNAL;
+    const char *what = l->side == SIDE_EXTERNAL ? "external" : "internal";
     tls->server = false;
-    int r = context(k, tls, what, &k->c->sides[side].client_tls);
+    int r = context(k, tls, what, &k->c->sides[l->side].client_tls);
     tls->server = true;
+    tls->resume = true;
+    tls->scope = arena_printf(&k->c->arena, "%s " SLICE_FMT " %u", what, SLICE_ARG(address), l->port);
     return r < 0 ? r : context(k, tls, what, ret_server);
 }
 
@@ -186,7 +188,7 @@ static int external_side(struct compiling *k)
                  SLICE_ARG(mc->pool), crypto_error());
     tls.cert = cert;
     if (r == 0)
-        r = contexts(k, &tls, "external", &l.tls);
+        r = contexts(k, &tls, &l, k->e->self->external_address, &l.tls);
     crypto_trust_unref(tls.trust);
     crypto_key_unref(tls.key);
     crypto_cert_unref(cert);
@@ -227,7 +229,7 @@ static int internal_side(struct compiling *k)
                                  .transport = SIP_TLS,
                                  .host = k->e->machine,
                                  .port = (uint16_t)k->e->pool->internal_port};
-    int r = contexts(k, &tls, "internal", &l.tls);
+    int r = contexts(k, &tls, &l, k->e->self->internal_address, &l.tls);
     if (r == 0)
         r = add_listener(k, &l, k->e->self->internal_address);
     return r < 0 ? r : foreign_listeners(k);
