@@ -385,7 +385,7 @@ int path_find(const struct topology *t, const struct path_dns *dns, struct slice
         w->user = from;
     } else {
         bool out_first = slice_eq(w->user, from);
-        w->policy = path_policy_of(t, w->partner, w->user, a);
+        w->policy = path_policy_of(t, w->partner, w->user, w->home.site, a);
         path_ask_federation(w, w->partner, &w->theirs);
         if (out_first)
             leg_out(w, ret);

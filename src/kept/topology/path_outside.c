@@ -12,21 +12,21 @@ static bool names_have(const struct topology_names *names, struct slice what)
     return false;
 }
 
-/* Settings that are kept for the Access Edge and not acted upon yet: said, not counted. */
-static struct slice kept_settings(const struct topology *t, struct slice user, struct arena *a)
+/* As access_edge/users.h has it: the user's own, the domain's, the site's, the global one. */
+static const struct topology_external_access_policy *user_policy(const struct topology *t, struct slice user,
+                                                                 struct slice site)
 {
-    const struct topology_external_access_policy *p = NULL;
-    for (size_t i = 0; i < t->n_external_access_policies && !p; i++)
-        if (names_have(&t->external_access_policies[i].users, user))
-            p = &t->external_access_policies[i];
-    if (!p)
-        p = topology_external_access_policy_find(t, SLICE("global"));
-    bool off = p && !p->federation, all_off = !t->access_edge.federated_users;
-    if (!off && !all_off)
-        return SLICE_NONE;
-    return arena_printf(a, "; %s%s%s%s would forbid it, and is not acted upon yet",
-                        all_off ? "access_edge/federated_users" : "", all_off && off ? " and " : "",
-                        off ? "external access policy " : "", off ? arena_cstr(a, p->name) : "");
+    size_t at = slice_find(user, '@');
+    struct slice domain = at == SIZE_MAX ? user : slice_from(user, at + 1);
+    struct slice wanted[] = {at == SIZE_MAX ? SLICE_NONE : user, domain, site};
+    for (size_t scope = 0; scope < 3; scope++)
+        for (size_t i = 0; i < t->n_external_access_policies && wanted[scope].n; i++) {
+            const struct topology_external_access_policy *x = &t->external_access_policies[i];
+            const struct topology_names *named[] = {&x->users, &x->domains, &x->sites};
+            if (names_have(named[scope], wanted[scope]))
+                return x;
+        }
+    return topology_external_access_policy_find(t, SLICE("global"));
 }
 
 static void refused(struct path_policy *p, const char *id, const char *text, const char *remedy)
@@ -36,37 +36,74 @@ static void refused(struct path_policy *p, const char *id, const char *text, con
     p->remedy = slice_str(remedy);
 }
 
+static bool any_provider(const struct topology *t)
+{
+    for (size_t i = 0; i < t->n_providers; i++)
+        if (t->providers[i].enabled && t->providers[i].edge_fqdn.n)
+            return true;
+    return false;
+}
+
+static void policy_of_listed(const struct topology *t, const struct topology_partner *partner,
+                             struct path_policy *p, bool *ret_public)
+{
+    const struct topology_provider *provider = topology_provider_find(t, partner->provider);
+    p->srv_names = partner->srv_names;
+    p->pinned = partner->edge_fqdn;
+    if (partner->provider.n && (!provider || !provider->enabled)) {
+        refused(p, "edge.provider-disabled", "The partner is behind a hosting provider that is not enabled.",
+                "enable the provider");
+    } else if (provider) {
+        p->provider = provider->edge_fqdn;
+        *ret_public = provider->public_cloud;
+    }
+}
+
+static void policy_of_domain(const struct topology *t, const struct topology_partner *partner,
+                             struct path_policy *p, bool *ret_public)
+{
+    const struct topology_access_edge *a = &t->access_edge;
+    if (!a->federated_users) {
+        refused(p, "edge.federation-off", "Federation is off for all users.",
+                "turn access_edge/federated_users on");
+    } else if (partner && partner->policy == TOPOLOGY_BLOCKED) {
+        refused(p, "edge.partner-blocked", "The partner's domain is blocked.",
+                "entente partner allow DOMAIN, if that is wanted");
+    } else if (a->routing == TOPOLOGY_ROUTE_BY_DEFAULT && a->default_route.n) {
+        p->provider = a->default_route;
+        p->text = SLICE("allowed: by the default route");
+    } else if (partner) {
+        policy_of_listed(t, partner, p, ret_public);
+    } else if (t->deployment.partner_discovery) {
+        p->srv_names = t->deployment.discovered_srv_names;
+        p->text = SLICE("allowed: partner discovery is on");
+    } else if (any_provider(t)) {
+        p->text = SLICE("allowed if its SRV record leads to an enabled provider");
+    } else {
+        refused(p, "edge.partner-unknown", "The domain is in no list of partners and discovery is off.",
+                "entente partner allow DOMAIN, or turn partner discovery on");
+    }
+}
+
 struct path_policy path_policy_of(const struct topology *t, struct slice domain, struct slice user,
-                                  struct arena *a)
+                                  struct slice site, struct arena *a)
 {
     const struct topology_partner *partner = topology_partner_find(t, domain);
+    const struct topology_external_access_policy *x = user_policy(t, user, site);
     struct path_policy p = {.listed = partner, .text = SLICE("allowed: the partner is listed")};
-    if (!partner && !t->deployment.partner_discovery) {
-        refused(&p, "edge.partner-unknown", "The domain is in no list of partners and discovery is off.",
-                "entente partner allow DOMAIN, or turn partner discovery on");
-    } else if (!partner) {
-        p.srv_names = t->deployment.discovered_srv_names;
-        p.text = SLICE("allowed: partner discovery is on");
-    } else if (partner->policy == TOPOLOGY_BLOCKED) {
-        refused(&p, "edge.partner-blocked", "The partner's domain is blocked.",
-                "entente partner allow DOMAIN, if that is wanted");
-    } else {
-        const struct topology_provider *provider = topology_provider_find(t, partner->provider);
-        p.srv_names = partner->srv_names;
-        p.pinned = partner->edge_fqdn;
-        if (partner->provider.n && (!provider || !provider->enabled))
-            refused(&p, "edge.provider-disabled",
-                    "The partner is behind a hosting provider that is not enabled.", "enable the provider");
-        else if (provider)
-            p.provider = provider->edge_fqdn;
-    }
-    struct slice kept = kept_settings(t, user, a);
-    if (!p.id)
-        p.text = arena_printf(a, SLICE_FMT "%s%s" SLICE_FMT, SLICE_ARG(p.text),
-                              p.pinned.n     ? ", pinned to its Edge"
-                              : p.provider.n ? ", behind a provider"
-                                             : "",
-                              "", SLICE_ARG(kept));
+    bool public_cloud = false;
+    policy_of_domain(t, partner, &p, &public_cloud);
+    if (!p.id && x && !public_cloud && !x->federation)
+        refused(&p, "edge.user-not-federated",
+                "The external access policy of the user inside does not allow federation.",
+                "allow it in the user's policy (external_access_policies)");
+    else if (!p.id && x && public_cloud && !x->public_cloud)
+        refused(&p, "edge.user-no-public-cloud",
+                "The external access policy of the user inside does not allow public providers.",
+                "allow it in the user's policy (external_access_policies)");
+    if (!p.id && (p.pinned.n || (p.provider.n && partner)))
+        p.text = arena_printf(a, SLICE_FMT "%s", SLICE_ARG(p.text),
+                              p.pinned.n ? ", pinned to its Edge" : ", behind a provider");
     return p;
 }
 

@@ -60,7 +60,7 @@ void path_put_address(struct path_hop *h, struct path_work *w, struct slice name
 
 /* --- path_outside.c --- */
 struct path_policy path_policy_of(const struct topology *t, struct slice domain, struct slice user,
-                                  struct arena *a);
+                                  struct slice site, struct arena *a);
 void path_ask_federation(struct path_work *w, struct slice domain, struct path_targets *ret);
 void path_ask_addresses(struct path_work *w, struct path_target *to, struct path_targets *all);
 void path_to_partner(struct path_work *w, struct path_leg *leg, struct slice edge);

@@ -70,6 +70,9 @@ enum topology_verification {
     TOPOLOGY_ALWAYS_VERIFIABLE,
     TOPOLOGY_ALWAYS_UNVERIFIABLE
 };
+/* What is done with Diversion, History-Info and Referred-By values that name others than the sender's domain.
+ */
+enum topology_claims { TOPOLOGY_CLAIMS_MARKED, TOPOLOGY_CLAIMS_KEPT, TOPOLOGY_CLAIMS_STRIPPED };
 enum topology_routing { TOPOLOGY_ROUTE_BY_SRV, TOPOLOGY_ROUTE_BY_DEFAULT };
 enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
 
@@ -120,6 +123,7 @@ struct topology_access_edge {
     bool mark_source_verifiable;
     bool archiving_disclaimer;
     enum topology_verification discovered_verification;
+    enum topology_claims outside_claims;
     bool limit_discovered_contacts;
     int64_t discovered_contacts_max;      /* 1000 */
     int64_t discovered_rate;              /* messages a second (20); 0: no limit */
@@ -296,6 +300,7 @@ struct topology_provider {
     bool enabled;
     bool shared_address_space;
     bool hosts_users;
+    bool public_cloud;                       /* a public provider: the public_cloud flags of policies hold */
     enum topology_verification verification; /* default always verifiable */
 };
 /* What users may do from and to outside. The policy named "global" holds for all that no other one names. */

@@ -33,6 +33,7 @@ static void edge_free(void *arg)
     topology_unref(e->t);
     material_unref(e->m);
     watch_unref(e->watch);
+    users_fini(&e->users);
     map_fini(&e->welcome);
     arena_fini(&e->arena);
     mem_free(e);
@@ -269,6 +270,8 @@ int access_edge_compile(const struct topology *t, const struct material *m,
         return -ENOENT;
     struct compiling k = {.e = edge_new(t, m, &role), .self = self, .c = c, .error = error};
     discovered_compile(k.e, self->watch);
+    local_compile(k.e);
+    vouch_compile(k.e);
     c->service = k.e;
     c->service_free = edge_free;
     c->ops = &edge_ops;

@@ -26,26 +26,31 @@ static void admit_proven(struct request *rq)
     const struct passage *p = passage_of(rq);
     const struct sip_uri *uri = request_uri(rq);
     if (p->proof.rule == IDENTITY_NONE) {
+        bool unknown = p->policy.provider_only && p->policy.perhaps_behind && p->policy.provider.n == 0;
+        const struct refusal *why = unknown ? &EDGE_PARTNER_UNKNOWN : &EDGE_SENDER_NOT_PROVEN;
         struct slice cert = proof_describe(rq);
-        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : &EDGE_SENDER_NOT_PROVEN,
-                       "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
+        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : why, "domain " SLICE_FMT ", " SLICE_FMT,
+                       SLICE_ARG(p->partner), SLICE_ARG(cert));
         return;
     }
     if (!discovered_may_pass(rq, true))
         return;
-    if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host))
-        admit_to_next_hop(rq);
-    else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&
-             names_own(p->e, uri->host, uri->port))
+    if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host)) {
+        if (local_may_pass(rq, uri))
+            admit_to_next_hop(rq);
+    } else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&
+               names_own(p->e, uri->host, uri->port)) {
         request_reply(rq, &(struct reply){.status = 200}); /* a partner's test of the connection */
-    else
+    } else {
         request_refuse(rq, &EDGE_NOT_OUR_DOMAIN, "Request-URI " SLICE_FMT, SLICE_ARG(uri->text));
+    }
 }
 
 void admit(struct request *rq)
 {
-    struct slice domain;
-    switch (sender_domain(request_msg(rq), request_from(rq), &domain)) {
+    struct sip_uri sender;
+    const struct topology *t = passage_of(rq)->e->t;
+    switch (sender_of(request_msg(rq), request_from(rq), &sender)) {
     case SENDER_MALFORMED:
         request_refuse(rq, &EDGE_FROM_MALFORMED, NULL);
         return;
@@ -55,8 +60,8 @@ void admit(struct request *rq)
     case SENDER_NAMED:
         break;
     }
-    if (topology_is_own_domain(passage_of(rq)->e->t, domain))
+    if (topology_is_own_domain(t, sender.host) && !policy_shares(t))
         request_refuse(rq, &EDGE_SENDER_NOT_PROVEN, "a sender of our own domain comes from outside");
-    else if (passage_partner(rq, domain))
+    else if (passage_partner(rq, sender.host))
         proof_of_sender(rq, admit_proven);
 }

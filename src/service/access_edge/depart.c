@@ -6,9 +6,24 @@
 
 enum { PARTNER_PORT = 5061 };
 
+/* Without policies nobody asks who it is. */
+static bool sender_may_leave(struct request *rq)
+{
+    struct sip_uri who;
+    return passage_of(rq)->e->t->n_external_access_policies == 0 ||
+           (sender_of(request_msg(rq), request_from(rq), &who) == SENDER_NAMED && local_may_pass(rq, &who));
+}
+
 static void depart_to_partner(struct request *rq)
 {
     const struct passage *p = passage_of(rq);
+    if (p->policy.perhaps_behind && p->policy.provider_only && p->policy.provider.n == 0) {
+        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : &EDGE_PARTNER_UNKNOWN,
+                       "domain " SLICE_FMT, SLICE_ARG(p->partner));
+        return;
+    }
+    if (!sender_may_leave(rq))
+        return;
     struct slice edge = p->policy.pinned.n ? p->policy.pinned : p->policy.provider;
     struct target t = {.kind = TARGET_FEDERATION, .host = p->partner};
     if (edge.n)
@@ -21,14 +36,14 @@ void depart(struct request *rq)
 {
     const struct topology *t = passage_of(rq)->e->t;
     const struct sip_uri *uri = request_uri(rq);
-    struct slice from;
-    enum sender_outcome r = sender_domain(request_msg(rq), request_from(rq), &from);
-    if (r != SENDER_NAMED || !topology_is_own_domain(t, from)) {
+    struct sip_uri from;
+    enum sender_outcome r = sender_of(request_msg(rq), request_from(rq), &from);
+    if (r != SENDER_NAMED || !topology_is_own_domain(t, from.host)) {
         request_refuse(rq, &EDGE_SENDER_NOT_OURS, "From " SLICE_FMT, SLICE_ARG(request_from(rq)->uri_text));
         return;
     }
     if ((uri->scheme != SIP_SCHEME_SIP && uri->scheme != SIP_SCHEME_SIPS) || uri->host.n == 0 ||
-        topology_is_own_domain(t, uri->host)) {
+        (topology_is_own_domain(t, uri->host) && !policy_shares(t))) {
         request_refuse(rq, &EDGE_NOT_A_PARTNER_DOMAIN, "Request-URI " SLICE_FMT, SLICE_ARG(uri->text));
         return;
     }

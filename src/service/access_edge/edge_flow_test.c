@@ -138,7 +138,10 @@ TEST(message_crosses_both_edges)
     struct peer *bob = hear_request(&fabrikam, "MESSAGE");
     if (bob) {
         CHECK(sip_msg_header(&bob->m, SIP_H_RECORD_ROUTE) == NULL);
-        CHECK(sip_msg_header(&bob->m, SIP_H_MS_EDGE_PROXY_MESSAGE_TRUST) == NULL);
+        CHECK_STR(sip_msg_value(&bob->m, SIP_H_MS_EDGE_PROXY_MESSAGE_TRUST),
+                  "ms-source-type=AutoFederation;ms-ep-fqdn=edge1.fabrikam.example;ms-source-verified-user="
+                  "verified;"
+                  "ms-source-network=federation;ms-remote-fqdn=sip.contoso.example");
         CHECK_STR(sip_msg_value(&bob->m, SIP_H_P_ASSERTED_IDENTITY), ALICE);
         CHECK_STR(sip_msg_value(&bob->m, SIP_H_MAX_FORWARDS), "68");
         respond(bob, 200, "b1", "P-Asserted-Identity: " BOB "\r\n");

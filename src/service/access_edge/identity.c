@@ -66,7 +66,7 @@ bool identity_target_counts(struct slice target, struct slice domain, bool secur
 
 enum identity_rule identity_prove(const struct identity_claim *c, struct slice *ret_name)
 {
-    if (identity_names_domain(c->names, c->domain)) {
+    if (c->domain.n && identity_names_domain(c->names, c->domain)) {
         *ret_name = c->domain;
         return IDENTITY_CERTIFICATE;
     }

@@ -1,4 +1,5 @@
 #include "service/access_edge/priv.h"
+#include "service/access_edge/rows.h"
 #include "service/access_edge/sender.h"
 
 /* Outside a dialog, everything may begin one but these (16.6 step 4 leaves the choice to the proxy). */
@@ -76,21 +77,34 @@ static bool record_route(struct request *rq, const struct dialog_sides *d, struc
 }
 
 /* ---------------------------------------------------------------- identities */
-static bool keep_proven(void *arg, struct slice domain)
+static bool speaks_for(void *arg, struct slice domain)
 {
     struct request *rq = arg;
     struct flow *f = request_flow(rq);
     struct peer_proof proof;
-    if (domain.n == 0)
-        return false;
     return slice_caseeq(domain, passage_of(rq)->partner) ||
-           (f && peer_recall(passage_of(rq)->e, f, domain, &proof));
+           (f && domain.n && peer_recall(passage_of(rq)->e, f, domain, &proof));
 }
 
-static bool keep_ours(void *arg, struct slice domain)
+static bool is_sip(const struct sip_uri *u)
+{
+    return u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS;
+}
+
+/* Whose a telephone number is nobody can prove; a partner who is always believed may say it. */
+static bool keep_proven(void *arg, const struct sip_uri *uri)
+{
+    const struct policy *policy = &passage_of(arg)->policy;
+    if (uri->scheme == SIP_SCHEME_TEL)
+        return policy->verification == TOPOLOGY_ALWAYS_VERIFIABLE;
+    return is_sip(uri) && speaks_for(arg, uri->host);
+}
+
+static bool keep_ours(void *arg, const struct sip_uri *uri)
 {
     struct request *rq = arg;
-    return domain.n && topology_is_own_domain(passage_of(rq)->e->t, domain);
+    return uri->scheme == SIP_SCHEME_TEL ||
+           (is_sip(uri) && topology_is_own_domain(passage_of(rq)->e->t, uri->host));
 }
 
 static struct slice default_domain(const struct request *rq)
@@ -101,15 +115,20 @@ static struct slice default_domain(const struct request *rq)
 /* A request or a response that came from outside, or that goes there. */
 static void clean_from_outside(struct request *rq, const struct sip_msg *m, struct sip_edits *edits)
 {
-    sip_edit_remove_all(edits, m, SIP_H_MS_EDGE_PROXY_MESSAGE_TRUST); /* only an Edge of ours may say this */
+    const struct edge *e = passage_of(rq)->e;
+    bool verified;
+    rows_from_outside(m, e->t->access_edge.outside_claims, speaks_for, rq, request_arena(rq), edits,
+                      &verified);
     sender_filter_identities(m, keep_proven, rq, request_arena(rq), edits);
+    vouch_inside(rq, m, verified, edits);
 }
 
 static void clean_for_outside(struct request *rq, const struct sip_msg *m, struct sip_edits *edits)
 {
-    sip_edit_remove_all(edits, m, SIP_H_MS_EDGE_PROXY_MESSAGE_TRUST);
+    rows_to_outside(m, edits);
     if (!sender_hide_identities(m, default_domain(rq), request_arena(rq), edits))
         sender_filter_identities(m, keep_ours, rq, request_arena(rq), edits);
+    vouch_outside(rq, edits);
 }
 
 /* ---------------------------------------------------------------- on its way */

@@ -197,7 +197,7 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
         targets[claim.n_targets++] = one;
     }
     struct policy policy = policy_of(e->t, domain);
-    claim.domain = domain;
+    claim.domain = policy.provider_only ? SLICE_NONE : domain;
     claim.pinned = policy.pinned;
     claim.provider = policy.provider;
     proof.rule = identity_prove(&claim, &proof.name);

@@ -12,6 +12,7 @@
 #include "service/access_edge/identity.h"
 #include "service/access_edge/policy.h"
 #include "service/access_edge/token.h"
+#include "service/access_edge/users.h"
 #include "service/access_edge/watch.h"
 
 /* A name that we answer for, with its port. */
@@ -29,7 +30,10 @@ struct edge {
     struct slice machine;
     const struct topology_edge_pool *pool;
     const struct topology_machine *self;
-    struct slice outer_host; /* what we are called outside: in Via and Record-Route */
+    struct slice inner_site; /* of the next hop */
+    struct users users;
+    struct slice vouch[SOURCES][2][2]; /* by source, verified, public cloud: vouch.c */
+    struct slice outer_host;           /* what we are called outside: in Via and Record-Route */
     struct own_name *names;
     size_t n_names;
     struct watch *watch;
@@ -128,6 +132,17 @@ void discovered_compile(struct edge *e, struct watch *w);
 bool discovered_may_pass(struct request *rq, bool begins);
 /* A final response to such a message. */
 void discovered_answered(struct request *rq, unsigned status);
+
+/* --- vouch.c: what we say of a message --- */
+void vouch_compile(struct edge *e);
+/* says_so: the partner says that the sender is verified. */
+void vouch_inside(struct request *rq, const struct sip_msg *m, bool says_so, struct sip_edits *edits);
+void vouch_outside(const struct request *rq, struct sip_edits *edits);
+
+/* --- local.c: our users --- */
+void local_compile(struct edge *e);
+/* May this user of ours speak with the partner? False: it has been refused. */
+bool local_may_pass(struct request *rq, const struct sip_uri *user);
 
 /* --- the ways --- */
 void admit(struct request *rq);

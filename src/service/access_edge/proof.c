@@ -30,12 +30,33 @@ struct slice proof_describe(struct request *rq)
                         SLICE_ARG(crypto_cert_describe(flow_cert(f), request_arena(rq))));
 }
 
+/* What counts for rule c, and whether it is behind a provider, whose Edge then counts, too: the element asks
+ * for the identity by these names when we dial. */
 static void targets_that_count(struct passage *p, const struct srv_names *names)
 {
     p->dns_failed = names->failed;
-    for (size_t i = 0; i < names->n; i++)
-        if (identity_target_counts(names->names[i], p->partner, names->secure))
+    for (size_t i = 0; i < names->n; i++) {
+        bool behind = p->policy.perhaps_behind && policy_behind(&p->policy, p->e->t, names->names[i]);
+        if (behind ||
+            (p->policy.srv_names && identity_target_counts(names->names[i], p->partner, names->secure)))
             p->targets[p->n_targets++] = names->names[i];
+        if (behind)
+            return;
+    }
+}
+
+/* What the connection proved before, as far as it says enough now. */
+static bool proof_recall(struct request *rq, struct flow *f)
+{
+    struct passage *p = passage_of(rq);
+    if (!peer_recall(p->e, f, p->partner, &p->proof))
+        return false;
+    p->proof.name = arena_copy(request_arena(rq), p->proof.name); /* the connection may end first */
+    if (p->policy.perhaps_behind && p->proof.rule != IDENTITY_CERTIFICATE)
+        policy_behind(&p->policy, p->e->t, p->proof.name);
+    if (p->policy.provider_only && p->policy.provider.n == 0)
+        p->proof.rule = IDENTITY_NONE;
+    return p->proof.rule != IDENTITY_NONE;
 }
 
 /* By what is known now; remembered when it holds. */
@@ -45,13 +66,15 @@ static bool proof_try(struct request *rq, const struct crypto_cert *cert)
     struct flow *f = request_flow(rq);
     struct identity_claim claim = {
         .names = crypto_cert_names(cert),
-        .domain = p->partner,
+        .domain = p->policy.provider_only ? SLICE_NONE : p->partner,
         .pinned = p->policy.pinned,
         .provider = p->policy.provider,
         .targets = p->targets,
         .n_targets = p->n_targets,
     };
     p->proof.rule = identity_prove(&claim, &p->proof.name);
+    if (p->proof.rule == IDENTITY_PROVIDER && p->policy.perhaps_behind)
+        p->proof.rule = IDENTITY_SRV; /* it was DNS that said so, which is remembered for a while only */
     if (f && p->proof.rule != IDENTITY_NONE)
         peer_remember(p->e, f, p->partner, &p->proof);
     if (p->proof.rule != IDENTITY_NONE && p->policy.listed)
@@ -75,9 +98,11 @@ void proof_of_sender(struct request *rq, void (*next)(struct request *rq))
     struct flow *f = request_flow(rq);
     const struct crypto_cert *cert = f && flow_cert_verdict(f) == CRYPTO_VERIFY_OK ? flow_cert(f) : NULL;
     p->next = next;
-    if (f && peer_recall(p->e, f, p->partner, &p->proof)) {
-        p->proof.name = arena_copy(request_arena(rq), p->proof.name); /* the connection may end first */
-    } else if (cert && !proof_try(rq, cert) && p->policy.srv_names) {
+    if (f && proof_recall(rq, f)) {
+        next(rq);
+        return;
+    }
+    if (cert && !proof_try(rq, cert) && (p->policy.srv_names || p->policy.perhaps_behind)) {
         p->cert = crypto_cert_ref(cert);
         request_lookup_federation(rq, p->partner, sender_looked_up);
         return;
@@ -108,7 +133,8 @@ void proof_targets(struct request *rq, void (*next)(struct request *rq))
 {
     struct passage *p = passage_of(rq);
     p->next = next;
-    if (p->policy.srv_names && !p->policy.pinned.n && !p->policy.provider.n)
+    bool asks = p->policy.srv_names || p->policy.perhaps_behind;
+    if (asks && !p->policy.pinned.n && !p->policy.provider.n)
         request_lookup_federation(rq, p->partner, targets_looked_up);
     else
         next(rq);

@@ -80,7 +80,18 @@
       "entente partner list --watch; if the partner is known: entente partner allow DOMAIN.")                \
     X(DISCOVERED_FULL, "edge.discovered-full", 503, 58125, GUILTY_US,                                        \
       "No more partners that are in no list can be watched at the same time.",                               \
-      "entente partner list --watch; list those that are known, block the others.")
+      "entente partner list --watch; list those that are known, block the others.")                          \
+    X(FEDERATION_OFF, "edge.federation-off", 403, 58126, GUILTY_US, "Federation is off for all users.",      \
+      "Turn access_edge/federated_users on in the topology and publish.")                                    \
+    X(USER_NOT_FEDERATED, "edge.user-not-federated", 403, 58127, GUILTY_US,                                  \
+      "The external access policy of the user inside does not allow federation.",                            \
+      "Allow it in the user's policy (external_access_policies), or leave it so.")                           \
+    X(USER_NO_PUBLIC_CLOUD, "edge.user-no-public-cloud", 403, 58128, GUILTY_US,                              \
+      "The external access policy of the user inside does not allow public providers.",                      \
+      "Allow it in the user's policy (external_access_policies), or leave it so.")                           \
+    X(USER_NO_PUBLIC_MEDIA, "edge.user-no-public-media", 403, 58129, GUILTY_US,                              \
+      "The external access policy of the user inside does not allow calls with public providers.",           \
+      "Allow it in the user's policy (external_access_policies), or leave it so.")
 
 #define EDGE_REFUSAL_EXTERN(name, ...) extern const struct refusal EDGE_##name;
 EDGE_REFUSALS(EDGE_REFUSAL_EXTERN)

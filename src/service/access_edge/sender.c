@@ -5,28 +5,20 @@ static bool is_sip(const struct sip_uri *u)
     return (u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS) && u->host.n;
 }
 
-/* Domain of one P-Asserted-Identity value, empty when it has none. */
-static struct slice identity_domain(struct slice value)
-{
-    struct sip_addr a;
-    return sip_addr_parse(value, &a) == 0 && is_sip(&a.uri) ? a.uri.host : SLICE_NONE;
-}
-
-enum sender_outcome sender_domain(const struct sip_msg *m, const struct sip_addr *from,
-                                  struct slice *ret_domain)
+enum sender_outcome sender_of(const struct sip_msg *m, const struct sip_addr *from, struct sip_uri *ret)
 {
     if (!is_sip(&from->uri))
         return SENDER_MALFORMED;
     if (!slice_caseeq(from->uri.host, SLICE("anonymous.invalid"))) {
-        *ret_domain = from->uri.host;
+        *ret = from->uri;
         return SENDER_NAMED;
     }
     struct sip_values v = sip_values(m, SIP_H_P_ASSERTED_IDENTITY);
     struct slice value;
     while (sip_values_next(&v, &value)) {
-        struct slice domain = identity_domain(value);
-        if (domain.n) {
-            *ret_domain = domain;
+        struct sip_addr a;
+        if (sip_addr_parse(value, &a) == 0 && is_sip(&a.uri)) {
+            *ret = a.uri;
             return SENDER_NAMED;
         }
     }
@@ -40,7 +32,8 @@ void sender_filter_identities(const struct sip_msg *m, sender_keeps *keep, void 
     struct slice value, kept = SLICE_NONE;
     bool all = true;
     while (sip_values_next(&v, &value)) {
-        if (!keep(arg, identity_domain(value)))
+        struct sip_addr one;
+        if (sip_addr_parse(value, &one) < 0 || one.is_star || !keep(arg, &one.uri))
             all = false;
         else if (kept.n)
             kept = arena_printf(a, SLICE_FMT ", " SLICE_FMT, SLICE_ARG(kept), SLICE_ARG(value));

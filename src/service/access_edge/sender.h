@@ -14,17 +14,15 @@ enum sender_outcome {
     SENDER_ANONYMOUS, /* nothing names a domain */
 };
 /*
- * The domain to be proven: the host of From, or, when that is anonymous.invalid (RFC 3323 4.1.1.3), of the
- * first P-Asserted-Identity with a SIP URI. Only this host makes From anonymous: with a user "anonymous" or
- * `Privacy: id` From still shows its domain to the called user, so that must be proven. *ret_domain points
- * into the message.
+ * Who sends; the host of the URI is the domain to be proven: that of From, or, when that is anonymous.invalid
+ * (RFC 3323 4.1.1.3), of the first P-Asserted-Identity with a SIP URI. Only this host makes From anonymous:
+ * with a user "anonymous" or `Privacy: id` From still shows its domain to the called user, so that must be
+ * proven. *ret points into the message.
  */
-enum sender_outcome sender_domain(const struct sip_msg *m, const struct sip_addr *from,
-                                  struct slice *ret_domain);
+enum sender_outcome sender_of(const struct sip_msg *m, const struct sip_addr *from, struct sip_uri *ret);
 
-/* Removes the P-Asserted-Identity values that `keep` does not want; it gets the domain, empty for other URIs.
- */
-typedef bool sender_keeps(void *arg, struct slice domain);
+/* Removes the P-Asserted-Identity values that `keep` does not want, and those that cannot be read. */
+typedef bool sender_keeps(void *arg, const struct sip_uri *uri);
 void sender_filter_identities(const struct sip_msg *m, sender_keeps *keep, void *arg, struct arena *a,
                               struct sip_edits *edits);
 /* For what leaves the trust domain with `Privacy: id` (RFC 3325 section 7): one P-Asserted-Identity that

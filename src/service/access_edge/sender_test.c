@@ -46,20 +46,20 @@ TEST(who_is_claimed)
 {
     for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
         struct sip_msg m = message(senders[i].from, senders[i].rows);
-        struct slice domain = SLICE_NONE;
+        struct sip_uri who = {0};
         struct sip_addr from;
         CHECK_INT(sip_addr_parse(sip_msg_value(&m, SIP_H_FROM), &from), 0);
-        CHECK_INT(sender_domain(&m, &from, &domain), senders[i].want);
-        CHECK_SLICE(domain, slice_str(senders[i].domain));
+        CHECK_INT(sender_of(&m, &from, &who), senders[i].want);
+        CHECK_SLICE(who.host, slice_str(senders[i].domain));
     }
     arena_fini(&arena);
     arena = (struct arena){0};
 }
 
-static bool keep_fabrikam(void *arg, struct slice domain)
+static bool keep_fabrikam(void *arg, const struct sip_uri *uri)
 {
     (void)arg;
-    return slice_caseeq(domain, SLICE("fabrikam.example"));
+    return uri->scheme == SIP_SCHEME_SIP && slice_caseeq(uri->host, SLICE("fabrikam.example"));
 }
 
 /* The P-Asserted-Identity rows of the message after the edits. */
