@@ -8,7 +8,8 @@ TEST(status_for_people_and_programs)
 {
     static const struct row rows[] = {
         {"GET", "/v1/status", 200,
-         "{\"machine\":\"fe1.example\",\"revision\":7,\"version\":\"0.1.0\",\"uptime_ms\":130000,"
+         "{\"machine\":\"fe1.example\",\"revision\":7,\"version\":\"0.1.0\",\"uptime_ms\":130000,\"memory_in_"
+         "use\":20480,"
          "\"services\":"
          "{\"front_end\":\"serving\"},\"load\":{\"requests\":3},\"counters\":{\"sip.requests\":12}}"},
         {NULL,  NULL,         0,   NULL                                                             }
@@ -19,6 +20,7 @@ TEST(status_for_people_and_programs)
     CHECK_INT(r.code, EXIT_DONE);
     CHECK_HAS(r.out, "revision  7\n");
     CHECK_HAS(r.out, "up        2 min\n");
+    CHECK_HAS(r.out, "memory    20 KiB\n");
     CHECK_HAS(r.out, "services  front_end serving\n");
     CHECK_HAS(r.out, "sip.requests     12\n");
     ran_fini(&r);

@@ -3,16 +3,43 @@
 #include "cmd/entente/file.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/wait.h"
+#include "cmd/entente/when.h"
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
+#include "kept/topology/certificates.h"
 
+#include <stdlib.h>
 #include <unistd.h>
+
+enum { OVERLAP_HOURS_MAX = 24 * 400 };
 
 /* --- import, assign --- */
 static void set_option(struct invocation *v, struct json_value *body, const char *name, enum option_id o)
 {
     if (option_given(v, o))
         json_set_string(&v->arena, body, name, option_slice(v, o));
+}
+
+/* --from, --overlap */
+static int set_times(struct invocation *v, struct json_value *body)
+{
+    int64_t from;
+    char *end;
+    if (option_given(v, OPTION_FROM)) {
+        if (when_parse(v->options[OPTION_FROM], wait_wall(), &from) < 0)
+            return call_fail(v, "certificate.time",
+                             "'%s' is no time: say 2026-12-01, 2026-12-01T08:00, +12h or +3d",
+                             v->options[OPTION_FROM]);
+        json_set_int(&v->arena, body, "from_ms", from);
+    }
+    if (option_given(v, OPTION_OVERLAP)) {
+        long hours = strtol(v->options[OPTION_OVERLAP], &end, 10);
+        if (*end || end == v->options[OPTION_OVERLAP] || hours < 0 || hours > OVERLAP_HOURS_MAX)
+            return call_fail(v, "certificate.overlap", "'%s' is no number of hours",
+                             v->options[OPTION_OVERLAP]);
+        json_set_int(&v->arena, body, "overlap_ms", hours * 3600 * 1000);
+    }
+    return EXIT_DONE;
 }
 
 /* PEM as text, anything else in base64. Either may hold a key. */
@@ -87,9 +114,17 @@ static void say_taken(struct invocation *v, const struct answer *answer, struct 
     call_findings(v->err, json_get(answer->json, "findings"));
     if (name.n && !json_get_bool(answer->json, "assigned", true))
         fprintf(v->out, "kept as " SLICE_FMT "; it ends " SLICE_FMT "\n", SLICE_ARG(name), SLICE_ARG(until));
+    else if (json_get_bool(answer->json, "later", false))
+        fprintf(v->out,
+                "the certificate of " SLICE_FMT " takes effect " SLICE_FMT "; it ends " SLICE_FMT "\n",
+                SLICE_ARG(pool), SLICE_ARG(table_time(&v->arena, json_get_int(answer->json, "from_ms", 0))),
+                SLICE_ARG(until));
     else
         fprintf(v->out, "the certificate of " SLICE_FMT " is in use; it ends " SLICE_FMT "\n",
                 SLICE_ARG(pool), SLICE_ARG(until));
+    if (json_get(answer->json, "until_ms"))
+        fprintf(v->out, "what the one before has signed is verified until " SLICE_FMT "\n",
+                SLICE_ARG(table_time(&v->arena, json_get_int(answer->json, "until_ms", 0))));
     if (!json_get_bool(answer->json, "served", true))
         fputs("no service of this version presents it yet\n", v->out);
 }
@@ -101,7 +136,9 @@ static int import(struct invocation *v, const char *cert, const char *key)
     json_set_string(&v->arena, body, "pool", argument(v, 0));
     set_option(v, body, "use", OPTION_USE);
     set_option(v, body, "name", OPTION_NAME);
-    int r = put_file(v, body, cert);
+    int r = set_times(v, body);
+    if (r == EXIT_DONE)
+        r = put_file(v, body, cert);
     if (r == EXIT_DONE && key)
         r = put_secret(v, body, "key_pem", key);
     if (r == EXIT_DONE)
@@ -124,7 +161,10 @@ int cmd_cert_assign(struct invocation *v)
     json_set_string(&v->arena, body, "pool", argument(v, 0));
     json_set_string(&v->arena, body, "name", argument(v, 1));
     set_option(v, body, "use", OPTION_USE);
-    int r = call_ask(v, "POST", SLICE("/v1/certificates/assign"), body, &answer);
+    int r = set_times(v, body);
+    if (r)
+        return r;
+    r = call_ask(v, "POST", SLICE("/v1/certificates/assign"), body, &answer);
     if (r == EXIT_REFUSED && answer.json && access(v->arguments[1], R_OK) == 0 &&
         slice_eq(json_get_string(answer.json, "id"), SLICE("certificate.unknown-name")))
         return import(v, v->arguments[1], NULL);
@@ -149,6 +189,13 @@ int cmd_cert_remove(struct invocation *v)
 /* --- request, sign, renew --- */
 int cmd_cert_request(struct invocation *v)
 {
+    if (option_given(v, OPTION_USE) && certificate_use_is_internal(option_slice(v, OPTION_USE)))
+        return option_given(v, OPTION_RSA) || option_given(v, OPTION_OUTPUT)
+                   ? call_fail(v, "certificate.internal-use",
+                               "a machine makes its internal key itself, and its request goes to the "
+                               "internal authority: "
+                               "without --rsa and --output")
+                   : cmd_cert_renew(v);
     struct json_value *body = json_object(&v->arena);
     struct answer answer;
     const char *file = v->options[OPTION_OUTPUT];
@@ -157,9 +204,11 @@ int cmd_cert_request(struct invocation *v)
     if (option_given(v, OPTION_RSA))
         json_set_string(&v->arena, body, "key", arena_printf(&v->arena, "rsa-%s", v->options[OPTION_RSA]));
     int r = call_api(v, "POST", SLICE("/v1/certificates/request"), body, &answer);
-    if (r == EXIT_DONE)
+    if (r == EXIT_DONE && file)
         r = file_write(v, file, json_get_string(answer.json, "request"), 0644);
-    if (r == EXIT_DONE && !call_json(v, &answer)) {
+    if (r == EXIT_DONE && !call_json(v, &answer) && !file)
+        fprintf(v->out, SLICE_FMT, SLICE_ARG(json_get_string(answer.json, "request")));
+    else if (r == EXIT_DONE && file && !option_given(v, OPTION_JSON)) {
         struct slice names = call_list(v, json_get(answer.json, "names"));
         fprintf(v->out,
                 "%s asks for " SLICE_FMT
@@ -176,6 +225,7 @@ int cmd_cert_sign(struct invocation *v)
     struct answer answer;
     const char *file = v->options[OPTION_OUTPUT];
     json_set_string(&v->arena, body, "machine", option_slice(v, OPTION_MACHINE));
+    set_option(v, body, "use", OPTION_USE);
     int r = put_secret(v, body, "request", v->arguments[0]);
     if (r == EXIT_DONE)
         r = call_api(v, "POST", SLICE("/v1/certificates/sign"), body, &answer);

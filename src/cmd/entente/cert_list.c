@@ -12,21 +12,31 @@ static void cell_rest(struct invocation *v, struct table *t, const struct json_v
     table_cell(t, call_list(v, json_get(c, "names")));
 }
 
+/* "next, from 2026-12-01 08:00" */
+static struct slice in_which_state(struct invocation *v, const struct json_value *c)
+{
+    struct slice state = json_get_string(c, "state");
+    bool next = slice_eq(state, SLICE("next")), previous = slice_eq(state, SLICE("previous"));
+    int64_t time = json_get_int(c, next ? "from_ms" : "until_ms", 0);
+    if (!time || !(next || previous))
+        return state;
+    return arena_printf(&v->arena, SLICE_FMT ", %s " SLICE_FMT, SLICE_ARG(state),
+                        next ? "from" : "verifies until", SLICE_ARG(table_time(&v->arena, time)));
+}
+
 static void list_in_use(struct invocation *v, const struct json_value *list)
 {
-    static const char *const heads[] = {"POOL", "USE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    static const char *const heads[] = {"POOL", "USE", "STATE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
     struct table t;
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json_value *c = json_at(list, i);
-        int64_t until = json_get_int(c, "until_ms", 0);
         struct slice use = json_get_string(c, "use");
         table_cell(&t, json_get_string(c, "pool"));
-        table_cell(&t, until ? arena_printf(&v->arena, SLICE_FMT ", verifies until " SLICE_FMT,
-                                            SLICE_ARG(use), SLICE_ARG(table_time(&v->arena, until)))
-                       : json_get_bool(c, "served", true)
+        table_cell(&t, json_get_bool(c, "served", true)
                            ? use
                            : arena_printf(&v->arena, SLICE_FMT " (not presented yet)", SLICE_ARG(use)));
+        table_cell(&t, in_which_state(v, c));
         cell_rest(v, &t, c);
     }
     table_print(&t, v->out, "no external certificates");
@@ -96,6 +106,7 @@ int cmd_cert_required(struct invocation *v)
     struct answer answer;
     struct table t;
     struct slice path = call_query(v, SLICE("/v1/certificates/required"), "owner", argument(v, 0));
+    path = call_query(v, path, "use", option_slice(v, OPTION_USE));
     int r = call_api(v, "GET", path, NULL, &answer);
     if (r || call_json(v, &answer))
         return r;
@@ -110,7 +121,7 @@ int cmd_cert_required(struct invocation *v)
         table_cell(&t, call_list(v, json_get(c, "names")));
         table_cell(&t, call_list(v, json_get(c, "advised")));
     }
-    table_print(&t, v->out, "the topology needs no certificates yet");
+    table_print(&t, v->out, "nothing needs a certificate there yet");
     for (size_t i = 0; i < json_count(list); i++)
         call_findings(v->out, json_get(json_at(list, i), "findings"));
     return EXIT_DONE;

@@ -28,7 +28,10 @@ const struct option_row option_rows[OPTION_N] = {
         "the password is its first line (otherwise it is asked for, or read from standard input)"),
     ROW(EDGE, "edge", "FQDN", 0, COMPLETES_NOTHING, NULL,
         "the partner's Access Edge, when DNS shall not be asked for it"),
-    ROW(FROM, "from", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that has the routes now"),
+    ROW(FROM, "from", "POOL|TIME", 0, COMPLETES_POOL, NULL,
+        "Edge pool that has the routes now; or when a certificate takes effect: 2026-12-01, "
+        "2026-12-01T08:00, "
+        "+12h, +3d (at once)"),
     ROW(TO, "to", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that shall have them"),
     ROW(CLASSIC, "classic", NULL, 0, COMPLETES_NOTHING, NULL, "the nine old procedures in their own order"),
     ROW(MARKDOWN, "markdown", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as one Markdown page"),
@@ -46,12 +49,15 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(DRY_RUN, "dry-run", NULL, 0, COMPLETES_NOTHING, NULL,
         "say what would be published, and what the checks find; publish nothing"),
     ROW(USE, "use", "USE", 0, COMPLETES_WORDS,
-        "access-external conferencing-external av-authentication xmpp-external",
-        "what the certificate is for (access-external)"),
+        "access-external conferencing-external av-authentication xmpp-external internal",
+        "what the certificate is for: access-external (as when it is not given), conferencing-external, "
+        "av-authentication, xmpp-external, internal; a beginning or the name that Lync has will do"),
     ROW(PASSPHRASE_FILE, "passphrase-file", "FILE", 0, COMPLETES_FILE, NULL,
         "the passphrase is its first line (otherwise it is asked for where one is needed)"),
     ROW(RSA, "rsa", "2048|3072|4096", 0, COMPLETES_WORDS, "2048 3072 4096",
         "an RSA key of so many bits (otherwise ECDSA P-256)"),
+    ROW(OVERLAP, "overlap", "HOURS", 0, COMPLETES_NOTHING, NULL,
+        "how long what the certificate before has signed is still verified (24)"),
     ROW(OLD_WINDOWS, "old-windows", NULL, 0, COMPLETES_NOTHING, NULL,
         "3DES and SHA-1, for Windows before 2019: protect the file itself"),
     ROW(ROOT, "root", "FILE", 0, COMPLETES_FILE, NULL, "roots that are trusted (otherwise the system's)"),
@@ -126,29 +132,35 @@ const struct command commands[] = {
     COMMAND("machine join", "FILE", WITH_FOLDER, 0, cmd_machine_join,
             "unpack a bundle into this machine's state folder",
             "Run on the new machine, before entented starts there."),
-    COMMAND("cert required", "[POOL|MACHINE]", WITH_DAEMON, 0, cmd_cert_required,
+    COMMAND("cert required", "[POOL|MACHINE]", WITH_DAEMON | WITH(USE), 0, cmd_cert_required,
             "the names that every certificate needs, from the draft, and what is wrong with what is there",
-            NULL),
-    COMMAND("cert request", "POOL", WITH_DAEMON | WITH(OUTPUT) | WITH(USE) | WITH(RSA), WITH(OUTPUT),
+            "With --use, those of that use alone."),
+    COMMAND("cert request", "POOL|MACHINE", WITH_DAEMON | WITH(OUTPUT) | WITH(USE) | WITH(RSA), 0,
             cmd_cert_request, "make a key that stays at central management, and its request (CSR)",
             "The names are those of cert required. When the authority has answered: cert import POOL "
-            "CERT.pem, without a key."),
-    COMMAND("cert import", "POOL CERT [KEY]", WITH_DAEMON | WITH(USE) | WITH(NAME) | WITH(PASSPHRASE_FILE), 0,
+            "CERT.pem, without a key. Without --output the request is printed. With --use internal a machine "
+            "makes "
+            "a new key for itself, which the internal authority certifies at once, as with cert renew."),
+    COMMAND("cert import", "POOL CERT [KEY]",
+            WITH_DAEMON | WITH(USE) | WITH(NAME) | WITH(PASSPHRASE_FILE) | WITH(FROM) | WITH(OVERLAP), 0,
             cmd_cert_import, "check an external certificate and put it into use, or keep it by a name",
             "CERT is PEM, PKCS#7, DER or PKCS#12 (old forms, too), with its chain. Without a key, that of "
             "cert request is taken. POOL may be a machine of the pool, which then differs from the others. "
             "With --name it is kept, and cert assign puts it into use."),
-    COMMAND("cert assign", "POOL NAME|FILE", WITH_DAEMON | WITH(USE) | WITH(PASSPHRASE_FILE), 0,
-            cmd_cert_assign, "put a certificate into use, on a pool or one machine of it",
-            "It is presented to new connections at once; those that there are go on. With --use "
-            "av-authentication the one before still verifies for a day."),
+    COMMAND("cert assign", "POOL NAME|FILE",
+            WITH_DAEMON | WITH(USE) | WITH(PASSPHRASE_FILE) | WITH(FROM) | WITH(OVERLAP), 0, cmd_cert_assign,
+            "put a certificate into use, on a pool or one machine of it",
+            "It is presented to new connections at once; those that there are go on. That of "
+            "av-authentication takes effect at the time of --from, on all machines by their clocks; what the "
+            "one before "
+            "has signed is verified for the hours of --overlap after that."),
     COMMAND("cert remove", "NAME", WITH_DAEMON, 0, cmd_cert_remove,
             "forget a certificate that is kept and not in use, with its key", NULL),
     COMMAND("cert export", "[POOL]",
             WITH_DAEMON | WITH(OUTPUT) | WITH(USE) | WITH(NAME) | WITH(PASSPHRASE_FILE) | WITH(OLD_WINDOWS),
             WITH(OUTPUT), cmd_cert_export, "write a certificate with its private key and chain as PKCS#12",
             "That of a use of a pool, or with --name one that is kept. The file is made with mode 0600."),
-    COMMAND("cert sign", "REQUEST.pem", WITH_DAEMON | WITH(MACHINE) | WITH(OUTPUT), WITH(MACHINE),
+    COMMAND("cert sign", "REQUEST.pem", WITH_DAEMON | WITH(MACHINE) | WITH(USE) | WITH(OUTPUT), WITH(MACHINE),
             cmd_cert_sign, "sign a machine's request by the internal authority, for internal use",
             "The names are those that the topology gives the machine, whatever the request says."),
     COMMAND("cert renew", "MACHINE", WITH_DAEMON | WITH(WAIT), 0, cmd_cert_renew,

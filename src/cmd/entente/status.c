@@ -55,6 +55,9 @@ int cmd_status(struct invocation *v)
     line(v, "revision", arena_printf(&v->arena, "%lld", (long long)json_get_int(answer.json, "revision", 0)));
     line(v, "version", json_get_string(answer.json, "version"));
     line(v, "up", table_age(&v->arena, json_get_int(answer.json, "uptime_ms", 0)));
+    line(
+        v, "memory",
+        arena_printf(&v->arena, "%lld KiB", (long long)json_get_int(answer.json, "memory_in_use", 0) / 1024));
     line(v, "services", in_words(v, json_get(answer.json, "services")));
     line(v, "load", in_words(v, json_get(answer.json, "load")));
     fputc('\n', v->out);

@@ -38,6 +38,7 @@ static void api_status(struct daemon *d, struct http_request *rq)
     json_set_bool(a, o, "ready", d->ready);
     json_set_int(a, o, "pid", getpid());
     json_set_int(a, o, "uptime_ms", loop_wall() - d->started_ms);
+    json_set_int(a, o, "memory_in_use", (int64_t)mem_in_use());
     roles_describe(d, a, o);
     for (unsigned i = 0; metric_next(&i, &name, &value);)
         json_set_int(a, counters, name, value);

@@ -74,11 +74,16 @@ static struct slice last_name(struct arena *a, int node)
     return s;
 }
 
-static struct pki_id external(const struct pki_id *ca, const char *other)
+static struct pki_id lasting(const struct pki_id *ca, const char *other, unsigned days)
 {
     const struct slice dns[] = {SLICE("sip.contoso.example"), slice_str(other)};
     const struct crypto_request_names names = {.common_name = dns[0], .dns = dns, .n_dns = 2};
-    return pki_leaf(ca, &names, pki_now() + 100 * 24 * PKI_HOUR);
+    return pki_leaf(ca, &names, pki_now() + days * 24 * PKI_HOUR);
+}
+
+static struct pki_id external(const struct pki_id *ca, const char *other)
+{
+    return lasting(ca, other, 100);
 }
 
 TEST(kept_by_name_then_assigned)
@@ -197,10 +202,18 @@ TEST(internal_ones_are_signed_and_renewed)
     CHECK_INT(crypto_request_new(key, &names, &request), 0);
     char *text = buf_take(&request);
     REFUSED(&a, "/v1/certificates/sign", 404, "machine.unknown", "machine", "x.example", "request", text);
+    REFUSED(&a, "/v1/certificates/sign", 422, "certificate.external-use", "machine", "old1.contoso.example",
+            "request", text, "use", "access-external");
+    REFUSED(&a, "/v1/certificates/sign", 422, "certificate.unknown-use", "machine", "old1.contoso.example",
+            "request", text, "use", "door");
+    REFUSED(&a, "/v1/certificates/sign", 409, "certificate.unused", "machine", "old1.contoso.example",
+            "request", text, "use", "front-end");
+    ASK(&a, "/v1/certificates/sign", 200, "machine", "old1.contoso.example", "request", text, "use",
+        "internal-edge");
     REFUSED(&a, "/v1/certificates/sign", 422, "machine.request", "machine", "old1.contoso.example", "request",
             "x");
-    struct json_value *v =
-        ASK(&a, "/v1/certificates/sign", 200, "machine", "old1.contoso.example", "request", text);
+    struct json_value *v = ASK(&a, "/v1/certificates/sign", 200, "machine", "old1.contoso.example", "request",
+                               text, "use", "internal");
     CHECK_INT(crypto_cert_parse(json_get_string(v, "cert_pem"), &c), 0);
     CHECK(crypto_cert_names_host(c, SLICE("old1.contoso.example")) && !crypto_cert_names_host(c, evil));
     CHECK_INT(crypto_cert_matches(c, key), 0);
@@ -224,6 +237,11 @@ TEST(required_says_what_is_wrong)
     struct pki_id ca = pki_ca("public"), id = external(&ca, "one.example");
     char *pem = pem_text(id.cert, id.key);
     api_refused("GET", "/v1/certificates/required?owner=x.example", "", 404, "certificate.unknown-pool");
+    api_refused("GET", "/v1/certificates/required?use=door", "", 422, "certificate.unknown-use");
+    CHECK_INT(api(&a, "GET", "/v1/certificates/required?use=internal", "", &v), 200);
+    CHECK_INT(json_count(json_get(v, "required")), 4); /* two Edges, central, the PBX */
+    CHECK_INT(api(&a, "GET", "/v1/certificates/required?use=Access", "", &v), 200);
+    CHECK_INT(json_count(json_get(v, "required")), 2);
     CHECK_INT(api(&a, "GET", "/v1/certificates/required?owner=old.contoso.example", "", &v), 200);
     const struct json_value *first = json_at(json_get(v, "required"), 0);
     CHECK_STR(json_get_string(first, "use"), "access-external");
@@ -239,5 +257,83 @@ TEST(required_says_what_is_wrong)
     world_end();
 }
 
-TEST_MAIN(kept_by_name_then_assigned, a_request_waits_for_its_certificate,
-          internal_ones_are_signed_and_renewed, required_says_what_is_wrong)
+/* --- one for A/V authentication after another --- */
+static const char *state_of(struct arena *a, const char *name)
+{
+    struct json_value *v;
+    CHECK_INT(api(a, "GET", "/v1/certificates", "", &v), 200);
+    const struct json_value *list = json_get(v, "certificates");
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *c = json_at(list, i), *names = json_get(c, "names");
+        if (slice_eq(json_at(names, json_count(names) - 1)->string, slice_str(name)))
+            return arena_cstr(a, json_get_string(c, "state"));
+    }
+    return "none";
+}
+
+static struct slice av_of_machine(enum material_age age, int64_t at)
+{
+    const struct material_use *u =
+        material_use_find(world.nodes[OLD1].material, slice_str(pool), SLICE("av-authentication"), age, at);
+    return u ? u->cert_pem : SLICE_NONE;
+}
+
+TEST(av_authentication_changes_over_at_its_time)
+{
+    struct arena a = {0};
+    char from[32], late[32];
+    int64_t at = pki_now() + 24 * PKI_HOUR;
+    uint64_t two = 2;
+    world_start();
+    struct pki_id ca = pki_ca("public"), one = external(&ca, "one.example"),
+                  next = lasting(&ca, "next.example", 300);
+    char *first = pem_text(one.cert, one.key), *second = pem_text(next.cert, next.key);
+    char *first_cert = pem_text(one.cert, NULL), *second_cert = pem_text(next.cert, NULL);
+    snprintf(from, sizeof(from), "=%lld", (long long)at);
+    snprintf(late, sizeof(late), "=%lld", (long long)(crypto_cert_not_after(one.cert) + PKI_HOUR));
+    REFUSED(&a, "/v1/certificates", 409, "certificate.unused", "pool", pool, "cert_pem", first, "use",
+            "av-auth");
+    api_good("POST", "/v1/draft/set",
+             "{\"path\":\"edge_pools/old.contoso.example/"
+             "av_fqdn\",\"value\":\"av.contoso.example\",\"author\":\"t\"}");
+    api_good("POST", "/v1/publish", "{\"comment\":\"av\",\"author\":\"t\",\"accept_warnings\":true}");
+    ASK(&a, "/v1/certificates", 200, "pool", pool, "cert_pem", first, "use", "av-auth");
+    CHECK_STR(slice_str(state_of(&a, "one.example")), "current");
+    REFUSED(&a, "/v1/certificates", 422, "certificate.overlap-gap", "pool", pool, "cert_pem", second, "use",
+            "av-auth", "from_ms", late);
+    REFUSED(&a, "/v1/certificates", 422, "certificate.no-overlap", "pool", pool, "cert_pem", second,
+            "from_ms", from);
+    REFUSED(&a, "/v1/certificates", 422, "certificate.kept-has-no-date", "pool", pool, "cert_pem", second,
+            "use", "av-auth", "from_ms", from, "name", "next");
+    REFUSED(&a, "/v1/certificates", 422, "certificate.overlap-range", "pool", pool, "cert_pem", second, "use",
+            "av-auth", "overlap_ms", "=-1");
+    ASK(&a, "/v1/certificates", 200, "pool", pool, "cert_pem", second, "use", "AudioVideoAuthentication",
+        "name", "next");
+    struct json_value *v = ASK(&a, "/v1/certificates/assign", 200, "pool", pool, "name", "next", "use",
+                               "av-auth", "from_ms", from, "overlap_ms", "=7200000");
+    CHECK(has_finding(v, "certificate.overlap-brief"));
+    CHECK(json_get_bool(v, "later", false));
+    CHECK_INT(json_get_int(v, "until_ms", 0), at + 7200000);
+    CHECK_STR(slice_str(state_of(&a, "one.example")), "current");
+    CHECK_STR(slice_str(state_of(&a, "next.example")), "next");
+    CHECK(wait_until(all_current, &two));
+    CHECK_SLICE(av_of_machine(MATERIAL_CURRENT, loop_wall()), slice_str(first_cert));
+    CHECK_SLICE(av_of_machine(MATERIAL_NEXT, loop_wall()), slice_str(second_cert));
+    CHECK_SLICE(av_of_machine(MATERIAL_CURRENT, at), slice_str(second_cert));
+    CHECK_SLICE(av_of_machine(MATERIAL_PREVIOUS, at + 7199999), slice_str(first_cert));
+    CHECK_INT(av_of_machine(MATERIAL_PREVIOUS, at + 7200000).n, 0);
+    REFUSED(&a, "/v1/certificates/remove", 409, "certificate.in-use", "name", "next");
+    mem_free(first);
+    mem_free(second);
+    mem_free(first_cert);
+    mem_free(second_cert);
+    pki_fini(&ca);
+    pki_fini(&one);
+    pki_fini(&next);
+    arena_fini(&a);
+    world_end();
+}
+
+TEST_MAIN(av_authentication_changes_over_at_its_time, kept_by_name_then_assigned,
+          a_request_waits_for_its_certificate, internal_ones_are_signed_and_renewed,
+          required_says_what_is_wrong)

@@ -1,5 +1,6 @@
 #include "ground/base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,4 +44,10 @@ void mem_wipe(void *p, size_t n)
 {
     if (p)
         explicit_bzero(p, n);
+}
+
+size_t mem_in_use(void)
+{
+    struct mallinfo2 i = mallinfo2();
+    return i.uordblks + i.hblkhd;
 }

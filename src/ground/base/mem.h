@@ -15,4 +15,8 @@ void mem_free(void *p); /* NULL is fine */
 /* Overwrites before freeing: keys, passwords. */
 void mem_wipe(void *p, size_t n);
 
+/* Bytes that the process has allocated and not freed: what resident memory cannot tell, since pages are
+ * touched late and given back late. 0 where the allocator does not count (sanitizers). */
+size_t mem_in_use(void);
+
 #define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))

@@ -6,35 +6,73 @@
 #include <errno.h>
 #include <time.h>
 
-#define DAY_MS (24LL * 3600 * 1000)
+#define HOUR_MS (3600LL * 1000)
+#define DAY_MS (24 * HOUR_MS)
 enum { RSA_MIN_BITS = 2048, EC_MIN_BITS = 224 };
 
 const struct certificate_use_row certificate_uses[CERTIFICATE_USES] = {
-    [CERTIFICATE_ACCESS_EXTERNAL] = {"access-external",       true,  true,  true,
-                                     "what partners see (AccessEdgeExternal)"                                           },
-    [CERTIFICATE_CONFERENCING_EXTERNAL] = {"conferencing-external", true,  false, true,
-                                     "external web conferencing (DataEdgeExternal)"                                     },
-    [CERTIFICATE_AV_AUTHENTICATION] = {"av-authentication",     true,  false, false,
-                                     "signs tokens of the A/V Edge (AudioVideoAuthentication)"                          },
-    [CERTIFICATE_XMPP_EXTERNAL] = {"xmpp-external",         true,  false, true,  "what XMPP servers see"              },
-    [CERTIFICATE_INTERNAL_EDGE] = {"internal-edge",         false, true,  true,
-                                     "internal interface of an Edge (Internal)"                                         },
-    [CERTIFICATE_FRONT_END] = {"front-end",             false, true,  true,
-                                     "a Front End, for machines and clients (Default)"                                  },
-    [CERTIFICATE_DIRECTOR] = {"director",              false, true,  true,  "a Director (Default)"               },
-    [CERTIFICATE_SERVER] = {"server",                false, true,  true,
-                                     "another server: mediation, trusted application, foreign"                          },
-    [CERTIFICATE_CENTRAL] = {"central",               false, true,  true,  "central management, for replication"},
+    [CERTIFICATE_ACCESS_EXTERNAL] = {"access-external",       "AccessEdgeExternal",       true,  true,  true,
+                                     "what partners see"                                                                                            },
+    [CERTIFICATE_CONFERENCING_EXTERNAL] = {"conferencing-external", "DataEdgeExternal",         true,  false, true,
+                                     "external web conferencing"                                                                                    },
+    [CERTIFICATE_AV_AUTHENTICATION] = {"av-authentication",     "AudioVideoAuthentication", true,  false, false,
+                                     "signs tokens of the A/V Edge"                                                                                 },
+    [CERTIFICATE_XMPP_EXTERNAL] = {"xmpp-external",         "XmppServer",               true,  false, true,  "what XMPP servers see"              },
+    [CERTIFICATE_INTERNAL_EDGE] = {"internal-edge",         "Internal",                 false, true,  true,
+                                     "internal interface of an Edge"                                                                                },
+    [CERTIFICATE_FRONT_END] = {"front-end",             "Default",                  false, true,  true,
+                                     "a Front End, for machines and clients"                                                                        },
+    [CERTIFICATE_DIRECTOR] = {"director",              NULL,                       false, true,  true,  "a Director (Default)"               },
+    [CERTIFICATE_SERVER] = {"server",                NULL,                       false, true,  true,
+                                     "another server: mediation, trusted application, foreign"                                                      },
+    [CERTIFICATE_CENTRAL] = {"central",               NULL,                       false, true,  true,  "central management, for replication"},
 };
+
+static bool use_has_name(const struct certificate_use_row *row, struct slice name)
+{
+    return slice_caseeq(name, slice_str(row->name)) ||
+           (row->lync && slice_caseeq(name, slice_str(row->lync)));
+}
 
 int certificate_use_find(struct slice name, enum certificate_use *ret)
 {
-    for (size_t i = 0; i < CERTIFICATE_USES; i++)
-        if (slice_caseeq(name, slice_str(certificate_uses[i].name))) {
+    size_t begin_so = 0, last = 0;
+    for (size_t i = 0; i < CERTIFICATE_USES; i++) {
+        struct slice whole = slice_str(certificate_uses[i].name);
+        if (use_has_name(&certificate_uses[i], name)) {
             *ret = (enum certificate_use)i;
             return 0;
         }
-    return -ENOENT;
+        if (name.n && name.n < whole.n && slice_caseeq(name, slice_head(whole, name.n))) {
+            begin_so++;
+            last = i;
+        }
+    }
+    if (begin_so != 1)
+        return -ENOENT;
+    *ret = (enum certificate_use)last;
+    return 0;
+}
+
+bool certificate_use_is_internal(struct slice name)
+{
+    enum certificate_use use;
+    return slice_caseeq(name, SLICE("internal")) ||
+           (certificate_use_find(name, &use) == 0 && !certificate_uses[use].external);
+}
+
+void certificate_use_list(bool external, struct buf *out)
+{
+    const char *between = "";
+    for (size_t i = 0; i < CERTIFICATE_USES; i++) {
+        const struct certificate_use_row *row = &certificate_uses[i];
+        if (row->external != external)
+            continue;
+        buf_printf(out, "%s%s", between, row->name);
+        if (row->lync)
+            buf_printf(out, " (%s)", row->lync);
+        between = ", ";
+    }
 }
 
 /* --- names --- */
@@ -356,5 +394,41 @@ void certificate_check(const struct crypto_cert *c, const struct certificate_nee
     check_chain(&k);
     check_eku(&k);
     check_names(&k);
+    arena_fini(&k.a);
+}
+
+/* --- one after another --- */
+void certificate_check_takeover(const struct crypto_cert *fresh, const struct certificate_takeover *t,
+                                struct findings *f)
+{
+    struct looking k = {.c = fresh, .f = f, .path = SLICE("takeover")};
+    int64_t begins = crypto_cert_not_before(fresh), ends = crypto_cert_not_after(fresh);
+    int64_t old_ends = t->old ? crypto_cert_not_after(t->old) : INT64_MAX;
+    if (begins > t->from_ms)
+        findings_add(f, "certificate.begins-late", FINDING_ERROR, k.path, "give a later time with --from",
+                     "The certificate is not valid before " SLICE_FMT ", and is to be used from " SLICE_FMT
+                     ".",
+                     SLICE_ARG(date(&k, begins)), SLICE_ARG(date(&k, t->from_ms)));
+    if (ends <= t->from_ms)
+        findings_add(f, "certificate.ends-before-use", FINDING_ERROR, k.path, "import one that lives longer",
+                     "The certificate ends on " SLICE_FMT ", and is to be used from " SLICE_FMT ".",
+                     SLICE_ARG(date(&k, ends)), SLICE_ARG(date(&k, t->from_ms)));
+    if (t->old && old_ends < t->from_ms && t->from_ms > t->now_ms)
+        findings_add(f, "certificate.overlap-gap", FINDING_ERROR, k.path,
+                     "let the new one take effect before the old one ends",
+                     "The certificate in use ends on " SLICE_FMT ", and the new one begins on " SLICE_FMT
+                     ": there would be none between.",
+                     SLICE_ARG(date(&k, old_ends)), SLICE_ARG(date(&k, t->from_ms)));
+    else if (t->old && old_ends < t->until_ms)
+        findings_add(
+            f, "certificate.overlap-cut", FINDING_WARNING, k.path,
+            "let the new one take effect earlier, or accept that what the old one signed counts for less "
+            "long",
+            "The certificate in use ends on " SLICE_FMT ", before the overlap does on " SLICE_FMT ".",
+            SLICE_ARG(date(&k, old_ends)), SLICE_ARG(date(&k, t->until_ms)));
+    if (t->old && t->until_ms - t->from_ms < CERTIFICATE_TOKEN_HOURS * HOUR_MS)
+        findings_add(f, "certificate.overlap-brief", FINDING_WARNING, k.path, "--overlap of 8 hours or more",
+                     "Tokens live for %d hours, and those of the old certificate are verified for less.",
+                     CERTIFICATE_TOKEN_HOURS);
     arena_fini(&k.a);
 }

@@ -23,14 +23,19 @@ enum certificate_use {
 };
 struct certificate_use_row {
     const char *name;  /* "access-external" */
+    const char *lync;  /* what the Lync world calls it: "AccessEdgeExternal" */
     bool external;     /* of a pool, imported; otherwise of a machine, by the internal CA */
     bool served;       /* a service of this version presents it */
     bool names_matter; /* a peer compares them */
     const char *help;
 };
 extern const struct certificate_use_row certificate_uses[CERTIFICATE_USES];
-/* -ENOENT */
+/* By name, by Lync's name, or by a beginning that only one name has ("av-auth"). -ENOENT. */
 int certificate_use_find(struct slice name, enum certificate_use *ret);
+/* "internal" is any use that is not external. */
+bool certificate_use_is_internal(struct slice name);
+/* "access-external (AccessEdgeExternal), …": those of pools, or of machines. */
+void certificate_use_list(bool external, struct buf *out);
 
 struct certificate_need {
     enum certificate_use use;
@@ -51,3 +56,14 @@ enum { CERTIFICATE_SOON_DAYS = 30 };
  * leads to a root, only whether it is in order. */
 void certificate_check(const struct crypto_cert *c, const struct certificate_need *need,
                        const struct crypto_trust *trust, int64_t now_ms, struct findings *f);
+
+/* A certificate that follows another at a date, the old one being valid for what it signed until another. */
+struct certificate_takeover {
+    int64_t now_ms, from_ms, until_ms;
+    const struct crypto_cert *old; /* NULL: there is none before it */
+};
+/* Tokens of the A/V Edge live so long after they were signed. */
+enum { CERTIFICATE_TOKEN_HOURS = 8 };
+/* What is wrong with the dates: nothing valid for a while, an end before the overlap's. */
+void certificate_check_takeover(const struct crypto_cert *fresh, const struct certificate_takeover *t,
+                                struct findings *f);

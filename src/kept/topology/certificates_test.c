@@ -21,6 +21,77 @@ static struct slice joined(struct arena *a, const struct certificate_need *need)
     return s;
 }
 
+TEST(names_as_people_type_them)
+{
+    static const struct {
+        const char *text;
+        int use; /* -1: none */
+        bool internal;
+    } rows[] = {
+        {"access-external",          CERTIFICATE_ACCESS_EXTERNAL,       false},
+        {"Access",                   CERTIFICATE_ACCESS_EXTERNAL,       false},
+        {"AccessEdgeExternal",       CERTIFICATE_ACCESS_EXTERNAL,       false},
+        {"dataedgeexternal",         CERTIFICATE_CONFERENCING_EXTERNAL, false},
+        {"av-auth",                  CERTIFICATE_AV_AUTHENTICATION,     false},
+        {"AudioVideoAuthentication", CERTIFICATE_AV_AUTHENTICATION,     false},
+        {"internal",                 CERTIFICATE_INTERNAL_EDGE,         true },
+        {"Default",                  CERTIFICATE_FRONT_END,             true },
+        {"front",                    CERTIFICATE_FRONT_END,             true },
+        {"c",                        -1,                                false}, /* conferencing, central */
+        {"",                         -1,                                false},
+        {"access-externally",        -1,                                false},
+        {"door",                     -1,                                false},
+    };
+    struct buf list = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        enum certificate_use use = CERTIFICATE_USES;
+        int r = certificate_use_find(slice_str(rows[i].text), &use);
+        bool same = rows[i].use < 0 ? r == -ENOENT : r == 0 && (int)use == rows[i].use;
+        if (!same || certificate_use_is_internal(slice_str(rows[i].text)) != rows[i].internal)
+            TEST_DIAG("%s: %d, %d", rows[i].text, r, (int)use);
+    }
+    certificate_use_list(false, &list);
+    CHECK_STR(buf_slice(&list), "internal-edge (Internal), front-end (Default), director, server, central");
+    buf_fini(&list);
+}
+
+static bool takeover_finds(const struct crypto_cert *fresh, const struct crypto_cert *old, int64_t from,
+                           int64_t until, const char *id)
+{
+    struct findings f = {0};
+    const struct certificate_takeover t = {
+        .now_ms = pki_now(), .from_ms = from, .until_ms = until, .old = old};
+    certificate_check_takeover(fresh, &t, &f);
+    bool found = id ? f.n == 1 && strcmp(f.items[0].id, id) == 0 : f.n == 0;
+    if (!found)
+        printf("# %zu findings, %s\n", f.n, f.n ? f.items[0].id : "");
+    findings_fini(&f);
+    return found;
+}
+
+TEST(one_follows_another)
+{
+    static const int64_t DAY = 24 * PKI_HOUR;
+    int64_t now = pki_now();
+    struct pki_id ca = pki_ca("Root");
+    struct slice name = SLICE("av.a.example");
+    struct crypto_request_names names = {.common_name = name, .dns = &name, .n_dns = 1};
+    struct pki_id old = pki_leaf(&ca, &names, now + 10 * DAY);
+    names.not_before_ms = now + 2 * DAY;
+    struct pki_id fresh = pki_leaf(&ca, &names, now + 100 * DAY);
+    CHECK(takeover_finds(fresh.cert, old.cert, now + 3 * DAY, now + 4 * DAY, NULL));
+    CHECK(takeover_finds(fresh.cert, NULL, now + 3 * DAY, now + 3 * DAY, NULL)); /* the first one */
+    CHECK(takeover_finds(fresh.cert, old.cert, now + 1 * DAY, now + 2 * DAY, "certificate.begins-late"));
+    CHECK(takeover_finds(fresh.cert, old.cert, now + 11 * DAY, now + 12 * DAY, "certificate.overlap-gap"));
+    CHECK(takeover_finds(fresh.cert, old.cert, now + 9 * DAY, now + 11 * DAY, "certificate.overlap-cut"));
+    CHECK(takeover_finds(fresh.cert, old.cert, now + 3 * DAY, now + 3 * DAY + PKI_HOUR,
+                         "certificate.overlap-brief"));
+    CHECK(takeover_finds(fresh.cert, NULL, now + 100 * DAY, now + 101 * DAY, "certificate.ends-before-use"));
+    pki_fini(&ca);
+    pki_fini(&old);
+    pki_fini(&fresh);
+}
+
 TEST(names_of_every_use)
 {
     static const struct {
@@ -213,4 +284,5 @@ TEST(weak_key)
     arena_fini(&a);
 }
 
-TEST_MAIN(names_of_every_use, uses_by_name, faults_of_a_leaf, faults_of_a_chain, weak_key)
+TEST_MAIN(names_as_people_type_them, one_follows_another, names_of_every_use, uses_by_name, faults_of_a_leaf,
+          faults_of_a_chain, weak_key)

@@ -124,6 +124,7 @@ static void use_append(struct material *m, const struct material_use *u)
         .use = arena_copy(&m->arena, u->use),
         .cert_pem = arena_copy(&m->arena, u->cert_pem),
         .key_pem = secret_copy(m, u->key_pem),
+        .from_ms = u->from_ms,
         .until_ms = u->until_ms,
     };
 }
@@ -139,9 +140,10 @@ static int parse_uses(const struct json_value *list, struct material *m)
             .use = json_get_string(v, "use"),
             .cert_pem = json_get_string(v, "cert"),
             .key_pem = json_get_string(v, "key"),
+            .from_ms = json_get_int(v, "from_ms", 0),
             .until_ms = json_get_int(v, "until_ms", -1),
         };
-        if (!u.pool.n || !u.use.n || !u.cert_pem.n || !u.key_pem.n || u.until_ms < 0)
+        if (!u.pool.n || !u.use.n || !u.cert_pem.n || !u.key_pem.n || u.from_ms < 0 || u.until_ms < 0)
             return -EBADMSG;
         use_append(m, &u);
     }
@@ -224,7 +226,7 @@ static void write_use(const struct material_use *u, struct buf *out)
         {",\"key\":",  u->key_pem }
     };
     write_members(members, sizeof(members) / sizeof(members[0]), out);
-    buf_printf(out, ",\"until_ms\":%lld}", (long long)u->until_ms);
+    buf_printf(out, ",\"from_ms\":%lld,\"until_ms\":%lld}", (long long)u->from_ms, (long long)u->until_ms);
 }
 
 void material_write(const struct material *m, struct buf *out)
@@ -268,12 +270,25 @@ static bool use_is(const struct material_use *u, struct slice pool, struct slice
     return slice_caseeq(u->pool, pool) && slice_eq(u->use, use);
 }
 
+/* The newest that has begun is the current one; those before it verify until their ends. */
+enum material_age material_use_age(const struct material *m, const struct material_use *u, int64_t now_ms)
+{
+    if (u->until_ms && u->until_ms <= now_ms)
+        return MATERIAL_GONE;
+    if (u->from_ms > now_ms)
+        return MATERIAL_NEXT;
+    for (const struct material_use *newer = m->uses; newer < u; newer++)
+        if (use_is(newer, u->pool, u->use) && newer->from_ms <= now_ms)
+            return MATERIAL_PREVIOUS;
+    return MATERIAL_CURRENT;
+}
+
 const struct material_use *material_use_find(const struct material *m, struct slice pool, struct slice use,
-                                             size_t age, int64_t now_ms)
+                                             enum material_age age, int64_t now_ms)
 {
     for (size_t i = 0; i < m->n_uses; i++)
-        if (use_is(&m->uses[i], pool, use) && age-- == 0)
-            return m->uses[i].until_ms && m->uses[i].until_ms <= now_ms ? NULL : &m->uses[i];
+        if (use_is(&m->uses[i], pool, use) && material_use_age(m, &m->uses[i], now_ms) == age)
+            return &m->uses[i];
     return NULL;
 }
 
@@ -338,26 +353,29 @@ bool material_cert_remove(struct material *m, struct slice pool)
     return true;
 }
 
-int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms, int64_t overlap_ms)
+int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms, int64_t until_ms)
 {
-    struct material_use kept[MATERIAL_MAX_USES];
+    struct material_use kept[MATERIAL_MAX_USES], set = *fresh;
     size_t n = 0, of_use = 1;
+    if (set.from_ms < now_ms)
+        set.from_ms = now_ms;
+    set.until_ms = 0;
     for (size_t i = 0; i < m->n_uses; i++) {
         struct material_use u = m->uses[i];
-        if (use_is(&u, fresh->pool, fresh->use)) {
-            if (!u.until_ms)
-                u.until_ms = now_ms + overlap_ms;
-            if (of_use++ >= MATERIAL_USE_DEPTH)
-                continue;
-        }
-        if (!u.until_ms || u.until_ms > now_ms)
-            kept[n++] = u;
+        enum material_age age = material_use_age(m, &m->uses[i], now_ms);
+        bool same = use_is(&u, set.pool, set.use);
+        if (age == MATERIAL_GONE || (same && age == MATERIAL_NEXT))
+            continue;
+        if (same && age == MATERIAL_CURRENT)
+            u.until_ms = until_ms > set.from_ms ? until_ms : set.from_ms;
+        if ((u.until_ms && u.until_ms <= now_ms) || (same && of_use++ >= MATERIAL_USE_DEPTH))
+            continue;
+        kept[n++] = u;
     }
     if (n == MATERIAL_MAX_USES)
         return -ENOSPC;
     m->n_uses = 0;
-    use_append(m, fresh);
-    m->uses[0].until_ms = 0;
+    use_append(m, &set);
     for (size_t i = 0; i < n; i++)
         m->uses[m->n_uses++] = kept[i];
     return 0;

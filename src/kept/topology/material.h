@@ -13,7 +13,7 @@ enum {
     MATERIAL_MAX_KEYS = 8,
     MATERIAL_MAX_CERTS = 64,
     MATERIAL_MAX_USES = 64,
-    MATERIAL_USE_DEPTH = 2, /* of one use: the new one and the one before */
+    MATERIAL_USE_DEPTH = 3, /* of one use: the next one, the current one, the one before */
     MATERIAL_KEY = 32,
     MATERIAL_MAX_TEXT = 4 << 20,       /* of the JSON form */
     MATERIAL_SIGN_AFTER_MS = 60 * 1000 /* a new key reaches every machine before anybody signs with it */
@@ -32,11 +32,13 @@ struct material_cert {
     struct slice cert_pem, key_pem;
 };
 /* A certificate for another use than access-external (kept/topology/certificates.h). The newest of a use
- * comes first; the one before it still verifies what it signed until until_ms. */
+ * comes first. It signs from from_ms; the one before it signs until then, and verifies what it signed until
+ * until_ms. So machines change over by the clock, with nobody to tell them. */
 struct material_use {
     struct slice pool, use;
     struct slice cert_pem, key_pem;
-    int64_t until_ms; /* 0: the current one */
+    int64_t from_ms;
+    int64_t until_ms; /* 0: nothing comes after it */
 };
 struct material_secret;
 struct material {
@@ -58,9 +60,12 @@ void material_unref(struct material *m);                      /* wipes */
 int material_parse(struct slice json, struct material **ret); /* -EBADMSG */
 void material_write(const struct material *m, struct buf *out);
 const struct material_cert *material_cert_find(const struct material *m, struct slice pool);
-/* age 0: the current one, 1: the one before it while it has not expired. NULL: none. */
+/* What a certificate of a use is at this moment. */
+enum material_age { MATERIAL_CURRENT, MATERIAL_PREVIOUS, MATERIAL_NEXT, MATERIAL_GONE };
+enum material_age material_use_age(const struct material *m, const struct material_use *u, int64_t now_ms);
+/* NULL: none. */
 const struct material_use *material_use_find(const struct material *m, struct slice pool, struct slice use,
-                                             size_t age, int64_t now_ms);
+                                             enum material_age age, int64_t now_ms);
 /* NULL: unknown or expired. */
 const struct material_key *material_key_find(const struct material *m, uint32_t id, int64_t now_ms);
 /* The key to sign with: the newest one that is at least MATERIAL_SIGN_AFTER_MS old, so that every machine
@@ -73,10 +78,10 @@ struct material *material_copy(const struct material *m); /* one reference, same
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
 /* Takes the certificate of a pool (or of a machine) away; false: there is none. */
 bool material_cert_remove(struct material *m, struct slice pool);
-/* A new current certificate of a use. The one before stays for overlap_ms (0: it goes). Expired ones go.
- * -ENOSPC beyond MATERIAL_MAX_USES. */
-int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms,
-                     int64_t overlap_ms);
+/* A certificate of a use from fresh->from_ms on (not later than now: at once). The one that is current until
+ * then verifies until `until_ms` (not after it: it goes when its time is over); one that was to come next is
+ * replaced. Expired ones go. -ENOSPC beyond MATERIAL_MAX_USES. */
+int material_use_set(struct material *m, const struct material_use *fresh, int64_t now_ms, int64_t until_ms);
 /* A new key in front; the one before it expires period_ms (and the margin above) later; expired ones go. */
 void material_key_add(struct material *m, int64_t now_ms, int64_t period_ms);
 /* Is it time for a new key: none, or the newest is older than the period? */

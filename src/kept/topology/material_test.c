@@ -120,31 +120,33 @@ TEST(uses_overlap)
     struct material *m = material_new(), *read = NULL;
     struct material_use u = {.pool = pool, .use = av, .cert_pem = SLICE("C1"), .key_pem = SLICE("K1")};
     struct buf text = {0};
-    CHECK_INT(material_use_set(m, &u, 1000, 500), 0);
+    CHECK_INT(material_use_set(m, &u, 1000, 1500), 0);
     u.cert_pem = SLICE("C2");
-    CHECK_INT(material_use_set(m, &u, 2000, 500), 0);
-    CHECK_STR(material_use_find(m, pool, av, 0, 2000)->cert_pem, "C2");
-    CHECK_STR(material_use_find(m, pool, av, 1, 2499)->cert_pem, "C1");
-    CHECK(!material_use_find(m, pool, av, 1, 2500));
-    CHECK(!material_use_find(m, SLICE("b.example"), av, 0, 2000));
-    CHECK(!material_use_find(m, pool, SLICE("xmpp-external"), 0, 2000));
-    u.cert_pem = SLICE("C3"); /* within the overlap: never more than two */
-    CHECK_INT(material_use_set(m, &u, 2100, 500), 0);
-    CHECK_INT(m->n_uses, 2);
-    CHECK_STR(material_use_find(m, pool, av, 1, 2200)->cert_pem, "C2");
+    CHECK_INT(material_use_set(m, &u, 2000, 2500), 0);
+    CHECK_STR(material_use_find(m, pool, av, MATERIAL_CURRENT, 2000)->cert_pem, "C2");
+    CHECK_STR(material_use_find(m, pool, av, MATERIAL_PREVIOUS, 2499)->cert_pem, "C1");
+    CHECK(!material_use_find(m, pool, av, MATERIAL_PREVIOUS, 2500));
+    CHECK(!material_use_find(m, SLICE("b.example"), av, MATERIAL_CURRENT, 2000));
+    CHECK(!material_use_find(m, pool, SLICE("xmpp-external"), MATERIAL_CURRENT, 2000));
+    u.cert_pem = SLICE("C3"); /* within the overlap: never more than three */
+    CHECK_INT(material_use_set(m, &u, 2100, 2600), 0);
+    u.cert_pem = SLICE("C4");
+    CHECK_INT(material_use_set(m, &u, 2150, 2600), 0);
+    CHECK_INT(m->n_uses, 3);
+    CHECK_STR(material_use_find(m, pool, av, MATERIAL_PREVIOUS, 2200)->cert_pem, "C3");
     material_write(m, &text);
     CHECK_INT(material_parse(buf_slice(&text), &read), 0);
-    CHECK_INT(read->n_uses, 2);
-    CHECK_STR(material_use_find(read, pool, av, 1, 2200)->cert_pem, "C2");
-    CHECK_STR(material_use_find(read, pool, av, 0, 2200)->key_pem, "K1");
+    CHECK_INT(read->n_uses, 3);
+    CHECK_STR(material_use_find(read, pool, av, MATERIAL_PREVIOUS, 2200)->cert_pem, "C3");
+    CHECK_STR(material_use_find(read, pool, av, MATERIAL_CURRENT, 2200)->key_pem, "K1");
     struct material *part = material_for_pools(read, &pool, 1), *copy = material_copy(part);
-    CHECK_INT(copy->n_uses, 2);
+    CHECK_INT(copy->n_uses, 3);
     struct material *none = material_for_pools(read, &av, 1);
     CHECK_INT(none->n_uses, 0);
     u.use = SLICE("xmpp-external"); /* another use is another matter; what has expired goes */
     CHECK_INT(material_use_set(copy, &u, 9000, 0), 0);
     CHECK_INT(copy->n_uses, 2);
-    CHECK_STR(material_use_find(copy, pool, av, 0, 9000)->cert_pem, "C3");
+    CHECK_STR(material_use_find(copy, pool, av, MATERIAL_CURRENT, 9000)->cert_pem, "C4");
     CHECK_INT(material_cert_set(copy, pool, SLICE("X"), SLICE("Y")), 0);
     CHECK(material_cert_remove(copy, pool));
     CHECK(!material_cert_remove(copy, pool));
@@ -156,5 +158,51 @@ TEST(uses_overlap)
     material_unref(none);
 }
 
-TEST_MAIN(uses_overlap, survives_a_round_trip, signs_with_a_key_that_everybody_knows,
-          rotates_when_due_and_keeps_two, gives_a_machine_its_pools_alone, refuses_what_is_no_material)
+/* Set once, and every machine changes over by its clock. */
+TEST(the_next_one_waits_for_its_time)
+{
+    const struct slice pool = SLICE_INIT("a.example"), av = SLICE_INIT("av-authentication");
+    struct material *set = material_new(), *m = NULL;
+    struct material_use u = {.pool = pool, .use = av, .cert_pem = SLICE("C1"), .key_pem = SLICE("K")};
+    struct buf text = {0};
+    CHECK_INT(material_use_set(set, &u, 1000, 0), 0);
+    u.cert_pem = SLICE("C2");
+    u.from_ms = 5000;
+    CHECK_INT(material_use_set(set, &u, 2000, 6000), 0);
+    u.cert_pem = SLICE("C3"); /* instead of C2, which never began */
+    CHECK_INT(material_use_set(set, &u, 3000, 7000), 0);
+    CHECK_INT(set->n_uses, 2);
+    material_write(set, &text);
+    CHECK_INT(material_parse(buf_slice(&text), &m), 0);
+    static const struct {
+        int64_t now;
+        const char *current, *previous, *next;
+    } rows[] = {
+        {3000, "C1", NULL, "C3"},
+        {4999, "C1", NULL, "C3"},
+        {5000, "C3", "C1", NULL},
+        {6999, "C3", "C1", NULL},
+        {7000, "C3", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *want[] = {rows[i].current, rows[i].previous, rows[i].next};
+        for (enum material_age age = MATERIAL_CURRENT; age <= MATERIAL_NEXT; age++) {
+            const struct material_use *got = material_use_find(m, pool, av, age, rows[i].now);
+            if (!got != !want[age] || (got && !slice_eq(got->cert_pem, slice_str(want[age]))))
+                TEST_DIAG("at %lld, age %d", (long long)rows[i].now, (int)age);
+        }
+    }
+    CHECK_INT(material_use_age(m, &m->uses[1], 7000), MATERIAL_GONE);
+    u.cert_pem = SLICE("C4"); /* an overlap that ends before the change is none: C3 signs until then */
+    u.from_ms = 9000;
+    CHECK_INT(material_use_set(m, &u, 8000, 8500), 0);
+    CHECK_STR(material_use_find(m, pool, av, MATERIAL_CURRENT, 8999)->cert_pem, "C3");
+    CHECK(!material_use_find(m, pool, av, MATERIAL_PREVIOUS, 9000));
+    buf_fini(&text);
+    material_unref(set);
+    material_unref(m);
+}
+
+TEST_MAIN(uses_overlap, the_next_one_waits_for_its_time, survives_a_round_trip,
+          signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
+          gives_a_machine_its_pools_alone, refuses_what_is_no_material)

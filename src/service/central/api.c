@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-static const char *const query_names[QUERY_N] = {"revision", "format",  "path", "from",   "to",   "owner",
-                                                 "side",     "machine", "pool", "static", "draft"};
+static const char *const query_names[QUERY_N] = {"revision", "format",  "path", "from",   "to",    "owner",
+                                                 "side",     "machine", "pool", "static", "draft", "use"};
 
 /* --- the answer --- */
 static struct json_value *error_object(struct api_call *q)

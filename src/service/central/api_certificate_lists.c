@@ -56,6 +56,11 @@ struct topology *api_draft_topology(struct api_call *q, struct vault *v)
     return t;
 }
 
+static const char *const ages[] = {[MATERIAL_CURRENT] = "current",
+                                   [MATERIAL_PREVIOUS] = "previous",
+                                   [MATERIAL_NEXT] = "next",
+                                   [MATERIAL_GONE] = "gone"};
+
 /* Where a certificate is in use: by its text, since assigning copies it. */
 struct json_value *api_certificate_uses(struct api_call *q, const struct material *m, struct slice cert_pem)
 {
@@ -68,10 +73,14 @@ struct json_value *api_certificate_uses(struct api_call *q, const struct materia
                                                       SLICE_ARG(m->certs[i].pool))));
     for (size_t i = 0; i < m->n_uses; i++) {
         const struct material_use *u = &m->uses[i];
-        if (slice_eq(u->cert_pem, cert_pem) && (!u->until_ms || u->until_ms > now))
-            json_push(&q->a, list,
-                      json_string(&q->a, arena_printf(&q->a, SLICE_FMT " " SLICE_FMT "%s", SLICE_ARG(u->pool),
-                                                      SLICE_ARG(u->use), u->until_ms ? " (replaced)" : "")));
+        enum material_age age = material_use_age(m, u, now);
+        if (slice_eq(u->cert_pem, cert_pem) && age != MATERIAL_GONE)
+            json_push(
+                &q->a, list,
+                json_string(&q->a, arena_printf(&q->a, SLICE_FMT " " SLICE_FMT "%s%s%s", SLICE_ARG(u->pool),
+                                                SLICE_ARG(u->use), age == MATERIAL_CURRENT ? "" : " (",
+                                                age == MATERIAL_CURRENT ? "" : ages[age],
+                                                age == MATERIAL_CURRENT ? "" : ")")));
     }
     return list;
 }
@@ -95,14 +104,20 @@ static struct json_value *list_assigned(struct api_call *q, const struct materia
         struct json_value *o = json_object(&q->a);
         json_set_string(&q->a, o, "use", SLICE("access-external"));
         json_set_bool(&q->a, o, "served", true);
+        json_set_string(&q->a, o, "state", slice_str(ages[MATERIAL_CURRENT]));
         list_one(q, list, o, m->certs[i].pool, m->certs[i].cert_pem);
     }
     for (size_t i = 0; i < m->n_uses; i++) {
         struct json_value *o = json_object(&q->a);
         enum certificate_use use;
+        enum material_age age = material_use_age(m, &m->uses[i], loop_wall());
+        if (age == MATERIAL_GONE)
+            continue;
         bool served = certificate_use_find(m->uses[i].use, &use) == 0 && certificate_uses[use].served;
         json_set_string(&q->a, o, "use", m->uses[i].use);
         json_set_bool(&q->a, o, "served", served);
+        json_set_string(&q->a, o, "state", slice_str(ages[age]));
+        json_set_int(&q->a, o, "from_ms", m->uses[i].from_ms);
         if (m->uses[i].until_ms)
             json_set_int(&q->a, o, "until_ms", m->uses[i].until_ms);
         list_one(q, list, o, m->uses[i].pool, m->uses[i].cert_pem);
@@ -191,7 +206,7 @@ static struct slice present(struct api_call *q, struct vault *v, const struct ce
     const struct material *m = v->now->material;
     struct slice use = slice_str(certificate_uses[need->use].name);
     const struct material_cert *c = material_cert_find(m, need->owner);
-    const struct material_use *u = material_use_find(m, need->owner, use, 0, loop_wall());
+    const struct material_use *u = material_use_find(m, need->owner, use, MATERIAL_CURRENT, loop_wall());
     struct buf pem = {0};
     struct slice s = SLICE_NONE;
     if (need->use == CERTIFICATE_ACCESS_EXTERNAL)
@@ -233,8 +248,23 @@ static struct json_value *needed(struct api_call *q, struct vault *v, const stru
     return o;
 }
 
+/* "internal" asks for all that are. */
+static bool use_asked(struct slice name, enum certificate_use use)
+{
+    enum certificate_use found;
+    if (!name.n)
+        return true;
+    if (slice_caseeq(name, SLICE("internal")))
+        return !certificate_uses[use].external;
+    return certificate_use_find(name, &found) == 0 && found == use;
+}
+
 int api_certificate_required(struct api_call *q, struct vault *v)
 {
+    struct slice use = q->query[QUERY_USE];
+    enum certificate_use found;
+    if (use.n && !certificate_use_is_internal(use) && certificate_use_find(use, &found) < 0)
+        return api_unknown_use(q, use);
     struct topology *t = api_draft_topology(q, v);
     struct json_value *list = json_array(&q->a);
     struct certificate_need *needs;
@@ -243,7 +273,8 @@ int api_certificate_required(struct api_call *q, struct vault *v)
         t = topology_ref(v->now->topology);
     certificate_needs(t, q->query[QUERY_OWNER], &q->a, &needs, &n);
     for (size_t i = 0; i < n; i++)
-        json_push(&q->a, list, needed(q, v, &needs[i]));
+        if (use_asked(use, needs[i].use))
+            json_push(&q->a, list, needed(q, v, &needs[i]));
     topology_unref(t);
     if (!n && q->query[QUERY_OWNER].n)
         return refuse(&q->why, 404, "certificate.unknown-pool",

@@ -42,21 +42,94 @@ static int need_of(struct api_call *q, struct vault *v, struct slice owner, enum
     return 0;
 }
 
+int api_unknown_use(struct api_call *q, struct slice name)
+{
+    struct buf pools = {0}, machines = {0};
+    certificate_use_list(true, &pools);
+    certificate_use_list(false, &machines);
+    int r = refuse(&q->why, 422, "certificate.unknown-use",
+                   "There is no use '" SLICE_FMT "'. Those of pools: " SLICE_FMT
+                   "; of machines: internal, or " SLICE_FMT ".",
+                   SLICE_ARG(slice_head(name, 64)), SLICE_ARG(buf_slice(&pools)),
+                   SLICE_ARG(buf_slice(&machines)));
+    buf_fini(&pools);
+    buf_fini(&machines);
+    return r;
+}
+
 static int external_use(struct api_call *q, enum certificate_use *ret)
 {
     struct slice name = json_get_string(q->in, "use");
     if (!name.n)
         *ret = CERTIFICATE_ACCESS_EXTERNAL;
+    else if (certificate_use_is_internal(name))
+        return refuse(
+            &q->why, 422, "certificate.internal-use",
+            "Certificates for internal use come from the internal authority, and machines see to them "
+            "themselves: entente cert renew MACHINE, or entente cert sign for one that is not managed.");
     else if (certificate_use_find(name, ret) < 0)
-        return refuse(&q->why, 422, "certificate.unknown-use",
-                      "There is no use '" SLICE_FMT "': access-external, conferencing-external, "
-                      "av-authentication and xmpp-external are those of pools.",
-                      SLICE_ARG(slice_head(name, 64)));
-    if (!certificate_uses[*ret].external)
-        return refuse(&q->why, 422, "certificate.internal-use",
-                      "Certificates for %s come from the internal CA by themselves: see entente cert renew.",
-                      certificate_uses[*ret].name);
+        return api_unknown_use(q, name);
     return 0;
+}
+
+/* --- one certificate after another --- */
+/* The certificate that the new one follows, or NULL. */
+static struct crypto_cert *current_of(struct vault *v, struct slice owner, enum certificate_use use,
+                                      int64_t now)
+{
+    const struct material_use *u = material_use_find(
+        v->now->material, owner, slice_str(certificate_uses[use].name), MATERIAL_CURRENT, now);
+    struct crypto_cert *cert = NULL;
+    return u && crypto_cert_parse(u->cert_pem, &cert) == 0 ? cert : NULL;
+}
+
+/* When it takes effect, and for how long the one before counts: of A/V authentication alone, whose tokens
+ * outlive the connection on which they were given. */
+static int takeover_read(struct api_call *q, enum certificate_use use, struct certificate_takeover *ret)
+{
+    bool dated = json_get(q->in, "from_ms") || json_get(q->in, "overlap_ms"),
+         av = use == CERTIFICATE_AV_AUTHENTICATION;
+    int64_t now = loop_wall(), from = json_get_int(q->in, "from_ms", now);
+    int64_t overlap = json_get_int(q->in, "overlap_ms", av ? CENTRAL_AV_OVERLAP_MS : 0);
+    if (dated && !av)
+        return refuse(
+            &q->why, 422, "certificate.no-overlap",
+            "Only av-authentication takes effect at a date and overlaps. %s is presented at once: keep the "
+            "certificate with --name, and assign it when its time has come.",
+            certificate_uses[use].name);
+    if (dated && json_get_string(q->in, "name").n && json_get(q->in, "cert_pem"))
+        return refuse(&q->why, 422, "certificate.kept-has-no-date",
+                      "With --name the certificate is only kept: give its time to entente cert assign.");
+    if (overlap < 0 || overlap > CENTRAL_OVERLAP_MAX_MS || from > now + CENTRAL_OVERLAP_MAX_MS)
+        return refuse(&q->why, 422, "certificate.overlap-range",
+                      "An overlap has 0 to %lld hours, and the time lies at most %lld days ahead.",
+                      CENTRAL_OVERLAP_MAX_MS / 3600000, CENTRAL_OVERLAP_MAX_MS / DAY_MS);
+    *ret = (struct certificate_takeover){.now_ms = now, .from_ms = from > now ? from : now};
+    ret->until_ms = ret->from_ms + overlap;
+    return 0;
+}
+
+/* A certificate is judged by the day on which it takes effect. */
+static void check_for_use(struct api_call *q, struct vault *v, const struct certificate_need *need,
+                          struct certificate_takeover *t, const struct crypto_cert *cert)
+{
+    struct crypto_cert *old = current_of(v, need->owner, need->use, t->now_ms);
+    t->old = old;
+    if (need->use == CERTIFICATE_AV_AUTHENTICATION)
+        certificate_check_takeover(cert, t, &q->findings);
+    if (!q->findings.errors)
+        certificate_check(cert, need, NULL, t->from_ms, &q->findings);
+    t->old = NULL;
+    crypto_cert_unref(old);
+}
+
+static void put_takeover(struct api_call *q, enum certificate_use use, const struct certificate_takeover *t)
+{
+    if (use != CERTIFICATE_AV_AUTHENTICATION)
+        return;
+    json_set_int(&q->a, q->out, "from_ms", t->from_ms);
+    json_set_int(&q->a, q->out, "until_ms", t->until_ms);
+    json_set_bool(&q->a, q->out, "later", t->from_ms > t->now_ms);
 }
 
 /* The first error of the findings refuses; not yet valid does not where it is only kept. */
@@ -144,14 +217,14 @@ static void note_order(struct api_call *q, const struct crypto_file *f)
 
 /* Kept by its name, or put into use at once. */
 static int import_keep(struct api_call *q, struct vault *v, struct slice owner, enum certificate_use use,
-                       const struct crypto_file *f)
+                       const struct certificate_takeover *t, const struct crypto_file *f)
 {
     struct slice name = json_get_string(q->in, "name");
     struct buf cert = {0}, key = {0};
     crypto_cert_write(f->cert, &cert);
     crypto_key_write(f->key, &key);
     int r = name.n ? kept_store(v, name, buf_slice(&cert), buf_slice(&key), &q->why)
-                   : certificate_assign(v, owner, use, buf_slice(&cert), buf_slice(&key), &q->why);
+                   : certificate_assign(v, owner, use, t, buf_slice(&cert), buf_slice(&key), &q->why);
     mem_wipe(key.mem, key.cap);
     buf_fini(&key);
     buf_fini(&cert);
@@ -163,18 +236,22 @@ static int import_keep(struct api_call *q, struct vault *v, struct slice owner, 
 static int certificate_import(struct api_call *q, struct vault *v)
 {
     struct slice owner = json_get_string(q->in, "pool"), name = json_get_string(q->in, "name");
-    struct certificate_need need;
-    enum certificate_use use;
+    struct certificate_need need = {0};
+    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
+    struct certificate_takeover t = {0};
     struct crypto_file f = {0};
-    if (external_use(q, &use) < 0 || need_of(q, v, owner, use, &need) < 0 || import_read(q, v, owner, &f) < 0)
+    if (external_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 || need_of(q, v, owner, use, &need) < 0 ||
+        import_read(q, v, owner, &f) < 0)
         return -EPROTO;
-    certificate_check(f.cert, &need, NULL, loop_wall(), &q->findings);
+    check_for_use(q, v, &need, &t, f.cert);
     note_order(q, &f);
     int r = refuse_findings(q, name.n > 0);
     if (r == 0)
-        r = import_keep(q, v, owner, use, &f);
+        r = import_keep(q, v, owner, use, &t, &f);
     if (r == 0) {
         api_put_certificate(q, q->out, owner, f.cert);
+        if (!name.n)
+            put_takeover(q, use, &t);
         if (name.n)
             json_set_string(&q->a, q->out, "name", name);
         json_set_bool(&q->a, q->out, "assigned", !name.n);
@@ -195,23 +272,25 @@ static int parse_kept(struct api_call *q, const struct kept *k, struct crypto_ce
 static int certificate_assign_kept(struct api_call *q, struct vault *v)
 {
     struct slice owner = json_get_string(q->in, "pool"), name = json_get_string(q->in, "name");
-    struct certificate_need need;
-    enum certificate_use use;
+    struct certificate_need need = {0};
+    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
+    struct certificate_takeover t = {0};
     struct crypto_cert *cert = NULL;
     struct kept k;
-    if (external_use(q, &use) < 0 || need_of(q, v, owner, use, &need) < 0 ||
+    if (external_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 || need_of(q, v, owner, use, &need) < 0 ||
         kept_load(v, name, &k, &q->why) < 0)
         return -EPROTO;
     int r = parse_kept(q, &k, &cert);
     if (r == 0) {
-        certificate_check(cert, &need, NULL, loop_wall(), &q->findings);
+        check_for_use(q, v, &need, &t, cert);
         r = refuse_findings(q, false);
     }
     if (r == 0)
-        r = certificate_assign(v, owner, use, k.cert_pem, k.key_pem, &q->why);
+        r = certificate_assign(v, owner, use, &t, k.cert_pem, k.key_pem, &q->why);
     if (r == 0) {
         api_put_certificate(q, q->out, owner, cert);
         json_set_string(&q->a, q->out, "name", name);
+        put_takeover(q, use, &t);
         json_set_string(&q->a, q->out, "use", slice_str(certificate_uses[use].name));
         json_set_bool(&q->a, q->out, "served", certificate_uses[use].served);
         json_set_int(&q->a, q->out, "material", (int64_t)v->now->material->serial);
@@ -262,7 +341,7 @@ static int certificate_request(struct api_call *q, struct vault *v)
 {
     struct slice owner = json_get_string(q->in, "pool");
     struct certificate_need need = {0};
-    enum certificate_use use;
+    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
     enum crypto_key_kind kind = CRYPTO_KEY_P256;
     struct buf request = {0}, pem = {0};
     if (external_use(q, &use) < 0 || need_of(q, v, owner, use, &need) < 0 || key_kind(q, &kind) < 0)
@@ -292,10 +371,35 @@ static int certificate_request(struct api_call *q, struct vault *v)
     return r;
 }
 
+/* "internal", or the very use that the machine has. */
+static int sign_use(struct api_call *q, struct vault *v, struct slice fqdn)
+{
+    struct slice name = json_get_string(q->in, "use");
+    struct certificate_need need = {0};
+    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
+    if (!name.n || slice_caseeq(name, SLICE("internal")))
+        return 0;
+    if (certificate_use_find(name, &use) < 0)
+        return api_unknown_use(q, name);
+    if (certificate_uses[use].external)
+        return refuse(&q->why, 422, "certificate.external-use",
+                      "The internal authority signs for internal use. What is for %s goes to an authority "
+                      "that partners "
+                      "trust: entente cert request.",
+                      certificate_uses[use].name);
+    if (certificate_need_find(v->now->topology, fqdn, use, &q->a, &need))
+        return 0;
+    return refuse(&q->why, 409, "certificate.unused",
+                  "'" SLICE_FMT "' has nothing that uses %s: see entente cert required.",
+                  SLICE_ARG(slice_head(fqdn, 255)), certificate_uses[use].name);
+}
+
 static int certificate_sign(struct api_call *q, struct vault *v)
 {
     struct crypto_cert *cert = NULL;
     struct buf pem = {0};
+    if (sign_use(q, v, json_get_string(q->in, "machine")) < 0)
+        return -EPROTO;
     if (vault_sign(v, json_get_string(q->in, "machine"), json_get_string(q->in, "request"), CENTRAL_CERT_DAYS,
                    &cert, &q->why) < 0)
         return -EPROTO;
@@ -313,14 +417,15 @@ static int export_find(struct api_call *q, struct vault *v, struct kept *k)
 {
     const struct material *m = v->now->material;
     struct slice owner = json_get_string(q->in, "pool");
-    enum certificate_use use;
+    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
     if (!owner.n)
         return kept_load(v, json_get_string(q->in, "name"), k, &q->why);
     if (external_use(q, &use) < 0)
         return -EPROTO;
     const struct material_cert *c = use == CERTIFICATE_ACCESS_EXTERNAL ? material_cert_find(m, owner) : NULL;
     const struct material_use *u =
-        c ? NULL : material_use_find(m, owner, slice_str(certificate_uses[use].name), 0, loop_wall());
+        c ? NULL
+          : material_use_find(m, owner, slice_str(certificate_uses[use].name), MATERIAL_CURRENT, loop_wall());
     if (!c && !u)
         return refuse(&q->why, 404, "certificate.none", "'" SLICE_FMT "' has no certificate for %s.",
                       SLICE_ARG(owner), certificate_uses[use].name);
@@ -366,18 +471,20 @@ static int certificate_export(struct api_call *q, struct vault *v)
 
 const struct api_route api_certificate_routes[] = {
     {"GET",  "/v1/certificates",          api_certificate_list,     NULL,
-     "external certificates in use, those kept by name, those of machines, keys that wait"           },
+     "external certificates in use, those kept by name, those of machines, keys that wait"            },
     {"POST", "/v1/certificates",          certificate_import,       NULL,
-     "{pool, cert_pem or cert_base64, key_pem, passphrase, use, name}: kept as name, or put into use"},
+     "{pool, cert_pem or cert_base64, key_pem, passphrase, use, name, from_ms, overlap_ms}: kept as name, or "
+     "put into use"                                                                                   },
     {"GET",  "/v1/certificates/required", api_certificate_required, NULL,
-     "names that each use needs, by the draft; owner=POOL or MACHINE"                                },
-    {"POST", "/v1/certificates/assign",   certificate_assign_kept,  NULL, "{pool, use, name}"        },
-    {"POST", "/v1/certificates/remove",   certificate_remove,       NULL, "{name}"                   },
+     "names that each use needs, by the draft; owner=POOL or MACHINE, use=USE"                        },
+    {"POST", "/v1/certificates/assign",   certificate_assign_kept,  NULL,
+     "{pool, use, name; of av-authentication from_ms, overlap_ms}"                                    },
+    {"POST", "/v1/certificates/remove",   certificate_remove,       NULL, "{name}"                    },
     {"POST", "/v1/certificates/request",  certificate_request,      NULL,
-     "{pool, use, key}: a key that stays here, and its request"                                      },
+     "{pool, use, key}: a key that stays here, and its request"                                       },
     {"POST", "/v1/certificates/sign",     certificate_sign,         NULL,
-     "{machine, request}: by the internal CA, with the names that the topology gives the machine"    },
+     "{machine, request, use}: by the internal CA, with the names that the topology gives the machine"},
     {"POST", "/v1/certificates/export",   certificate_export,       NULL,
-     "{pool and use, or name; passphrase, old_windows}: PKCS#12; secret"                             },
+     "{pool and use, or name; passphrase, old_windows}: PKCS#12; secret"                              },
 };
 const size_t api_n_certificate_routes = sizeof(api_certificate_routes) / sizeof(api_certificate_routes[0]);

@@ -211,17 +211,18 @@ size_t pending_times(struct vault *v, struct slice pool, int64_t times[CENTRAL_M
 }
 
 /* --- assigning --- */
-int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use, struct slice cert_pem,
-                       struct slice key_pem, struct refusal *why)
+int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use,
+                       const struct certificate_takeover *t, struct slice cert_pem, struct slice key_pem,
+                       struct refusal *why)
 {
     struct material *m = material_copy(v->now->material);
     const struct material_use fresh = {.pool = owner,
                                        .use = slice_str(certificate_uses[use].name),
                                        .cert_pem = cert_pem,
-                                       .key_pem = key_pem};
-    int64_t overlap = use == CERTIFICATE_AV_AUTHENTICATION ? CENTRAL_AV_OVERLAP_MS : 0;
+                                       .key_pem = key_pem,
+                                       .from_ms = t->from_ms};
     int r = use == CERTIFICATE_ACCESS_EXTERNAL ? material_cert_set(m, owner, cert_pem, key_pem)
-                                               : material_use_set(m, &fresh, loop_wall(), overlap);
+                                               : material_use_set(m, &fresh, t->now_ms, t->until_ms);
     if (r < 0) {
         material_unref(m);
         return refuse(why, 409, "certificate.too-many", "There are %d certificates in use already.",

@@ -39,6 +39,7 @@ enum {
 /* How long what an A/V authentication certificate signed is still verified after it was replaced: tokens live
  * 8 hours. */
 #define CENTRAL_AV_OVERLAP_MS DAY_MS
+#define CENTRAL_OVERLAP_MAX_MS (400 * DAY_MS)
 
 /* --- snapshots --- */
 struct snapshot {
@@ -151,9 +152,12 @@ int pending_match(struct vault *v, struct slice pool, struct slice text, struct 
 int pending_drop(struct vault *v, struct slice pool, const struct crypto_cert *cert);
 /* When they were made, newest first; how many. */
 size_t pending_times(struct vault *v, struct slice pool, int64_t times[CENTRAL_MAX_PENDING]);
-/* A certificate becomes that of a use of a pool (or of one of its machines). */
-int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use, struct slice cert_pem,
-                       struct slice key_pem, struct refusal *why);
+/* A certificate becomes that of a use of a pool (or of one of its machines), at its time where the use has an
+ * overlap.
+ */
+int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use,
+                       const struct certificate_takeover *t, struct slice cert_pem, struct slice key_pem,
+                       struct refusal *why);
 
 /* --- tasks: work on the store's thread, done on the loop --- */
 struct task {
@@ -255,6 +259,7 @@ enum {
     QUERY_POOL,
     QUERY_STATIC,
     QUERY_DRAFT,
+    QUERY_USE,
     QUERY_N
 };
 struct api_call {
@@ -299,5 +304,7 @@ struct topology *api_draft_topology(struct api_call *q, struct vault *v);
 struct json_value *api_certificate_uses(struct api_call *q, const struct material *m, struct slice cert_pem);
 int api_certificate_list(struct api_call *q, struct vault *v);
 int api_certificate_required(struct api_call *q, struct vault *v);
+/* Refuses a name of a use, and says which there are. */
+int api_unknown_use(struct api_call *q, struct slice name);
 /* An unsigned number of a query or member; -EINVAL after a refusal. */
 int api_number(struct api_call *q, struct slice text, uint64_t otherwise, uint64_t *ret);
