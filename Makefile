@@ -192,7 +192,8 @@ build/lint/%.ok: %.c .clang-tidy
 -include $(LINT_STAMP:%=%.d)
 
 # Pages of doc/ that are printed from tables; the unit tests compare them.
-REFERENCE := kept/topology/reference_test cmd/entente/command_test cmd/entented/refusals_test cmd/entented/metrics_test
+REFERENCE := kept/topology/reference_test kept/topology/check_test cmd/entente/command_test cmd/entented/refusals_test \
+	cmd/entented/metrics_test
 reference: $(REFERENCE:%=$(O)/src/%)
 	@$(foreach t,$(REFERENCE),ENTENTE_WRITE_REFERENCE=1 $(O)/src/$(t) > /dev/null;)
 	@git status --short doc

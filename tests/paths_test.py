@@ -112,7 +112,29 @@ def test_path_says_what_fails():
     check("(path.no-pool)" in refused(lab().contoso.central, "path", alice, "u01@fabrikam.example", "--pool", "x"),
           "pool")
     media = path(lab().contoso, *users())["legs"][2]
-    check_equal([media["carries"], media["hops"][0]["state"]], ["media", "not-served"], "media")
+    check_equal([media["carries"], media["hops"][0]["id"]], ["media", "path.av-edge-off"], "media")
+
+
+def test_path_of_the_draft():
+    "path and firewall rules of the draft: what is not published yet is judged before it is"
+    org, central = lab().contoso, lab().contoso.central
+    pool = path(org, *users())["legs"][2]["hops"][0]["to"]
+    sender, receiver = users()
+    edge = next(m["fqdn"] for m in central.json("topology", "show", f"edge_pools/{pool}/machines", "--format", "json")["document"])
+    for what, value in (("av_edge", "enabled"), ("av_fqdn", "av.contoso.example"), ("nat", "true")):
+        central.entente("topology", "set", f"edge_pools/{pool}/{what}", value)
+    for what, value in (("av_address", "10.9.0.13"), ("nat_address", "203.0.113.13")):
+        central.entente("topology", "set", f"edge_pools/{pool}/machines/{edge}/{what}", value)
+    try:
+        media = central.json("path", sender, receiver, "--draft")["legs"][2]
+        check_equal([h["state"] for h in media["hops"]], ["ok", "not-served", "beyond", "beyond"], "of the draft")
+        outside = [a["endpoint"] for a in media["hops"][2]["addresses"]]
+        check({"203.0.113.13:3478", "203.0.113.13:443", "203.0.113.13:50000-59999"} <= set(outside), str(outside))
+        check_equal(path(org, *users())["legs"][2]["hops"][0]["id"], "path.av-edge-off", "of what is published")
+        rules = central.entente("firewall", "rules", edge, "--draft")
+        check("50000-59999" in rules and "50000" not in central.entente("firewall", "rules", edge), rules)
+    finally:
+        central.entente("topology", "discard")
 
 
 def test_dns_that_leads_elsewhere_is_seen():

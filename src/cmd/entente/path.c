@@ -10,15 +10,24 @@ static void put_line(struct invocation *v, const char *word, struct slice text)
     fputc('\n', v->out);
 }
 
+static void put_address(struct invocation *v, const struct json_value *o)
+{
+    struct slice use = json_get_string(o, "use");
+    call_put(v->out, json_get_string(o, "endpoint"));
+    fputs(" (", v->out);
+    call_put(v->out, json_get_string(o, "name"));
+    fputs(use.n ? ": " : "", v->out);
+    call_put(v->out, use);
+    fputc(')', v->out);
+}
+
+/* Those that are for one thing each have a line of their own. */
 static void put_addresses(struct invocation *v, const struct json_value *list)
 {
+    bool apart = json_get_string(json_at(list, 0), "use").n > 0;
     for (size_t i = 0; i < json_count(list); i++) {
-        const struct json_value *o = json_at(list, i);
-        fputs(i ? ", " : " ", v->out);
-        call_put(v->out, json_get_string(o, "endpoint"));
-        fputs(" (", v->out);
-        call_put(v->out, json_get_string(o, "name"));
-        fputc(')', v->out);
+        fputs(apart ? "\n       at: " : i ? ", " : " ", v->out);
+        put_address(v, json_at(list, i));
     }
 }
 

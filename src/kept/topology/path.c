@@ -49,7 +49,7 @@ void path_put_address(struct path_hop *h, struct path_work *w, struct slice name
     struct net_addr addr;
     if (h->n_addresses < PATH_MAX_TARGETS && net_addr_parse(address, (uint16_t)port, &addr) == 0)
         h->addresses[h->n_addresses++] =
-            (struct path_address){name, arena_copy(w->a, net_addr_text(&addr, text))};
+            (struct path_address){.name = name, .endpoint = arena_copy(w->a, net_addr_text(&addr, text))};
 }
 
 static void put_machines(struct path_hop *h, struct path_work *w, const struct topology_machine *m, size_t n,
@@ -163,12 +163,31 @@ static struct slice by_director(struct path_work *w, struct path_leg *leg, struc
     return edges[0]->fqdn;
 }
 
+/* Whose property the route is: a site without one of its own takes another's. */
+static struct slice route_origin(struct path_work *w, const struct topology_site *site)
+{
+    const struct topology_site *parent = site ? topology_site_find(w->t, site->parent) : NULL;
+    struct slice from = w->home.site;
+    const char *how = "";
+    if (site && !site->federation_route.n && parent && site->kind == TOPOLOGY_BRANCH_SITE &&
+        parent->federation_route.n) {
+        from = parent->name;
+        how = ", which the branch site takes";
+    }
+    for (size_t i = 0; site && !site->federation_route.n && !*how && i < w->t->n_sites; i++)
+        if (w->t->sites[i].route_for_all && w->t->sites[i].federation_route.n) {
+            from = w->t->sites[i].name;
+            how = ", which holds for all sites";
+        }
+    return arena_printf(w->a, "sites/" SLICE_FMT "/federation_route%s", SLICE_ARG(from), how);
+}
+
 static struct slice front_end_to_edge(struct path_work *w, struct path_leg *leg)
 {
     const struct topology_site *site = topology_site_find(w->t, w->home.site);
     struct slice route = site ? topology_federation_route(w->t, site) : SLICE_NONE;
     struct path_hop *h = path_hop_add(leg, w, "edge", w->home.fqdn, route, w->home.transport);
-    h->decided_by = arena_printf(w->a, "sites/" SLICE_FMT "/federation_route", SLICE_ARG(w->home.site));
+    h->decided_by = route_origin(w, site);
     if (!route.n) {
         path_fail(w, h, PATH_FAILS, "front-end.no-federation-route",
                   "set federation_route of the site and publish",
@@ -269,18 +288,31 @@ static void leg_inside(struct path_work *w, struct path *p, struct slice from, s
     leg_end(leg);
 }
 
-static void leg_media(struct path_work *w, struct path *p)
+static void legs_media(struct path_work *w, struct path *p)
 {
     struct path_leg *leg = leg_begin(p, "media", w->user, w->peer);
-    path_media(w, leg);
+    if (w->partner.n)
+        path_media_out(w, leg);
+    else
+        path_media_inside(w, leg, w->peer);
     leg_end(leg);
+    if (!w->partner.n)
+        return;
+    leg = leg_begin(p, "media", w->peer, w->user);
+    path_media_in(w, leg);
+    leg_end(leg);
+}
+
+static bool is_media(const struct path_leg *leg)
+{
+    return slice_eq(slice_str(leg->carries), SLICE("media"));
 }
 
 static void sum_up(struct path *p)
 {
     p->state = PATH_OK;
     for (size_t i = 0; i < p->n; i++) {
-        if (!slice_eq(slice_str(p->legs[i].carries), SLICE("media")) && p->legs[i].failing != SIZE_MAX)
+        if (!is_media(&p->legs[i]) && p->legs[i].failing != SIZE_MAX)
             p->state = PATH_FAILS;
         for (size_t k = 0; k < p->legs[i].n && p->state == PATH_OK; k++)
             if (p->legs[i].hops[k].state == PATH_NOT_ASKED)
@@ -393,7 +425,7 @@ int path_find(const struct topology *t, const struct path_dns *dns, struct slice
         if (!out_first)
             leg_out(w, ret);
     }
-    leg_media(w, ret);
+    legs_media(w, ret);
     sum_up(ret);
     return 0;
 }
@@ -409,7 +441,7 @@ bool path_exists(const struct topology *t, struct slice own, struct slice partne
         return false;
     }
     for (size_t i = 0; i < p.n && ret_hop; i++)
-        if (p.legs[i].failing != SIZE_MAX) {
+        if (!is_media(&p.legs[i]) && p.legs[i].failing != SIZE_MAX) {
             *ret_hop = &p.legs[i].hops[p.legs[i].failing];
             break;
         }

@@ -15,7 +15,7 @@
 enum {
     PATH_MAX_LEGS = 4,
     PATH_MAX_HOPS = 8,
-    PATH_MAX_TARGETS = 16, /* of one name or pool */
+    PATH_MAX_TARGETS = 32, /* of one name or pool */
 };
 
 struct path_dns {
@@ -36,11 +36,14 @@ enum path_state {
 const char *path_state_name(enum path_state s); /* "ok", "fails", "not-asked", "beyond", "not-served" */
 
 struct path_address {
-    struct slice name; /* of the machine, or what DNS was asked for */
-    struct slice endpoint;
+    struct slice name;     /* of the machine, or what DNS was asked for */
+    struct slice endpoint; /* address:port, of media also address:first-last */
+    const char *use;       /* "STUN and TURN over UDP", "as the Internet sees it"; NULL: nothing to be said */
 };
 struct path_hop {
-    const char *kind; /* "client", "edge", "director", "partner", "next-hop", "relay" */
+    /* "client", "edge", "director", "partner", "next-hop"; of media "credentials", "relay", "relay-outside"
+     */
+    const char *kind;
     struct slice from, to;
     const char *transport; /* "TLS"; "" unknown */
     struct path_address addresses[PATH_MAX_TARGETS];

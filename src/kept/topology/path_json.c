@@ -17,6 +17,7 @@ static struct json_value *hop_to_json(const struct path_hop *h, struct arena *a)
         struct json_value *to = json_object(a);
         json_set_string(a, to, "name", h->addresses[i].name);
         json_set_string(a, to, "endpoint", h->addresses[i].endpoint);
+        put(a, to, "use", slice_str(h->addresses[i].use));
         json_push(a, list, to);
     }
     json_set(a, o, "addresses", list);

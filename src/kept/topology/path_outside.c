@@ -128,8 +128,8 @@ void path_ask_addresses(struct path_work *w, struct path_target *to, struct path
             char text[NET_ADDR_TEXT];
             struct net_addr addr;
             if (net_addr_from_bytes(r[i].address, to->port, &addr) == 0)
-                to->addresses[to->n++] =
-                    (struct path_address){to->name, arena_copy(w->a, net_addr_text(&addr, text))};
+                to->addresses[to->n++] = (struct path_address){
+                    .name = to->name, .endpoint = arena_copy(w->a, net_addr_text(&addr, text))};
         }
     }
 }

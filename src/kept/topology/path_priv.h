@@ -68,4 +68,6 @@ void path_to_partner(struct path_work *w, struct path_leg *leg, struct slice edg
 const struct topology_edge_pool *path_from_partner(struct path_work *w, struct path_leg *leg);
 
 /* --- path_media.c --- */
-void path_media(struct path_work *w, struct path_leg *leg);
+void path_media_out(struct path_work *w, struct path_leg *leg);
+void path_media_in(struct path_work *w, struct path_leg *leg);
+void path_media_inside(struct path_work *w, struct path_leg *leg, struct slice to);

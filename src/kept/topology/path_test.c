@@ -94,7 +94,7 @@ TEST(both_directions_with_dns)
     find(&f, EXAMPLE, &z, "sip:alice@contoso.example", "bob@fabrikam.example");
     CHECK_INT(f.r, 0);
     CHECK_INT(f.p.state, PATH_OK);
-    CHECK_INT(f.p.n, 3);
+    CHECK_INT(f.p.n, 4);
     const struct path_leg *out = &f.p.legs[0], *in = &f.p.legs[1], *media = &f.p.legs[2];
     CHECK_INT(out->n, 4);
     check_hop(&out->hops[0], "fe.contoso.example", "127.10.1.10:5061", PATH_OK);
@@ -108,7 +108,8 @@ TEST(both_directions_with_dns)
     check_hop(&in->hops[0], "sip.contoso.example", "127.10.2.20:5061", PATH_OK);
     check_hop(&in->hops[1], "fe.contoso.example", "127.10.1.10:5061", PATH_OK);
     check_hop(&in->hops[2], "alice@contoso.example", "", PATH_OK);
-    check_hop(&media->hops[0], "edge-old.contoso.example", "127.10.2.20:3478", PATH_NOT_SERVED);
+    check_hop(&media->hops[0], "edge-old.contoso.example", "127.10.1.20:5062", PATH_FAILS);
+    CHECK_STR(slice_str(media->hops[0].id), "path.av-edge-off");
     found_fini(&f);
     /* the other way round: what comes in is first */
     find(&f, EXAMPLE, &z, "bob@fabrikam.example", "alice@contoso.example");
@@ -270,6 +271,130 @@ TEST(a_director_on_the_way)
     found_fini(&f);
 }
 
+/* --- media --- */
+#define MEDIA(fe, edge, machine)                                                                             \
+    "schema: 1\ndeployment: {name: c, default_domain: c.example}\n"                                          \
+    "sites: [{name: hq, federation_route: e.c.example}]\n"                                                   \
+    "edge_pools:\n"                                                                                          \
+    "- {fqdn: e.c.example, site: hq, external_fqdn: sip.c.example, federation: true, next_hop: "             \
+    "fe.c.example,"                                                                                          \
+    "   " edge "\n"                                                                                          \
+    "   machines: [{fqdn: e1.c.example, external_address: 192.0.2.20, " machine "}]}\n"                      \
+    "front_end_pools:\n"                                                                                     \
+    "- {fqdn: fe.c.example, site: hq, " fe                                                                   \
+    "machines: [{fqdn: fe1.c.example, internal_address: 10.0.0.10}]}\n" PARTNER
+#define WITH_EDGE "media_edge: e.c.example, "
+#define AV "av_edge: enabled, av_fqdn: av.c.example, "
+#define INSIDE "internal_address: 10.0.0.20, "
+#define OUTSIDE "av_address: 192.0.2.21"
+
+static void check_first_failure(const struct path_leg *leg, const char *id)
+{
+    const struct path_hop *h = leg->failing == SIZE_MAX ? NULL : &leg->hops[leg->failing];
+    CHECK_STR(slice_str(h ? h->id : "-"), id);
+    CHECK(!h || (h->why.n && h->remedy.n));
+}
+
+TEST(the_first_reason_why_media_fail)
+{
+    static const struct {
+        const char *text, *out, *in;
+    } cases[] = {
+        {MEDIA(WITH_EDGE, AV,                                           INSIDE OUTSIDE),                                          "-",                          "-"                        },
+        {MEDIA("",        AV,                                           INSIDE OUTSIDE),                                          "path.no-media-edge",         "path.no-media-edge"       },
+        {MEDIA(WITH_EDGE, "av_fqdn: av.c.example, ",                    INSIDE OUTSIDE),                                          "path.av-edge-off",           "path.av-edge-off"         },
+        {MEDIA(WITH_EDGE, "av_edge: draining, av_fqdn: av.c.example, ", INSIDE OUTSIDE),                                          "path.av-edge-off",
+         "path.av-edge-off"                                                                                                                                                                },
+        {MEDIA(WITH_EDGE, AV "version: 2013, managed: false, ",         INSIDE OUTSIDE),                                          "path.relay-foreign",
+         "path.relay-foreign"                                                                                                                                                              },
+        {MEDIA(WITH_EDGE, "av_edge: enabled, ",                         INSIDE OUTSIDE),                                          "path.av-no-name",            "path.av-no-name"          },
+        {MEDIA(WITH_EDGE, AV,                                           OUTSIDE),                                                 "path.av-no-inside-address",  "path.av-no-inside-address"},
+        {MEDIA(WITH_EDGE, AV,                                           "internal_address: 10.0.0.20"),                           "path.av-no-outside-address",
+         "path.av-no-outside-address"                                                                                                                                                      },
+        {MEDIA(WITH_EDGE, AV "nat: true, ",                             INSIDE OUTSIDE),                                          "path.av-no-nat-address",
+         "path.av-no-nat-address"                                                                                                                                                          },
+        {MEDIA(WITH_EDGE, AV "nat: true, ",                             INSIDE "av_address: 10.9.0.1, nat_address: 203.0.113.1"), "-",
+         "-"                                                                                                                                                                               },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct found f;
+        find(&f, cases[i].text, NULL, "a@c.example", "b@p.example");
+        CHECK_INT(f.p.n, 4);
+        /* messages have their way all the same, but to a machine without an address */
+        CHECK_INT(f.p.state,
+                  strcmp(cases[i].out, "path.av-no-inside-address") == 0 ? PATH_FAILS : PATH_NOT_ASKED);
+        check_first_failure(&f.p.legs[2], cases[i].out);
+        check_first_failure(&f.p.legs[3], cases[i].in);
+        if (test_failures)
+            TEST_DIAG("case %zu", i);
+        found_fini(&f);
+    }
+}
+
+TEST(media_by_the_relay_behind_nat)
+{
+    struct found f;
+    find(&f,
+         MEDIA(WITH_EDGE, AV "nat: true, media_port_start: 40000, media_port_count: 2000, ",
+               INSIDE "av_address: 10.9.0.1, nat_address: 203.0.113.1"),
+         NULL, "a@c.example", "b@p.example");
+    const struct path_leg *out = &f.p.legs[2], *in = &f.p.legs[3];
+    CHECK_INT(out->n, 4);
+    check_hop(&out->hops[0], "e.c.example", "10.0.0.20:5062", PATH_OK);
+    check_hop(&out->hops[1], "e.c.example", "10.0.0.20:3478", PATH_NOT_SERVED);
+    CHECK_STR(out->hops[1].addresses[1].endpoint, "10.0.0.20:443");
+    check_hop(&out->hops[2], "p.example", "203.0.113.1:3478", PATH_BEYOND);
+    CHECK_STR(out->hops[2].addresses[0].name, "av.c.example");
+    CHECK_STR(out->hops[2].addresses[1].endpoint, "203.0.113.1:443");
+    CHECK_STR(out->hops[2].addresses[2].endpoint, "203.0.113.1:40000-41999");
+    CHECK_STR(out->hops[2].addresses[3].endpoint, "10.9.0.1:3478");
+    CHECK_INT(in->n, 3);
+    check_hop(&in->hops[1], "e.c.example", "203.0.113.1:3478", PATH_BEYOND);
+    found_fini(&f);
+    find(&f, MEDIA(WITH_EDGE, AV, INSIDE OUTSIDE), NULL, "a@c.example", "b@c.example");
+    check_hop(&f.p.legs[2].hops[0], "b@c.example", "", PATH_OK);
+    check_hop(&f.p.legs[2].hops[1], "e.c.example", "10.0.0.20:5062", PATH_OK);
+    found_fini(&f);
+}
+
+TEST(whose_route_and_policy)
+{
+    static const struct {
+        const char *site, *decided_by;
+    } cases[] = {
+        {"{name: hq, federation_route: e.c.example}",                                           "sites/hq/federation_route"                            },
+        {"{name: hq, kind: branch, parent: main}, {name: main, federation_route: e.c.example}",
+         "sites/main/federation_route, which the branch site takes"                                                                                    },
+        {"{name: hq}, {name: main, route_for_all: true, federation_route: e.c.example}",
+         "sites/main/federation_route, which holds for all sites"                                                                                      },
+        {"{name: hq, kind: branch, parent: main}, {name: main}, {name: far, route_for_all: true, "
+         "federation_route: e.c.example}",                                             "sites/far/federation_route, which holds for all sites"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = {0};
+        struct found f;
+        buf_printf(
+            &text,
+            "schema: 1\ndeployment: {name: c, default_domain: c.example}\nsites: [%s]\n"
+            "access_edge: {routing: default_route, default_route: hub.example}\n"
+            "external_access_policies: [{name: none, federation: false, sites: [hq]}]\n"
+            "edge_pools: [{fqdn: e.c.example, site: hq, external_fqdn: sip.c.example, federation: true, "
+            "next_hop: fe.c.example, machines: [{fqdn: e1.c.example, internal_address: 10.0.0.20, "
+            "external_address: 192.0.2.20}]}]\n"
+            "front_end_pools: [{fqdn: fe.c.example, site: hq, machines: [{fqdn: fe1.c.example, "
+            "internal_address: 10.0.0.10}]}]\n" PARTNER,
+            cases[i].site);
+        char *all = buf_take(&text);
+        find(&f, all, NULL, "a@c.example", "b@p.example");
+        CHECK_STR(f.p.legs[0].hops[1].decided_by, cases[i].decided_by);
+        struct slice policy = f.p.legs[0].hops[2].policy;
+
+        CHECK_STR(policy, "The external access policy of the user inside does not allow federation.");
+        found_fini(&f);
+        mem_free(all);
+    }
+}
+
 TEST(adoption_keeps_a_way)
 {
     struct found f;
@@ -371,5 +496,6 @@ TEST(large_topologies_are_quick)
 }
 
 TEST_MAIN(both_directions_with_dns, static_says_what_dns_would_tell, what_cannot_be_asked,
-          the_first_hop_that_fails, a_foreign_home, a_director_on_the_way, adoption_keeps_a_way, as_json,
+          the_first_hop_that_fails, a_foreign_home, a_director_on_the_way, the_first_reason_why_media_fail,
+          media_by_the_relay_behind_nat, whose_route_and_policy, adoption_keeps_a_way, as_json,
           large_topologies_are_quick)
