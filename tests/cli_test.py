@@ -99,6 +99,21 @@ def test_edit_without_a_terminal():
     check_equal((code, err), (0, "nothing was changed\n"), "unchanged")
 
 
+def test_edit_keeps_comments():
+    "edit: comments come back, also from what was published, until something else changes the topology"
+    cms = central()
+    note = 's|^schema: 1$|schema: 1 # with a note|'
+    cms.good("topology", "edit", env={"EDITOR": sed(note)})
+    for words in (("show",), ("export",)):
+        text = cms.good("topology", *words)
+        check("# with a note" in text and "#:" not in text, text)
+    cms.good("topology", "edit", env={"EDITOR": sed("s/name: contoso/name: other/")})
+    check("# with a note" in cms.good("topology", "show"), "a second time")
+    cms.good("topology", "set", "deployment/timer_c_s", "222")
+    check("# with a note" not in cms.good("topology", "show"), "what it says would not be true any more")
+    cms.good("topology", "discard")
+
+
 def test_edit_needs_an_editor():
     "edit: no terminal and no editor, an editor that is not there, one that fails"
     cms = central()
@@ -194,7 +209,7 @@ def test_two_at_once():
         t.expect("the draft is changed")
         check_equal(t.end(), 0, "exit")
     merged = (FOLDER / "merged").read_text()
-    check("# both-changed deployment/timer_c_s" in merged and "last changed by bob" in merged, merged)
+    check("#: both-changed deployment/timer_c_s" in merged and "last changed by bob" in merged, merged)
     check_equal([cms.draft("deployment/name"), cms.draft("deployment/timer_c_s")], ["mine", "190"], "merged")
     check_equal(left_files(), [], "files left behind")
 

@@ -59,6 +59,7 @@ enum option_id {
     OPTION_LIVE,
     OPTION_WATCH,
     OPTION_DRAFT,
+    OPTION_KEEP,
     OPTION_N
 };
 enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS, COMPLETES_POOL };
@@ -161,6 +162,7 @@ int cmd_topology_export(struct invocation *v);
 int cmd_topology_check(struct invocation *v);
 int cmd_topology_diff(struct invocation *v);
 int cmd_topology_discard(struct invocation *v);
+int cmd_topology_rebase(struct invocation *v);
 int cmd_topology_history(struct invocation *v);
 int cmd_topology_rollback(struct invocation *v);
 int cmd_publish(struct invocation *v);

@@ -40,6 +40,8 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(POOL, "pool", "POOL", 0, COMPLETES_NOTHING, NULL, "the pool that our user lives on"),
     ROW(STATIC, "static", NULL, 0, COMPLETES_NOTHING, NULL, "from the topology alone: DNS is not asked"),
     ROW(DRAFT, "draft", NULL, 0, COMPLETES_NOTHING, NULL, "of the draft, not of what is published"),
+    ROW(KEEP, "keep", "mine|theirs", 0, COMPLETES_WORDS, "mine theirs",
+        "what counts where both changed the same: the draft, or what is published"),
     ROW(LIVE, "live", NULL, 0, COMPLETES_NOTHING, NULL, "ask every machine now, and wait for the answers"),
     ROW(WATCH, "watch", NULL, 0, COMPLETES_NOTHING, NULL,
         "partners in no list that met a limit, on all Edge machines"),
@@ -86,7 +88,9 @@ const struct command commands[] = {
     COMMAND("topology edit", "", WITH_DAEMON, 0, cmd_topology_edit, "change the draft in $VISUAL or $EDITOR",
             "Findings are told with their lines. When somebody else changed the draft meanwhile, theirs is "
             "shown beside yours and nothing is overwritten. What was typed is never lost: it is kept in a "
-            "file whenever it cannot become the draft."),
+            "file whenever it cannot become the draft. Comments and the order of things are kept, and come "
+            "back in edit, show and export, until the topology is changed in another way (set, add, remove, "
+            "rollback, a transition)."),
     COMMAND(
         "topology explain", "[PATH]", WITH_DAEMON, 0, cmd_topology_explain,
         "what an object or a property is, what it takes, and what the Lync world calls it",
@@ -111,6 +115,11 @@ const struct command commands[] = {
             "Without numbers: from the published revision to the draft. With one: from that revision to the "
             "draft. --format patch prints a JSON Patch (RFC 6902)."),
     COMMAND("topology discard", "", WITH_DAEMON, 0, cmd_topology_discard, "drop the draft", NULL),
+    COMMAND(
+        "topology rebase", "", WITH_DAEMON | WITH(KEEP), 0, cmd_topology_rebase,
+        "carry the draft over to what was published since it was begun",
+        "Object by object: what only one side changed is taken from that side. Where both changed the same, "
+        "the paths are listed and nothing is carried over, unless --keep says what counts."),
     COMMAND("topology history", "", WITH_DAEMON, 0, cmd_topology_history, "all revisions, the newest first",
             NULL),
     COMMAND("topology rollback", "REVISION", PUBLISHES, 0, cmd_topology_rollback,

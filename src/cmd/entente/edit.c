@@ -208,13 +208,13 @@ static void write_head(struct editing *e, const struct json_value *answer, struc
     struct slice author = json_get_string(answer, "author");
     if (author.n)
         buf_printf(out,
-                   "# The draft on top of revision %lld, last changed by " SLICE_FMT " on " SLICE_FMT ".\n",
+                   "#: The draft on top of revision %lld, last changed by " SLICE_FMT " on " SLICE_FMT ".\n",
                    (long long)e->base_revision, SLICE_ARG(author),
                    SLICE_ARG(table_time(&e->v->arena, json_get_int(answer, "time_ms", 0))));
     else
-        buf_printf(out, "# Revision %lld. What is changed here becomes the draft.\n",
+        buf_printf(out, "#: Revision %lld. What is changed here becomes the draft.\n",
                    (long long)e->base_revision);
-    buf_append(out, SLICE("# When the editor ends, it is checked; nothing runs before it is published.\n"));
+    buf_append(out, SLICE("#: When the editor ends, it is checked; nothing runs before it is published.\n"));
 }
 
 static int begin(struct editing *e)
@@ -256,9 +256,9 @@ static int merge(struct editing *e, const struct json_value *answer, const struc
     topology_conflicts(b->mine, b->n_mine, b->theirs, b->n_theirs, &f);
     topology_apply(&e->v->arena, doc, b->mine, b->n_mine, &f);
     write_head(e, answer, &text);
-    buf_append(&text, SLICE("# Your changes are on top of theirs.\n"));
+    buf_append(&text, SLICE("#: Your changes are on top of theirs.\n"));
     for (size_t i = 0; i < f.n; i++)
-        buf_printf(&text, "# %s " SLICE_FMT ": " SLICE_FMT "\n", f.items[i].id, SLICE_ARG(f.items[i].path),
+        buf_printf(&text, "#: %s " SLICE_FMT ": " SLICE_FMT "\n", f.items[i].id, SLICE_ARG(f.items[i].path),
                    SLICE_ARG(f.items[i].text));
     yaml_write(topology_in_order(&whole, doc, &e->v->arena), &text);
     int r = write_file(e, arena_copy(&e->v->arena, buf_slice(&text)));
@@ -293,12 +293,21 @@ static int overtaken(struct editing *e, const struct answer *refusal)
 }
 
 /* --- what was typed --- */
+/* Lines that begin with "#:" are ours; all other comments stay with the draft. */
+static struct slice without_head(struct slice text)
+{
+    struct slice line, rest;
+    while (slice_starts(text, SLICE("#:")) && slice_cut(text, '\n', &line, &rest))
+        text = rest;
+    return text;
+}
+
 static int put(struct editing *e)
 {
     struct invocation *v = e->v;
     struct json_value *body = json_object(&v->arena);
     struct answer answer;
-    json_set_string(&v->arena, body, "text", e->typed);
+    json_set_string(&v->arena, body, "text", without_head(e->typed));
     json_set_string(&v->arena, body, "author", wait_author(v));
     json_set_int(&v->arena, body, "version", e->version);
     json_set_int(&v->arena, body, "base_revision", e->base_revision);

@@ -103,6 +103,30 @@ int cmd_topology_discard(struct invocation *v)
     return r;
 }
 
+int cmd_topology_rebase(struct invocation *v)
+{
+    struct json_value *body = json_object(&v->arena);
+    struct answer answer;
+    if (option_given(v, OPTION_KEEP))
+        json_set_string(&v->arena, body, "keep", option_slice(v, OPTION_KEEP));
+    json_set_string(&v->arena, body, "author", wait_author(v));
+    int r = call_api(v, "POST", SLICE("/v1/draft/rebase"), body, &answer);
+    if (r || call_json(v, &answer))
+        return r;
+    int64_t base = json_get_int(answer.json, "base_revision", 0);
+    if (!json_get(answer.json, "carried")) {
+        fprintf(v->out, "the draft is on top of revision %lld, which is the newest\n", (long long)base);
+        return EXIT_DONE;
+    }
+    call_findings(v->out, json_get(answer.json, "findings"));
+    fprintf(
+        v->out,
+        "the draft is on top of revision %lld now, with %lld change(s) carried over: entente topology diff "
+        "shows them\n",
+        (long long)base, (long long)json_get_int(answer.json, "carried", 0));
+    return EXIT_DONE;
+}
+
 int cmd_topology_import(struct invocation *v)
 {
     struct buf text = {0};

@@ -85,6 +85,53 @@ TEST(who_came_first_is_told)
     world_end();
 }
 
+static void draft_from_revision_1(const char *more)
+{
+    struct buf text = {0};
+    topology_text(&text);
+    buf_append(&text, slice_str(more));
+    char *yaml = buf_take(&text), *body = put_body(yaml, 0, "bob");
+    api_good("PUT", "/v1/draft", body);
+    mem_free(body);
+    mem_free(yaml);
+}
+
+/* What was published since stays, what was drafted comes on top; what both changed is told and left alone. */
+TEST(a_stale_draft_is_carried_over)
+{
+    struct arena a = {0};
+    struct json_value *v;
+    world_start();
+    api_refused("POST", "/v1/draft/rebase", "{}", 409, "draft.none");
+    api_good("POST", "/v1/draft/set",
+             "{\"path\":\"deployment/timer_c_s\",\"value\":200,\"author\":\"alice\"}");
+    api_good("POST", "/v1/publish", "{\"author\":\"carol\",\"accept_warnings\":true}");
+    draft_from_revision_1("partners:\n- domain: x.example\n");
+    api_refused("POST", "/v1/publish", "{\"accept_warnings\":true}", 409, "draft.stale");
+    CHECK_INT(api(&a, "POST", "/v1/draft/rebase", "{\"author\":\"bob\"}", &v), 200);
+    CHECK_INT(json_get_int(v, "carried", -1), 1);
+    CHECK_INT(json_get_int(v, "base_revision", 0), 2);
+    CHECK_INT(api(&a, "GET", "/v1/diff", "", &v), 200);
+    CHECK_INT(json_count(json_get(v, "changes")), 1); /* timer_c_s is as published */
+    api_good("POST", "/v1/publish", "{\"accept_warnings\":true}");
+    draft_from_revision_1("");
+    api_good("POST", "/v1/draft/set", "{\"path\":\"deployment/timer_c_s\",\"value\":300}");
+    CHECK_INT(api(&a, "POST", "/v1/draft/rebase", "{}", &v), 409);
+    CHECK_STR(json_get_string(v, "id"), "draft.conflicts");
+    CHECK_STR(json_get_string(json_at(json_get(v, "findings"), 0), "path"), "deployment/timer_c_s");
+    CHECK_INT(api(&a, "GET", "/v1/draft?path=deployment/timer_c_s&format=json", "", &v), 200);
+    CHECK_INT(json_get_int(v, "document", 0), 300); /* nothing is overwritten */
+    api_refused("POST", "/v1/draft/rebase", "{\"keep\":\"ours\"}", 400, "draft.keep");
+    api_refused("POST", "/v1/draft/rebase", "{\"version\":1}", 409, "draft.conflicts");
+    api_refused("POST", "/v1/draft/rebase", "{\"version\":1,\"keep\":\"mine\"}", 409, "draft.changed");
+    api_good("POST", "/v1/draft/rebase", "{\"keep\":\"mine\"}");
+    CHECK_INT(api(&a, "GET", "/v1/draft?path=deployment/timer_c_s&format=json", "", &v), 200);
+    CHECK_INT(json_get_int(v, "document", 0), 300);
+    CHECK_INT(api(&a, "GET", "/v1/draft?path=partners/x.example&format=json", "", &v), 200);
+    arena_fini(&a);
+    world_end();
+}
+
 static const struct json_value *first_finding(struct arena *a, const char *text, int64_t *ret_errors,
                                               bool *ret_topology)
 {
@@ -448,8 +495,8 @@ TEST(nothing_acknowledged_is_lost_by_kill)
     world_end();
 }
 
-TEST_MAIN(drafts_are_guarded_by_their_version, who_came_first_is_told, a_text_is_checked_by_line,
-          a_difference_is_a_patch, documents_are_put_as_yaml_or_json,
+TEST_MAIN(drafts_are_guarded_by_their_version, who_came_first_is_told, a_stale_draft_is_carried_over,
+          a_text_is_checked_by_line, a_difference_is_a_patch, documents_are_put_as_yaml_or_json,
           publishing_names_errors_and_asks_on_warnings, a_draft_that_was_overtaken_is_not_published,
           certificates_reach_their_machines_alone, trust_and_dns_are_kept, init_makes_what_is_needed_once,
           nothing_acknowledged_is_lost_by_kill)

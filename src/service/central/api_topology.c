@@ -4,6 +4,7 @@
 #include "ground/base/mem.h"
 #include "kept/topology/patch.h"
 #include "kept/topology/place.h"
+#include "kept/topology/rebase.h"
 
 #include <errno.h>
 
@@ -64,7 +65,12 @@ static int draft_show(struct api_call *q, struct vault *v)
     if (draft_load(v, &q->a, &d, &q->why) < 0)
         return -EPROTO;
     put_draft_state(q, q->out, &d);
-    return put_document(q, d.doc);
+    struct slice typed, format = q->query[QUERY_FORMAT];
+    bool yaml = !format.n || slice_eq(format, SLICE("yaml"));
+    if (!yaml || q->query[QUERY_PATH].n || !draft_text(v, d.doc, &q->a, &typed))
+        return put_document(q, d.doc);
+    json_set_string(&q->a, q->out, "text", typed);
+    return 0;
 }
 
 static void put_revision(struct api_call *q, struct json_value *o, uint64_t number, struct slice hash,
@@ -182,7 +188,10 @@ static int draft_put(struct api_call *q, struct vault *v)
                       SLICE_ARG(q->findings.n ? q->findings.items[0].text : SLICE("unknown")));
     findings_fini(&q->findings);
     int64_t base = json_get_int(q->in, "base_revision", 0); /* what the text was made from */
-    return draft_save(q, v, &d, doc, base > 0 ? (uint64_t)base : v->now->number, true);
+    r = draft_save(q, v, &d, doc, base > 0 ? (uint64_t)base : v->now->number, true);
+    if (r == 0 && text && text->kind == JSON_STRING && !slice_starts(slice_trim(text->string), SLICE("{")))
+        draft_note_text(v, text->string);
+    return r;
 }
 
 static int draft_delete(struct api_call *q, struct vault *v)
@@ -258,6 +267,54 @@ static int draft_add(struct api_call *q, struct vault *v)
 static int draft_remove(struct api_call *q, struct vault *v)
 {
     return draft_edit(q, v, edit_remove);
+}
+
+static int keep_of(struct api_call *q, enum rebase_keep *ret)
+{
+    struct slice keep = json_get_string(q->in, "keep");
+    *ret = slice_eq(keep, SLICE("mine"))     ? REBASE_MINE
+           : slice_eq(keep, SLICE("theirs")) ? REBASE_THEIRS
+                                             : REBASE_REFUSE;
+    if (keep.n && *ret == REBASE_REFUSE)
+        return refuse(&q->why, 400, "draft.keep", "What is kept is mine or theirs.");
+    return 0;
+}
+
+/* The draft on top of what was published since it was begun. */
+static int draft_rebase(struct api_call *q, struct vault *v)
+{
+    struct draft d;
+    struct revision *rev = NULL;
+    struct json_value *base, *theirs, *doc = NULL;
+    struct findings conflicts = {0};
+    enum rebase_keep keep;
+    size_t n = 0;
+    if (keep_of(q, &keep) < 0 || draft_load(v, &q->a, &d, &q->why) < 0)
+        return -EPROTO;
+    if (d.version == 0)
+        return refuse(&q->why, 409, "draft.none", "There is no draft: nothing is to be carried over.");
+    put_draft_state(q, q->out, &d);
+    if (d.base == v->now->number)
+        return 0;
+    int r = vault_revision(v, d.base, &q->a, &rev, &base, &q->why);
+    revision_free(rev);
+    rev = NULL;
+    if (r == 0)
+        r = vault_revision(v, 0, &q->a, &rev, &theirs, &q->why);
+    revision_free(rev);
+    if (r < 0)
+        return -EPROTO;
+    r = topology_rebase(&q->a, base, d.doc, theirs, keep, &doc, &n, &conflicts);
+    if (r == REBASE_CONFLICTS) {
+        q->findings = conflicts;
+        return refuse(&q->why, 409, "draft.conflicts",
+                      "%zu thing(s) were changed in the draft and in what was published since: nothing was "
+                      "carried over.",
+                      conflicts.n);
+    }
+    findings_fini(&conflicts);
+    json_set_int(&q->a, q->out, "carried", (int64_t)n);
+    return draft_save(q, v, &d, doc, v->now->number, false);
 }
 
 /* --- checks and differences --- */
@@ -384,7 +441,7 @@ static int publish(struct api_call *q, struct vault *v)
     if (d.base != v->now->number)
         return refuse(&q->why, 409, "draft.stale",
                       "The draft began at revision %llu, and %llu was published since: it would undo that. "
-                      "Drop the draft and make the change again.",
+                      "entente topology rebase carries it over, entente topology discard drops it.",
                       (unsigned long long)d.base, (unsigned long long)v->now->number);
     p.doc = d.doc;
     p.drop_draft = true;
@@ -415,6 +472,8 @@ const struct api_route api_topology_routes[] = {
     {"POST",   "/v1/draft/set",    draft_set,     NULL, "{path, value, version, author}"                              },
     {"POST",   "/v1/draft/add",    draft_add,     NULL, "{path, assignments: [\"k=v\"], version, author}"             },
     {"POST",   "/v1/draft/remove", draft_remove,  NULL, "{path, version, author}"                                     },
+    {"POST",   "/v1/draft/rebase", draft_rebase,  NULL,
+     "carry it over to the newest revision: {keep: mine|theirs, version, author}"                                     },
     {"GET",    "/v1/topology",     topology_show, NULL, "a revision: ?revision=N ?path= ?format=yaml|json"            },
     {"GET",    "/v1/check",        check,         NULL, "what publishing the draft would say"                         },
     {"POST",   "/v1/check",        check_text,    NULL, "{text}: what the checks say of a document, by line"          },

@@ -1,5 +1,7 @@
 #include "service/central/priv.h"
 
+#include "ground/log/log.h"
+
 #include <errno.h>
 
 int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why)
@@ -37,6 +39,33 @@ int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refus
     if (r == 0)
         *ret = d;
     return r;
+}
+
+/* What somebody typed, beside what it means: revisions and drafts hold no comments. */
+#define TYPED_KIND "draft"
+#define TYPED_NAME SLICE("text")
+
+void draft_note_text(struct vault *v, struct slice text)
+{
+    int r = store_blob_put(v->store, TYPED_KIND, TYPED_NAME, text);
+    if (r < 0)
+        log_warn("central.comments", "the comments of a draft cannot be stored: %s", strerror(-r));
+}
+
+bool draft_text(struct vault *v, const struct json_value *doc, struct arena *a, struct slice *ret)
+{
+    struct buf text = {0};
+    struct json_value *typed = NULL;
+    struct topology_change *changes;
+    struct refusal why = {0};
+    size_t n = 1;
+    if (store_blob_get(v->store, TYPED_KIND, TYPED_NAME, &text) == 0 &&
+        document_parse(buf_slice(&text), a, &typed, &why) == 0)
+        topology_diff(typed, doc, a, &changes, &n);
+    if (n == 0)
+        *ret = arena_copy(a, buf_slice(&text));
+    buf_fini(&text);
+    return n == 0;
 }
 
 int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected, uint64_t base,

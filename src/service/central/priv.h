@@ -128,6 +128,10 @@ struct draft {
 int draft_load(struct vault *v, struct arena *a, struct draft *ret, struct refusal *why);
 int draft_store(struct vault *v, const struct json_value *doc, uint64_t expected, uint64_t base,
                 struct slice author, uint64_t *ret_version, struct refusal *why);
+/* YAML that somebody typed, with its comments: kept beside the draft. draft_text gives it back as long as it
+ * means this document, and false afterwards. */
+void draft_note_text(struct vault *v, struct slice text);
+bool draft_text(struct vault *v, const struct json_value *doc, struct arena *a, struct slice *ret);
 /* A document as YAML or JSON text: syntax alone. */
 int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why);
 
