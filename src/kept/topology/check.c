@@ -116,41 +116,41 @@ bool check_address_private(struct slice address)
 static const struct {
     const char *id, *meaning, *remedy, *stands_for;
 } read_findings[] = {
-    {"syntax",             "The text is neither YAML nor JSON.",                                                "correct it at the line and column that are named", ""          },
+    {"syntax",             "The text is neither YAML nor JSON.",                                                "correct it at the line and column that are named", ""                                                 },
     {"unsupported-schema", "The document is of another version of the model.",
-     "use the release that wrote it, or export it from there",                                                                                                      ""          },
+     "use the release that wrote it, or export it from there",                                                                                                      ""                                                 },
     {"unknown-property",   "An object has a property that the model does not know.",
-     "take the name that comes near, or remove it",                                                                                                                 ""          },
-    {"missing-property",   "An object lacks a property that it must have.",                                     "add it",                                           ""          },
-    {"wrong-type",         "A value is of another type than its property.",                                     "write what is wanted",                             ""          },
-    {"unknown-value",      "A value is none of those that its property knows.",                                 "take one of the list",                             ""          },
-    {"out-of-range",       "A number is below or above its range.",                                             "choose one within the range",                      ""          },
+     "take the name that comes near, or remove it",                                                                                                                 ""                                                 },
+    {"missing-property",   "An object lacks a property that it must have.",                                     "add it",                                           ""                                                 },
+    {"wrong-type",         "A value is of another type than its property.",                                     "write what is wanted",                             ""                                                 },
+    {"unknown-value",      "A value is none of those that its property knows.",                                 "take one of the list",                             ""                                                 },
+    {"out-of-range",       "A number is below or above its range.",                                             "choose one within the range",                      ""                                                 },
     {"malformed-value",    "A value does not have the form that its property wants.",                           "write what is wanted",
-     ""                                                                                                                                                                         },
-    {"address-for-name",   "An address stands where a name belongs.",                                           "write the name",                                   "7.7 row 41"},
-    {"name-for-address",   "A name stands where an address belongs.",                                           "write the address",                                ""          },
+     ""                                                                                                                                                                                                                },
+    {"address-for-name",   "An address stands where a name belongs.",                                           "write the name",
+     "failure: an address where a name belongs"                                                                                                                                                                        },
+    {"name-for-address",   "A name stands where an address belongs.",                                           "write the address",                                ""                                                 },
     {"wildcard-name",      "A name holds a wildcard: no host has it, and no certificate of an Edge may.",
-     "write one name",                                                                                                                                              "6"         },
+     "write one name",                                                                                                                                              "certificates"                                     },
     {"underscore-name",    "A name holds an underscore: no certificate can cover it.",
-     "use letters, digits and hyphens",                                                                                                                             "1.3"       },
+     "use letters, digits and hyphens",                                                                                                                             "pools and computers"                              },
     {"double-identity",    "Two objects of a list have the same name: a domain is in two lists, for instance.",
-     "remove or rename one of the two",                                                                                                                             "2.2, 4.2"  },
-    {"too-many",           "A list has more entries than the model takes.",                                     "shorten it",                                       ""          },
+     "remove or rename one of the two",                                                                                                                             "names are unique; lists of partners and providers"},
+    {"too-many",           "A list has more entries than the model takes.",                                     "shorten it",                                       ""                                                 },
 };
 
 void topology_checks_write(struct buf *out)
 {
     static const char head[] = "| id | severity | what it means | what to do | stands for |\n"
                                "| --- | --- | --- | --- | --- |\n";
-    buf_append(out,
-               SLICE("# Checks of a topology\n\n"
-                     "<!-- Written by the program from its table of checks; a unit test compares the two. "
-                     "-->\n\n"
-                     "Publishing refuses on errors and asks on warnings. The last column names what a "
-                     "check stands for in the Lync\nworld: a section of the facts on its object model, a "
-                     "row of the table of failures of a migration\n(7.7), or a passage of Lync's own "
-                     "procedure for federation routes and media traffic (\"seed\").\n\n## On a whole "
-                     "topology\n\n"));
+    buf_append(
+        out,
+        SLICE("# Checks of a topology\n\n"
+              "<!-- Written by the program from its table of checks; a unit test compares the two. "
+              "-->\n\n"
+              "Publishing refuses on errors and asks on warnings. The last column says what a check stands "
+              "for: a part of\nLync's object model, a step of Lync's own procedure for federation routes and "
+              "media traffic, or a failure of\na migration.\n\n## On a whole topology\n\n"));
     buf_append(out, slice_str(head));
     for (size_t i = 0; i < topology_n_checks; i++) {
         const struct topology_check *c = &topology_checks[i];
@@ -162,4 +162,5 @@ void topology_checks_write(struct buf *out)
     for (size_t i = 0; i < sizeof(read_findings) / sizeof(read_findings[0]); i++)
         buf_printf(out, "| `%s` | error | %s | %s | %s |\n", read_findings[i].id, read_findings[i].meaning,
                    read_findings[i].remedy, read_findings[i].stands_for);
+    check_modes_write(out);
 }

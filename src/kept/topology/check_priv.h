@@ -11,6 +11,9 @@ __attribute__((format(printf, 4, 5))) void check_found(struct findings *f, const
                                                        const char *fmt, ...);
 #define FOUND(f, id, path, ...) check_found(f, id, path, __VA_ARGS__)
 
+/* Ways in which a migration fails, and the check or command that finds each; Markdown. */
+void check_modes_write(struct buf *out);
+
 /* A pool of any kind. */
 struct check_pool {
     size_t cursor;

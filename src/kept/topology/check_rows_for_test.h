@@ -35,6 +35,14 @@
     "- {fqdn: g.c.example, federation: true, external_fqdn: sip2.c.example, next_hop: "                      \
     "f.c.example, " EDGE2_REST "}\n"
 
+#define G_M "machines: [{fqdn: g1.c.example, internal_address: 127.10.1.11}]"
+/* A pool that another one backs up, which follows. */
+#define BACKED                                                                                               \
+    "front_end_pools: [{fqdn: f.c.example, site: hq, backup_pool: g.c.example, media_edge: "                 \
+    "e.c.example, " FE_M "}, {fqdn: g.c.example"
+#define BRANCH                                                                                               \
+    "front_end_pools: [{fqdn: f.c.example, site: hq, kind: branch_appliance, media_edge: e.c.example, "
+
 struct row {
     const char *id, *path, *text;
 };
@@ -186,6 +194,47 @@ static const struct row rows[] = {
      "127.10.1.30, external_address: 127.10.1.30}]}\n" FES                                                                                                                                                           },
     {"dns-views-half-set",                  "deployment/inside_dns_servers",
      "schema: 1\ndeployment: {name: c, default_domain: c.example, outside_dns_servers: [127.0.0.9]}\n" REST                                                                                                          },
+    {"xmpp-negotiation-impossible",         "xmpp_partners/x.example/dialback",
+     BASE "xmpp_partners: [{domain: x.example, sasl: not_supported, dialback: false}]"                                                                                                                               },
+    {"xmpp-negotiation-impossible",         "xmpp_partners/x.example/dialback",
+     BASE "xmpp_partners: [{domain: x.example, tls: not_supported, sasl: not_supported, dialback: false}]"                                                                                                           },
+    {"xmpp-sasl-without-tls",               "xmpp_partners/x.example/sasl",
+     BASE "xmpp_partners: [{domain: x.example, tls: not_supported, sasl: optional}]"                                                                                                                                 },
+    {"xmpp-not-encrypted",                  "xmpp_partners/x.example/tls",
+     BASE "xmpp_partners: [{domain: x.example, tls: optional}]"                                                                                                                                                      },
+    {"xmpp-domain-own",                     "xmpp_partners/x.example",
+     BASE "xmpp_partners: [{domain: x.example, additional_domains: [c.example]}]"                                                                                                                                    },
+    {"xmpp-domain-twice",                   "xmpp_partners/y.example",
+     BASE "xmpp_partners: [{domain: x.example, additional_domains: [y.example]}, {domain: y.example}]"                                                                                                               },
+    {"xmpp-domain-also-sip",                "xmpp_partners/fabrikam.example",
+     BASE PARTNER "xmpp_partners: [{domain: fabrikam.example}]"                                                                                                                                                      },
+    {"xmpp-partners-without-edge",          "xmpp_partners",                                                      BASE "xmpp_partners: [{domain: x.example}]"                                                        },
+    {"xmpp-for-nobody",                     "external_access_policies",                                           BASE "xmpp_partners: [{domain: x.example}]"                                                        },
+    {"simple-url-malformed",                "simple_urls/m/url",                                                  BASE "simple_urls: [{name: m, url: meet.c.example}]"                                               },
+    {"simple-url-malformed",                "simple_urls/m/url",                                                  BASE "simple_urls: [{name: m, url: 'https://meet/x'}]"                                             },
+    {"simple-url-domain-not-own",           "simple_urls/m/domain",
+     BASE "simple_urls: [{name: m, domain: d.example, url: 'https://meet.d.example'}]"                                                                                                                               },
+    {"simple-url-twice",                    "simple_urls/n/active",
+     BASE "simple_urls: [{name: m, url: 'https://meet.c.example'}, {name: n, url: 'https://m.c.example'}]"                                                                                                           },
+    {"backup-pool-itself",                  "front_end_pools/f.c.example/backup_pool",
+     HEAD CENTRAL SITES EDGES "front_end_pools: [{fqdn: f.c.example, site: hq, backup_pool: f.c.example, "
+                              "media_edge: e.c.example, " FE_M "}]"                                                                                                                                                  },
+    {"backup-pool-not-mutual",              "front_end_pools/g.c.example/backup_pool",
+     HEAD CENTRAL SITES EDGES BACKED ", site: hq, media_edge: e.c.example, " G_M "}]"                                                                                                                                },
+    {"backup-pool-unlike",                  "front_end_pools/f.c.example/backup_pool",
+     HEAD CENTRAL SITES EDGES BACKED
+     ", kind: standard, backup_pool: f.c.example, site: hq, media_edge: e.c.example, " G_M "}]"                                                                                                                      },
+    {"branch-pool-without-home",            "front_end_pools/f.c.example/backup_pool",
+     HEAD CENTRAL SITES EDGES BRANCH FE_M "}]"                                                                                                                                                                       },
+    {"branch-pool-out-of-place",            "front_end_pools/f.c.example/site",
+     HEAD CENTRAL SITES EDGES BRANCH FE_M "}]"                                                                                                                                                                       },
+    {"branch-pool-several-machines",        "front_end_pools/f.c.example/machines",
+     HEAD CENTRAL SITES EDGES BRANCH "machines: [{fqdn: f1.c.example, internal_address: 127.10.1.10}, {fqdn: "
+                                     "f2.c.example, internal_address: 127.10.1.11}]}]"                                                                                                                               },
+    {"web-name-shared",                     "front_end_pools/f.c.example/web_fqdn",
+     HEAD CENTRAL SITES EDGES
+     "front_end_pools: [{fqdn: f.c.example, site: hq, media_edge: e.c.example, web_fqdn: "
+     "w.c.example, " FE_M "}]\ndirector_pools: [{fqdn: d.c.example, web_fqdn: w.c.example}]"                                                                                                                         },
     {"port-out-of-place",                   "edge_pools/e.c.example/federation_port",
      HEAD CENTRAL SITES
      "edge_pools:\n- {fqdn: e.c.example, site: hq, federation: true, external_fqdn: sip.c.example, next_hop: "

@@ -112,6 +112,34 @@ TEST(page_is_what_the_table_says)
     buf_fini(&got);
 }
 
+static bool is_known(struct slice id)
+{
+    for (size_t i = 0; i < topology_n_checks; i++)
+        if (slice_eq(id, slice_str(topology_checks[i].name)))
+            return true;
+    return slice_eq(id, SLICE("central-elsewhere")) || slice_eq(id, SLICE("address-for-name"));
+}
+
+/* What the page says of failures names checks that there are: two words with a hyphen in quotes. */
+TEST(failures_name_checks_that_there_are)
+{
+    struct buf page = {0};
+    size_t n = 0;
+    topology_checks_write(&page);
+    struct slice text = buf_slice(&page), before, id;
+    size_t at = slice_search(text, SLICE("## How a migration fails"));
+    CHECK(at != SIZE_MAX);
+    text = slice_from(text, at == SIZE_MAX ? text.n : at);
+    while (slice_cut(text, '`', &before, &text) && slice_cut(text, '`', &id, &text))
+        if (slice_find(id, '-') != SIZE_MAX && slice_find(id, ' ') == SIZE_MAX) {
+            n++;
+            if (!is_known(id))
+                TEST_DIAG("no check " SLICE_FMT, SLICE_ARG(id));
+        }
+    CHECK(n >= 30);
+    buf_fini(&page);
+}
+
 TEST(each_check_says_what_it_means)
 {
     for (size_t i = 0; i < topology_n_checks; i++) {
@@ -146,5 +174,5 @@ TEST(the_example_is_good)
 }
 
 TEST_MAIN(good_topologies_have_no_findings, each_row_brings_its_finding,
-          each_check_has_a_row_and_says_its_name, page_is_what_the_table_says, each_check_says_what_it_means,
-          the_example_is_good)
+          each_check_has_a_row_and_says_its_name, page_is_what_the_table_says,
+          failures_name_checks_that_there_are, each_check_says_what_it_means, the_example_is_good)

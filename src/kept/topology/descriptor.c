@@ -218,6 +218,15 @@ static const struct property provider_rows[] = {
         .lync = "public provider"),
     ROW(topology_provider, verification, ENUM, .values = VERIFICATION, .otherwise = "always_verifiable",
         .help = "How far the provider is believed about who sends.", .lync = "VerificationLevel"),
+    ROW(topology_provider, local, BOOL,
+        .help = KEPT("The provider's Access Edge stands in our own network", "the Access Edge"),
+        .lync = "IsLocal"),
+    ROW(topology_provider, client_port, INT, .otherwise = "443", PORT,
+        .help = KEPT("The port on which clients of users hosted there sign in", "remote users"),
+        .lync = "SipClientPort"),
+    ROW(topology_provider, autodiscover_url, TEXT,
+        .help = KEPT("Where clients of users hosted there find their services", "remote users"),
+        .lync = "AutodiscoverUrl"),
 };
 static const struct kind provider_kind =
     KIND("provider", topology_provider, provider_rows, "A host of many SIP domains behind one Access Edge.");
@@ -262,6 +271,8 @@ static const struct property root_rows[] = {
         .lync = "Central Management store"),
     ROW(topology, access_edge, OBJECT, .kind = &access_edge_kind,
         .help = "What holds for the Access Edge of every Edge pool.", .lync = "CsAccessEdgeConfiguration"),
+    ROW(topology, xmpp, OBJECT, .kind = &kind_xmpp,
+        .help = "What holds for the XMPP gateway of every Edge pool.", .lync = "CsXmppGatewayConfiguration"),
     ROW(topology, limits, OBJECT, .kind = &kind_limits, .help = "How much of a machine others may take."),
     ROW(topology, monitoring, OBJECT, .kind = &kind_monitoring,
         .help = "What machines tell of what they do: access log and metrics."),
@@ -286,6 +297,10 @@ static const struct property root_rows[] = {
          .lync = "SIP federated providers"),
     LIST(topology, external_access_policies, policy_kind, .max = TOPOLOGY_MAX_POLICIES,
          .help = "What users may do from and to outside.", .lync = "external access policies"),
+    LIST(topology, xmpp_partners, kind_xmpp_partner, .max = TOPOLOGY_MAX_XMPP_PARTNERS,
+         .help = "XMPP domains that may speak with ours.", .lync = "XMPP federated partners"),
+    LIST(topology, simple_urls, kind_simple_url, .max = TOPOLOGY_MAX_URLS,
+         .help = "Short addresses of web pages.", .lync = "simple URLs"),
 };
 const struct kind topology_root = KIND("topology", topology, root_rows, "The whole document.");
 

@@ -165,10 +165,29 @@ static const struct kind digest_kind =
 static const struct property front_end_pool_rows[] = {
     ROW(topology_front_end_pool, fqdn, FQDN, .identity = true, .help = "The pool's name.",
         .lync = "Front End pool FQDN"),
-    ROW(topology_front_end_pool, kind, ENUM, .values = "enterprise|standard", .otherwise = "enterprise",
+    ROW(topology_front_end_pool, kind, ENUM, .values = "enterprise|standard|branch_appliance|branch_server",
+        .otherwise = "enterprise",
         .help =
-            "Whether the pool can have several machines or is one machine (standard); only checks read it.",
-        .lync = "Enterprise Edition Front End pool, Standard Edition server"),
+            "Whether the pool can have several machines, is one machine (standard), or the one machine of a "
+            "branch site; only checks read it.",
+        .lync = "Enterprise Edition Front End pool, Standard Edition server, Survivable Branch Appliance, "
+                "Survivable Branch Server"),
+    ROW(topology_front_end_pool, backup_pool, FQDN, .refers = REFERS_FRONT_END_POOL,
+        .help = KEPT(
+            "The pool that takes this one's users over when it fails; of a branch its users' home in the "
+            "central site",
+            "Front Ends"),
+        .lync = "associated backup pool"),
+    ROW(topology_front_end_pool, failure_s, INT, .otherwise = "300", .min = 90, .max = 86400,
+        .unit = "seconds",
+        .help = KEPT("How long the pool must be silent before its users are taken over", "Front Ends"),
+        .lync = "voice failure detection interval"),
+    ROW(topology_front_end_pool, failback_s, INT, .otherwise = "600", .min = 90, .max = 86400,
+        .unit = "seconds", .help = KEPT("How long it must be back before they return", "Front Ends"),
+        .lync = "voice failback interval"),
+    ROW(topology_front_end_pool, web_fqdn, FQDN,
+        .help = KEPT("The external name of the pool's web services, of no other pool", "reverse proxies"),
+        .lync = "external web services FQDN"),
     ROW(topology_front_end_pool, site, NAME, .refers = REFERS_SITE,
         .help = "The site that the pool stands in.", .lync = "site"),
     ROW(topology_front_end_pool, version, NAME, .otherwise = "entente",
@@ -225,6 +244,9 @@ static const struct property director_pool_rows[] = {
         .lync = "next hop pool"),
     ROW(topology_director_pool, sip_port, INT, .otherwise = "5061", PORT,
         .help = "The TLS port for other machines.", .lync = "SIP listening port"),
+    ROW(topology_director_pool, web_fqdn, FQDN,
+        .help = KEPT("The external name of the pool's web services, of no other pool", "reverse proxies"),
+        .lync = "external web services FQDN"),
     ROW(topology_director_pool, replica_port, INT, .otherwise = "4443", PORT,
         .help = "The HTTPS port on which the machines take published topologies.",
         .lync = "internal replication port"),

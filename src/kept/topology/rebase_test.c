@@ -57,8 +57,8 @@ static void check_case(size_t i, enum rebase_keep keep, const char *want)
     struct json_value *got = NULL, *same = NULL;
     struct topology_change *left;
     size_t n = 0, made;
-    int r = topology_rebase(&a, doc(&a, BASE), doc(&a, triples[i].mine), doc(&a, triples[i].theirs), keep, &got,
-                            &made, &f);
+    int r = topology_rebase(&a, doc(&a, BASE), doc(&a, triples[i].mine), doc(&a, triples[i].theirs), keep,
+                            &got, &made, &f);
     CHECK_INT(r, want ? 0 : REBASE_CONFLICTS);
     if (r == 0 && want) {
         same = doc(&a, want);

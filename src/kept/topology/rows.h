@@ -29,3 +29,4 @@
 extern const struct kind kind_monitoring;
 extern const struct kind kind_edge_pool, kind_front_end_pool, kind_director_pool, kind_mediation_pool,
     kind_trusted_application_pool, kind_foreign_pool, kind_limits;
+extern const struct kind kind_xmpp, kind_xmpp_partner, kind_simple_url;

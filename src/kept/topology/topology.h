@@ -55,6 +55,8 @@ enum {
     TOPOLOGY_MAX_PARTNERS = 100000,
     TOPOLOGY_MAX_PROVIDERS = 1000,
     TOPOLOGY_MAX_POLICIES = 1000,
+    TOPOLOGY_MAX_XMPP_PARTNERS = 10000,
+    TOPOLOGY_MAX_URLS = 3000,
     TOPOLOGY_MAX_NAMES = 1000 /* of one property */
 };
 
@@ -62,7 +64,19 @@ enum topology_service { TOPOLOGY_ENABLED, TOPOLOGY_DRAINING, TOPOLOGY_DISABLED }
 enum topology_policy { TOPOLOGY_ALLOWED, TOPOLOGY_BLOCKED };
 enum topology_transport { TOPOLOGY_TLS, TOPOLOGY_TCP, TOPOLOGY_UDP };
 enum topology_site_kind { TOPOLOGY_CENTRAL_SITE, TOPOLOGY_BRANCH_SITE };
-enum topology_pool_kind { TOPOLOGY_ENTERPRISE, TOPOLOGY_STANDARD };
+enum topology_pool_kind {
+    TOPOLOGY_ENTERPRISE,
+    TOPOLOGY_STANDARD,
+    TOPOLOGY_BRANCH_APPLIANCE, /* survivable branch appliance, survivable branch server */
+    TOPOLOGY_BRANCH_SERVER
+};
+enum topology_xmpp_kind {
+    TOPOLOGY_XMPP_FEDERATED,
+    TOPOLOGY_XMPP_PUBLIC_VERIFIED,
+    TOPOLOGY_XMPP_PUBLIC_UNVERIFIED
+};
+enum topology_negotiation { TOPOLOGY_REQUIRED, TOPOLOGY_OPTIONAL, TOPOLOGY_NOT_SUPPORTED };
+enum topology_url_use { TOPOLOGY_URL_MEET, TOPOLOGY_URL_DIALIN, TOPOLOGY_URL_ADMIN };
 enum topology_balancing { TOPOLOGY_BY_DNS, TOPOLOGY_BY_HARDWARE };
 /* How far the word of another organisation is believed about who sends. */
 enum topology_verification {
@@ -161,6 +175,32 @@ struct topology_monitoring {
     int64_t metrics_port;               /* HTTP on the internal address; 0: off */
     struct topology_names metrics_from; /* addresses that may read them; none: all that reach the port */
 };
+/* Global settings of the XMPP gateway. */
+struct topology_xmpp {
+    int64_t connections_max;         /* 1000 */
+    int64_t partner_connections_max; /* 20 */
+    int64_t keep_alive_s;            /* 300 */
+    int64_t establishment_s;         /* 60 */
+    int64_t inactivity_s;            /* 600 */
+    int64_t refresh_s;               /* 28800 */
+};
+struct topology_xmpp_partner {
+    struct slice domain;
+    struct topology_names additional_domains;
+    enum topology_xmpp_kind kind;
+    enum topology_negotiation tls, sasl;
+    bool dialback, keep_alive;
+    int64_t connections_max; /* 0: what holds for all */
+    struct slice server;
+    struct slice comment;
+};
+struct topology_simple_url {
+    struct slice name;
+    enum topology_url_use use;
+    struct slice domain; /* empty: all */
+    struct slice url;
+    bool active;
+};
 struct topology_site {
     struct slice name;
     enum topology_site_kind kind;
@@ -238,6 +278,9 @@ struct topology_front_end_pool {
     enum topology_challenge challenge; /* connection: a TLS or TCP connection that registered needs no more */
     int64_t min_expires, max_expires, default_expires; /* 60, 7200, 3600 */
     int64_t max_contacts;                              /* of one user (10) */
+    struct slice backup_pool;                          /* a Front End pool that takes its users over */
+    int64_t failure_s, failback_s;                     /* 300, 600 */
+    struct slice web_fqdn;                             /* external name of its web services */
     struct topology_machine *machines;
     size_t n_machines;
 };
@@ -257,6 +300,7 @@ struct topology_director_pool {
     struct slice next_hop; /* a Front End pool */
     int64_t sip_port;      /* 5061 */
     int64_t replica_port;
+    struct slice web_fqdn; /* external name of its web services */
     struct topology_machine *machines;
     size_t n_machines;
 };
@@ -302,6 +346,9 @@ struct topology_provider {
     bool hosts_users;
     bool public_cloud;                       /* a public provider: the public_cloud flags of policies hold */
     enum topology_verification verification; /* default always verifiable */
+    bool local;
+    int64_t client_port; /* 443 */
+    struct slice autodiscover_url;
 };
 /* What users may do from and to outside. The policy named "global" holds for all that no other one names. */
 struct topology_external_access_policy {
@@ -323,6 +370,7 @@ struct topology {
     struct topology_deployment deployment;
     struct topology_central central;
     struct topology_access_edge access_edge;
+    struct topology_xmpp xmpp;
     struct topology_limits limits;
     struct topology_monitoring monitoring;
     struct topology_site *sites;
@@ -345,6 +393,10 @@ struct topology {
     size_t n_providers;
     struct topology_external_access_policy *external_access_policies;
     size_t n_external_access_policies;
+    struct topology_xmpp_partner *xmpp_partners;
+    size_t n_xmpp_partners;
+    struct topology_simple_url *simple_urls;
+    size_t n_simple_urls;
     struct topology_index *index; /* private: all of these by name */
 };
 
