@@ -219,7 +219,7 @@ install: all
 	$(O)/entente completion bash > $(DESTDIR)$(COMPLETIONDIR)/entente
 	$(O)/entente help --man > $(DESTDIR)$(MANDIR)/man1/entente.1
 	install -m 644 packaging/entented.8 $(DESTDIR)$(MANDIR)/man8
-	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE doc/*.md) $(DESTDIR)$(DOCDIR)
+	install -m 644 $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE doc/*.md doc/*.yaml) $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build

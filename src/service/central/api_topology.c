@@ -285,7 +285,7 @@ static int draft_rebase(struct api_call *q, struct vault *v)
 {
     struct draft d;
     struct revision *rev = NULL;
-    struct json_value *base, *theirs, *doc = NULL;
+    struct json_value *base = NULL, *theirs = NULL, *doc = NULL;
     struct findings conflicts = {0};
     enum rebase_keep keep;
     size_t n = 0;
