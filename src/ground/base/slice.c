@@ -3,19 +3,30 @@
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-bool slice_caseeq(struct slice a, struct slice b)
+/* What is compared is mostly written alike: eight bytes at a time until they differ. */
+bool slice_same_any_case(const char *a, const char *b, size_t n)
 {
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (text_lower(a.p[i]) != text_lower(b.p[i]))
+    for (size_t i = 0; i < n;) {
+        uint64_t x, y;
+        if (n - i >= sizeof(x)) {
+            memcpy(&x, a + i, sizeof(x));
+            memcpy(&y, b + i, sizeof(y));
+            if (x == y) {
+                i += sizeof(x);
+                continue;
+            }
+        }
+        if (a[i] != b[i] && text_lower(a[i]) != text_lower(b[i]))
             return false;
+        i++;
+    }
     return true;
 }
 
@@ -41,54 +52,12 @@ int slice_cmp(struct slice a, struct slice b)
     return r ? r : (a.n > b.n) - (a.n < b.n);
 }
 
-size_t slice_find(struct slice s, char c)
-{
-    const char *hit = s.n ? memchr(s.p, c, s.n) : NULL;
-    return hit ? (size_t)(hit - s.p) : SIZE_MAX;
-}
-
 size_t slice_search(struct slice s, struct slice what)
 {
     if (what.n == 0)
         return 0;
     const char *hit = s.n ? memmem(s.p, s.n, what.p, what.n) : NULL;
     return hit ? (size_t)(hit - s.p) : SIZE_MAX;
-}
-
-struct slice slice_from(struct slice s, size_t i)
-{
-    if (i > s.n)
-        i = s.n;
-    return (struct slice){s.n ? s.p + i : s.p, s.n - i};
-}
-
-struct slice slice_head(struct slice s, size_t i)
-{
-    return (struct slice){s.p, i < s.n ? i : s.n};
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-struct slice slice_trim(struct slice s)
-{
-    while (s.n && is_space(s.p[0]))
-        s = slice_from(s, 1);
-    while (s.n && is_space(s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-bool slice_cut(struct slice s, char c, struct slice *ret_head, struct slice *ret_tail)
-{
-    size_t i = slice_find(s, c);
-    if (i == SIZE_MAX)
-        return false;
-    *ret_head = slice_head(s, i);
-    *ret_tail = slice_from(s, i + 1);
-    return true;
 }
 
 int slice_u64(struct slice s, uint64_t max, uint64_t *ret)
@@ -120,7 +89,7 @@ bool slice_within_domain(struct slice name, struct slice domain)
 /* SipHash-1-3 (Aumasson and Bernstein 2012). */
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
-static void sip_round(uint64_t v[4])
+static inline void sip_round(uint64_t v[4])
 {
     v[0] += v[1], v[1] = ROTL(v[1], 13), v[1] ^= v[0], v[0] = ROTL(v[0], 32);
     v[2] += v[3], v[3] = ROTL(v[3], 16), v[3] ^= v[2];
@@ -139,25 +108,32 @@ __attribute__((constructor)) static void hash_key_init(void)
     }
 }
 
-static uint64_t hash_bytes(struct slice s, bool lower)
+/* Up to 8 bytes as a little-endian number. */
+static inline uint64_t hash_word(const char *p, size_t n, bool lower)
+{
+    uint64_t m = 0;
+    for (size_t i = 0; i < n; i++)
+        m |= (uint64_t)(unsigned char)(lower ? text_lower(p[i]) : p[i]) << (8 * i);
+    return m;
+}
+
+static inline uint64_t hash_bytes(struct slice s, bool lower)
 {
     uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575, hash_key[1] ^ 0x646f72616e646f6d,
                      hash_key[0] ^ 0x6c7967656e657261, hash_key[1] ^ 0x7465646279746573};
     size_t i = 0;
-    for (;;) {
-        uint64_t m = 0;
-        size_t k = s.n - i < 8 ? s.n - i : 8;
-        for (size_t j = 0; j < k; j++)
-            m |= (uint64_t)(unsigned char)(lower ? text_lower(s.p[i + j]) : s.p[i + j]) << (8 * j);
-        if (k < 8)
-            m |= (uint64_t)s.n << 56;
+    for (; s.n - i >= 8; i += 8) {
+        uint64_t m;
+        memcpy(&m, s.p + i, sizeof(m));
+        m = lower ? hash_word(s.p + i, 8, true) : le64toh(m);
         v[3] ^= m;
         sip_round(v);
         v[0] ^= m;
-        i += k;
-        if (k < 8)
-            break;
     }
+    uint64_t last = hash_word(s.p + i, s.n - i, lower) | (uint64_t)s.n << 56;
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
     v[2] ^= 0xff;
     for (int r = 0; r < 3; r++)
         sip_round(v);

@@ -41,23 +41,64 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool slice_caseeq(struct slice a, struct slice b);
+/* From index i (clamped) on, and the first i bytes (clamped). */
+static inline struct slice slice_from(struct slice s, size_t i)
+{
+    if (i > s.n)
+        i = s.n;
+    return (struct slice){s.n ? s.p + i : s.p, s.n - i};
+}
+
+static inline struct slice slice_head(struct slice s, size_t i)
+{
+    return (struct slice){s.p, i < s.n ? i : s.n};
+}
+
+/* Index of the first c, or SIZE_MAX. */
+static inline size_t slice_find(struct slice s, char c)
+{
+    const char *hit = s.n ? (const char *)memchr(s.p, c, s.n) : NULL;
+    return hit ? (size_t)(hit - s.p) : SIZE_MAX;
+}
+
+/* At the first c: what stands before it and behind it. False (and nothing written) without a c. */
+static inline bool slice_cut(struct slice s, char c, struct slice *ret_head, struct slice *ret_tail)
+{
+    size_t i = slice_find(s, c);
+    if (i == SIZE_MAX)
+        return false;
+    *ret_head = (struct slice){s.p, i};
+    *ret_tail = (struct slice){s.p + i + 1, s.n - i - 1};
+    return true;
+}
+
+static inline bool slice_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Without spaces, tabs, CR and LF at both ends. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.n && slice_is_space(s.p[0]))
+        s.p++, s.n--;
+    while (s.n && slice_is_space(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool slice_same_any_case(const char *a, const char *b, size_t n);
+static inline bool slice_caseeq(struct slice a, struct slice b)
+{
+    return a.n == b.n && slice_same_any_case(a.p, b.p, a.n);
+}
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_casestarts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
 /* <0, 0, >0: bytewise order, shorter first. */
 int slice_cmp(struct slice a, struct slice b);
-/* Index of the first c, or SIZE_MAX. */
-size_t slice_find(struct slice s, char c);
 /* Index of the first occurrence of what, or SIZE_MAX. */
 size_t slice_search(struct slice s, struct slice what);
-/* From index i (clamped) on, and the first i bytes (clamped). */
-struct slice slice_from(struct slice s, size_t i);
-struct slice slice_head(struct slice s, size_t i);
-/* Without spaces, tabs, CR and LF at both ends. */
-struct slice slice_trim(struct slice s);
-/* At the first c: what stands before it and behind it. False (and nothing written) without a c. */
-bool slice_cut(struct slice s, char c, struct slice *ret_head, struct slice *ret_tail);
 /* Decimal digits only, no sign; -EINVAL on anything else or nothing, -ERANGE beyond max. */
 int slice_u64(struct slice s, uint64_t max, uint64_t *ret);
 /* Is `name` the domain `domain` or below it? Both without trailing dot; ASCII case is ignored. */

@@ -3,8 +3,6 @@
 #include <endian.h>
 #include <errno.h>
 
-#include "wire/sip/value.h"
-
 enum { FIRST_ROWS = 24, MAX_FORWARDS_LIMIT = 255 };
 
 struct parse {
@@ -316,32 +314,30 @@ static void check_call_id(struct parse *c)
 }
 
 /* From or To and its tag; a tag is a token (25.1). */
-static enum sip_flaw address_check(const struct sip_msg *m, enum sip_header_id id, struct slice *ret_tag)
+static enum sip_flaw address_check(const struct sip_msg *m, enum sip_header_id id, struct sip_addr *ret,
+                                   struct slice *ret_tag)
 {
     const struct sip_header *h = sip_msg_header(m, id);
     struct sip_addr addr;
-    struct slice tag;
+    struct slice tag = SLICE_NONE;
     if (!h)
         return SIP_FLAW_MISSING;
     if (sip_addr_parse(h->value, &addr) != 0 || addr.is_star)
         return SIP_FLAW_ADDRESS;
-    if (!sip_param(addr.params, SLICE("tag"), &tag))
-        return SIP_FLAW_NONE;
-    if (!sip_is_token(tag))
+    if (sip_param(addr.params, SLICE("tag"), &tag) && !sip_is_token(tag))
         return SIP_FLAW_ADDRESS;
+    *ret = addr;
     *ret_tag = tag;
     return SIP_FLAW_NONE;
 }
 
-static enum sip_flaw via_check(const struct sip_msg *m, struct slice *ret_branch)
+static enum sip_flaw via_check(const struct sip_msg *m, struct sip_via *ret)
 {
     struct slice rest = sip_msg_value(m, SIP_H_VIA), value;
-    struct sip_via via;
     if (!sip_msg_header(m, SIP_H_VIA))
         return SIP_FLAW_MISSING;
-    if (!sip_list_next(&rest, &value) || sip_via_parse(value, &via) != 0)
+    if (!sip_list_next(&rest, &value) || sip_via_parse(value, ret) != 0)
         return SIP_FLAW_VIA;
-    *ret_branch = via.branch;
     return SIP_FLAW_NONE;
 }
 
@@ -376,9 +372,10 @@ static void find_body(struct parse *c)
 static void check_values(struct parse *c)
 {
     struct sip_msg *m = c->msg;
-    enum sip_flaw via = via_check(m, &m->branch);
-    enum sip_flaw from = address_check(m, SIP_H_FROM, &m->from_tag);
-    enum sip_flaw to = address_check(m, SIP_H_TO, &m->to_tag);
+    enum sip_flaw via = via_check(m, &m->via);
+    enum sip_flaw from = address_check(m, SIP_H_FROM, &m->from, &m->from_tag);
+    enum sip_flaw to = address_check(m, SIP_H_TO, &m->to, &m->to_tag);
+    m->branch = m->via.branch;
     note(c, via);
     note(c, from);
     note(c, to);
@@ -408,8 +405,10 @@ bool sip_msg_answerable(const struct sip_msg *m)
 {
     uint32_t number;
     struct slice unused;
-    return m->is_request && m->method != SIP_ACK && via_check(m, &unused) == SIP_FLAW_NONE &&
-           address_check(m, SIP_H_FROM, &unused) == SIP_FLAW_NONE &&
-           address_check(m, SIP_H_TO, &unused) == SIP_FLAW_NONE && call_id_valid(m->call_id) &&
+    struct sip_via via;
+    struct sip_addr addr;
+    return m->is_request && m->method != SIP_ACK && via_check(m, &via) == SIP_FLAW_NONE &&
+           address_check(m, SIP_H_FROM, &addr, &unused) == SIP_FLAW_NONE &&
+           address_check(m, SIP_H_TO, &addr, &unused) == SIP_FLAW_NONE && call_id_valid(m->call_id) &&
            cseq_parse(sip_msg_value(m, SIP_H_CSEQ), &number, &unused) == 0;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "ground/base/arena.h"
+#include "wire/sip/value.h"
 
 enum {
     SIP_MAX_MESSAGE = 65535, /* start line, headers and body together */
@@ -110,6 +111,9 @@ struct sip_msg {
     struct slice call_id;
     struct slice from_tag, to_tag; /* empty when absent */
     struct slice branch;           /* of the topmost Via; empty when absent */
+    /* Decoded on the way, as they were checked; zero where the flaw was theirs. */
+    struct sip_via via; /* topmost */
+    struct sip_addr from, to;
     struct slice body;
 };
 

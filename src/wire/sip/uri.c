@@ -8,6 +8,7 @@
 /* --- characters (RFC 3261 25.1) --- */
 
 enum { C_USER = 1, C_PASSWORD = 2, C_PARAM = 4, C_HEADER = 8, C_TEL = 16, C_HOST = 32, C_SCHEME = 64 };
+enum { LABEL_MAX = 63 };
 enum { C_UNRESERVED = C_USER | C_PASSWORD | C_PARAM | C_HEADER };
 
 /*
@@ -50,14 +51,24 @@ static bool is_escape(struct slice s, size_t i)
     return s.p[i] == '%' && s.n - i > 2 && text_hexval(s.p[i + 1]) >= 0 && text_hexval(s.p[i + 2]) >= 0;
 }
 
+static bool escapes_valid(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '%' && !is_escape(s, i))
+            return false;
+    return true;
+}
+
 /* Nothing but characters of the class, and every '%' begins an escape. */
 static bool is_all(struct slice s, unsigned class)
 {
+    unsigned all = class;
+    bool escapes = false;
     for (size_t i = 0; i < s.n; i++) {
-        if (!(classes[(unsigned char)s.p[i]] & class) || (s.p[i] == '%' && !is_escape(s, i)))
-            return false;
+        all &= classes[(unsigned char)s.p[i]];
+        escapes |= s.p[i] == '%';
     }
-    return true;
+    return (all & class) == class && (!escapes || escapes_valid(s));
 }
 
 /* --- host and port --- */
@@ -73,38 +84,51 @@ static int parse_ipv6(struct slice host, struct in6_addr *ret)
     return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
 }
 
+/* Four numbers up to 255 without leading zeros: as inet_pton has it. */
 static bool is_ipv4(struct slice host)
 {
-    char text[INET_ADDRSTRLEN];
-    struct in_addr a;
-    if (host.n >= sizeof(text))
-        return false;
-    memcpy(text, host.p, host.n);
-    text[host.n] = 0;
-    return inet_pton(AF_INET, text, &a) == 1;
+    unsigned parts = 1, value = 0;
+    size_t digits = 0;
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        if (c == '.') {
+            if (digits == 0 || ++parts > 4)
+                return false;
+            value = 0;
+            digits = 0;
+            continue;
+        }
+        if (c < '0' || c > '9' || (digits > 0 && value == 0))
+            return false;
+        value = value * 10 + (unsigned)(c - '0');
+        digits++;
+        if (value > 255)
+            return false;
+    }
+    return parts == 4 && digits > 0;
 }
 
 /* Labels of 1..63 allowed characters; when the last one is a number, the whole must be an IPv4 address. */
 static bool is_host(struct slice host)
 {
-    bool digits = true;
-    size_t label = 0;
+    unsigned all = C_HOST;
+    size_t label = 0; /* where the current one begins */
     if (host.n == 0 || host.n > SIP_HOST_MAX)
         return false;
     for (size_t i = 0; i < host.n; i++) {
-        char c = host.p[i];
-        if (c == '.') {
-            if (label == 0)
-                return false;
-            label = 0;
-            digits = true;
+        all &= classes[(unsigned char)host.p[i]];
+        if (host.p[i] != '.')
             continue;
-        }
-        if (!(classes[(unsigned char)c] & C_HOST) || ++label > 63)
+        if (i == label || i - label > LABEL_MAX)
             return false;
-        digits = digits && c >= '0' && c <= '9';
+        label = i + 1;
     }
-    return label > 0 && (!digits || is_ipv4(host));
+    if (!(all & C_HOST) || label == host.n || host.n - label > LABEL_MAX)
+        return false;
+    for (size_t i = label; i < host.n; i++)
+        if (host.p[i] < '0' || host.p[i] > '9')
+            return true;
+    return is_ipv4(host);
 }
 
 static int parse_port(struct slice text, uint16_t *ret)
@@ -252,15 +276,18 @@ static int parse_tel(struct slice rest, struct sip_uri *u)
     return has_params ? check_params(u->params) : 0;
 }
 
+/* What may stand in a URI of any scheme: neither controls and spaces nor what URIs are put between. */
+static const bool printable[256] = {['!'] = true, ['#' ... ';'] = true, ['='] = true, ['?' ... '~'] = true};
+
 static bool is_printable(struct slice s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '<' || s.p[i] == '>' || s.p[i] == '"')
-            return false;
-    }
-    return true;
+    bool all = true;
+    for (size_t i = 0; i < s.n; i++)
+        all &= printable[(unsigned char)s.p[i]];
+    return all;
 }
 
+enum { SCHEME_LONGEST = 4 };
 static const struct {
     struct slice name;
     enum sip_scheme scheme;
@@ -279,7 +306,7 @@ int sip_uri_parse(struct slice text, struct sip_uri *ret)
         return -EINVAL;
     if (!is_all(name, C_SCHEME) || text_lower(name.p[0]) < 'a')
         return -EINVAL;
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+    for (size_t i = 0; name.n <= SCHEME_LONGEST && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
         if (!slice_caseeq(name, schemes[i].name))
             continue;
         u.scheme = schemes[i].scheme;

@@ -4,11 +4,6 @@
 
 #include "ground/base/text.h"
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Index behind the quoted string that begins at i, SIZE_MAX when it does not end. */
 static size_t quoted_end(struct slice s, size_t i)
 {
@@ -21,15 +16,24 @@ static size_t quoted_end(struct slice s, size_t i)
     return SIZE_MAX;
 }
 
-/* Index of the first c outside quoted strings; s.n when there is none. */
-static size_t find_unquoted(struct slice s, char c)
+/* Index of the first c outside quoted strings; s.n when there is none, SIZE_MAX when a quote does not close.
+ */
+static size_t find_outside_quotes(struct slice s, char c)
 {
-    for (size_t i = 0; i < s.n;) {
+    for (size_t i = 0;; i = quoted_end(s, i)) {
+        while (i < s.n && s.p[i] != c && s.p[i] != '"')
+            i++;
+        if (i >= s.n)
+            return i == SIZE_MAX ? i : s.n;
         if (s.p[i] == c)
             return i;
-        i = s.p[i] == '"' ? quoted_end(s, i) : i + 1;
     }
-    return s.n;
+}
+
+static size_t find_unquoted(struct slice s, char c)
+{
+    size_t i = find_outside_quotes(s, c);
+    return i < s.n ? i : s.n;
 }
 
 /* --- parameters --- */
@@ -92,13 +96,8 @@ static int parse_tail(struct slice tail, struct slice *ret_params)
     if (tail.n > 0 && tail.p[0] != ';')
         return -EINVAL;
     tail = slice_trim(slice_from(tail, 1));
-    for (size_t i = 0; i < tail.n;) {
-        if (tail.p[i] == '@')
-            return -EINVAL;
-        i = tail.p[i] == '"' ? quoted_end(tail, i) : i + 1;
-        if (i == SIZE_MAX)
-            return -EINVAL;
-    }
+    if (find_outside_quotes(tail, '@') != tail.n)
+        return -EINVAL;
     *ret_params = tail;
     return 0;
 }
@@ -106,14 +105,18 @@ static int parse_tail(struct slice tail, struct slice *ret_params)
 /* --- addresses --- */
 
 /* display-name without quotes: tokens and spaces (25.1); bytes of UTF-8 pass, many peers send them. */
+static const bool display_chars[256] = {
+    ['0' ... '9'] = true, ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['-'] = true,
+    ['.'] = true,         ['!'] = true,         ['%'] = true,         ['*'] = true,
+    ['_'] = true,         ['+'] = true,         ['`'] = true,         ['\''] = true,
+    ['~'] = true,         [' '] = true,         ['\t'] = true,        [0x80 ... 0xff] = true,
+};
+
 static bool is_display(struct slice s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool alnum = (text_lower((char)c) >= 'a' && text_lower((char)c) <= 'z') || (c >= '0' && c <= '9');
-        if (!alnum && c < 0x80 && !(c != 0 && strchr("-.!%*_+`'~ \t", c)))
+    for (size_t i = 0; i < s.n; i++)
+        if (!display_chars[(unsigned char)s.p[i]])
             return false;
-    }
     return true;
 }
 
@@ -159,11 +162,12 @@ int sip_addr_parse(struct slice value, struct sip_addr *ret)
 {
     struct slice s = slice_trim(value);
     struct sip_addr addr = {.is_star = slice_eq(s, SLICE("*"))};
-    size_t open = slice_find(s, '<'), quote = slice_find(s, '"'), param = slice_find(s, ';');
     int r = 0;
     if (!addr.is_star) {
         /* a '<' behind the first ';' stands in a parameter, unless the name in front of it is quoted */
-        bool is_name_addr = (s.n > 0 && quote == 0) || (open != SIZE_MAX && open < param);
+        size_t open = slice_find(s, '<');
+        bool is_name_addr = (s.n > 0 && s.p[0] == '"') ||
+                            (open != SIZE_MAX && slice_find(slice_head(s, open), ';') == SIZE_MAX);
         r = is_name_addr ? parse_name_addr(s, &addr) : parse_addr_spec(s, &addr);
         if (r == 0)
             r = sip_uri_parse(addr.uri_text, &addr.uri);
@@ -209,7 +213,7 @@ static struct slice take_word(struct slice *s)
     size_t i = 0;
     struct slice word;
     *s = slice_trim(*s);
-    while (i < s->n && !is_space(s->p[i]) && s->p[i] != '/')
+    while (i < s->n && !slice_is_space(s->p[i]) && s->p[i] != '/')
         i++;
     word = slice_head(*s, i);
     *s = slice_trim(slice_from(*s, i));
