@@ -106,10 +106,10 @@ void access_write(const struct request *rq, const struct request_record *r, uint
     put_connection(&out, rq);
     put_text(&out, "method", rq->msg.method_name);
     put_text(&out, "call_id", rq->msg.call_id);
-    put_text(&out, "from_domain", rq->from.uri.host);
-    put_user(&out, "from_user", l, &rq->from.uri);
-    put_text(&out, "to_domain", rq->to.uri.host);
-    put_user(&out, "to_user", l, &rq->to.uri);
+    put_text(&out, "from_domain", rq->msg.from.uri.host);
+    put_user(&out, "from_user", l, &rq->msg.from.uri);
+    put_text(&out, "to_domain", rq->msg.to.uri.host);
+    put_user(&out, "to_user", l, &rq->msg.to.uri);
     buf_append(&out, rq->msg.to_tag.n ? SLICE(",\"dialog\":true") : SLICE(",\"dialog\":false"));
     put_text(&out, "partner", r->partner);
     put_text(&out, "rule", r->rule);

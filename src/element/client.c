@@ -131,15 +131,18 @@ static struct branch *client_let_go(struct client *c)
  * meanwhile. */
 static void client_act(struct client *c, unsigned act, const struct sip_msg *m)
 {
-    if (act & SIPTXN_DO_SEND)
+    if (act & SIPTXN_DO_SEND) {
         client_send(c, buf_slice(&c->sent), c->method != SIP_CANCEL);
+        if (c->txn.reliable && c->method != SIP_INVITE) /* nothing is sent again, acknowledged or cancelled */
+            loop_give_back(c->s->loop, &c->sent);
+    }
     if (act & SIPTXN_DO_ACK)
         client_send(c, buf_slice(&c->ack), false);
     if (act & SIPTXN_DO_PASS && c->br && m) {
         if (m->status >= 200)
             list_unlink(&c->inflight.link);
         if (m->status >= 200 && m->status < 300)
-            buf_fini(&c->sent); /* nothing is sent again, acknowledged or cancelled by us */
+            loop_give_back(c->s->loop, &c->sent); /* likewise */
         /* The client of an INVITE answered with 2xx stays: it passes on further ones (RFC 6026). */
         bool stays = m->status < 200 || (c->method == SIP_INVITE && m->status < 300);
         branch_response(stays ? c->br : client_let_go(c), m);

@@ -9,13 +9,22 @@ static void branch_attempt(struct branch *b);
 static void forward_progress(struct request *rq);
 
 /* ---------------------------------------------------------------- the message as it goes out */
+static struct slice forward_number(struct request *rq, uint32_t v)
+{
+    char digits[10], *to = digits + sizeof(digits);
+    do
+        *--to = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    return arena_copy(&rq->arena, slice_mem(to, (size_t)(digits + sizeof(digits) - to)));
+}
+
 static struct slice forward_hops(struct request *rq)
 {
     uint32_t hops = 70; /* 16.6 step 3 */
     struct slice mf = sip_msg_value(&rq->msg, SIP_H_MAX_FORWARDS);
     if (mf.n && sip_number_parse(mf, &hops) == 0)
         hops = hops > 255 ? 255 : hops - 1;
-    return arena_printf(&rq->arena, "%u", hops);
+    return forward_number(rq, hops);
 }
 
 static void forward_set(struct request *rq, struct sip_edits *e, enum sip_header_id id, struct slice value)
@@ -90,6 +99,7 @@ static bool forward_write(struct request *rq, const struct branch *b, enum sip_t
     size_t n = e->n;
     struct slice uri = e->uri;
     struct buf via = {0};
+    loop_lend(rq->s->loop, &via);
     via_write(rq->config, b->target.side, transport, branch, &via);
     if (b->uri.p)
         e->uri = b->uri;
@@ -101,7 +111,7 @@ static bool forward_write(struct request *rq, const struct branch *b, enum sip_t
         sip_msg_write(&rq->msg, e, out);
     e->n = n;
     e->uri = uri;
-    buf_fini(&via);
+    loop_give_back(rq->s->loop, &via);
     return ok && buf_len(out) <= SIP_MAX_MESSAGE;
 }
 
@@ -159,6 +169,7 @@ static void forward_upstream(struct request *rq, const struct sip_msg *m, struct
 {
     struct sip_edits e;
     struct buf out = {0};
+    loop_lend(rq->s->loop, &out);
     sip_edits_init(&e);
     sip_edit_pop_value(&e, m, SIP_H_VIA);
     struct slice rest = more_rows, line, name, value;
@@ -171,7 +182,7 @@ static void forward_upstream(struct request *rq, const struct sip_msg *m, struct
         rq->config->ops->response(rq, m, &e);
     sip_msg_write(m, &e, &out);
     request_send(rq, m->status, &out);
-    buf_fini(&out);
+    loop_give_back(rq->s->loop, &out);
 }
 
 static void forward_best_text(struct request *rq)
@@ -322,6 +333,7 @@ static void branch_attempt(struct branch *b)
         to.identity = b->target.identity;
     struct client *c =
         client_new(b, &to, b->target.kind == TARGET_FLOW ? b->target.flow : (struct flow_ref){0});
+    loop_lend(rq->s->loop, &c->sent);
     bool ok = forward_write(rq, b, c->to.transport, c->inflight.branch, &c->sent);
     if (ok && c->to.transport == SIP_UDP && buf_len(&c->sent) > ELEMENT_MAX_UDP_REQUEST && !b->udp_anyway) {
         c->to.transport = SIP_TCP;
@@ -560,7 +572,7 @@ static bool forward_breadth(struct request *rq)
     }
     if (widest > breadth || breadth == 0)
         return false;
-    forward_set(rq, rq->edits, SIP_H_MAX_BREADTH, arena_printf(&rq->arena, "%u", breadth / widest));
+    forward_set(rq, rq->edits, SIP_H_MAX_BREADTH, forward_number(rq, breadth / widest));
     return true;
 }
 

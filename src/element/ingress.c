@@ -130,7 +130,7 @@ static bool ingress_to_invite(struct request *rq, const struct source *src, cons
 }
 
 /* No worker knows its INVITE. */
-static void ingress_unmatched(const struct source *src, const struct sip_msg *m, struct slice text)
+static void ingress_unmatched(const struct source *src, const struct sip_msg *m)
 {
     struct shard *s = src->s;
     if (m->method == SIP_CANCEL) {
@@ -141,10 +141,7 @@ static void ingress_unmatched(const struct source *src, const struct sip_msg *m,
         buf_fini(&rows);
         return;
     }
-    enum sip_flaw flaw;
-    struct request *rq = request_new(src, text, &flaw);
-    if (rq)
-        request_begin(rq);
+    request_begin(request_new(src, m));
 }
 
 static void ingress_round(struct mail *mail, struct loop *to)
@@ -154,21 +151,19 @@ static void ingress_round(struct mail *mail, struct loop *to)
     struct source src = passed_source(p, s);
     struct slice text = slice_mem(p->text, p->n);
     struct sip_msg m;
-    struct sip_via via;
     enum sip_flaw flaw;
     (void)to;
     arena_reset(&s->scratch);
-    if (sip_msg_parse(text, &s->scratch, &m, &flaw) < 0 ||
-        sip_via_parse(sip_msg_value(&m, SIP_H_VIA), &via) < 0) {
+    if (sip_msg_parse(text, &s->scratch, &m, &flaw) < 0) {
         mem_free(p);
         return;
     }
     if (p->to == p->origin) {
-        ingress_unmatched(&src, &m, text);
+        ingress_unmatched(&src, &m);
         mem_free(p);
         return;
     }
-    struct request *rq = request_match(s, &m, &via, true);
+    struct request *rq = request_match(s, &m, true);
     if (rq && ingress_to_invite(rq, &src, &m)) {
         mem_free(p);
         return;
@@ -177,11 +172,10 @@ static void ingress_round(struct mail *mail, struct loop *to)
     loop_post(p->e->shards[p->to]->loop, &p->mail);
 }
 
-static void ingress_invite_follower(const struct source *src, const struct sip_msg *m,
-                                    const struct sip_via *via, struct slice text)
+static void ingress_invite_follower(const struct source *src, const struct sip_msg *m, struct slice text)
 {
     struct shard *s = src->s;
-    struct request *rq = request_match(s, m, via, true);
+    struct request *rq = request_match(s, m, true);
     if (rq) {
         ingress_to_invite(rq, src, m);
     } else if (s->e->n > 1) {
@@ -189,7 +183,7 @@ static void ingress_invite_follower(const struct source *src, const struct sip_m
         p->mail.deliver = ingress_round;
         loop_post(s->e->shards[p->to]->loop, &p->mail);
     } else {
-        ingress_unmatched(src, m, text);
+        ingress_unmatched(src, m);
     }
 }
 
@@ -197,31 +191,23 @@ static void ingress_invite_follower(const struct source *src, const struct sip_m
 static void ingress_request(const struct source *src, const struct sip_msg *m, struct slice text)
 {
     struct shard *s = src->s;
-    struct sip_via via;
     METRIC_COUNT("element.request-in");
     if (!guard_request(src, m))
         return;
     trace_add(&s->trace, slice_hash(m->call_id), TRACE_REQUEST_IN, m->method, 0, &src->from, NULL);
-    if (sip_via_parse(sip_msg_value(m, SIP_H_VIA), &via) < 0) {
-        ingress_log_flaw(src, SIP_FLAW_VIA, "request dropped");
-        return;
-    }
-    if (src->flow && via.has_alias)
-        flow_alias(src->flow, via.port);
+    if (src->flow && m->via.has_alias)
+        flow_alias(src->flow, m->via.port);
     if (m->method == SIP_ACK || m->method == SIP_CANCEL) {
-        ingress_invite_follower(src, m, &via, text);
+        ingress_invite_follower(src, m, text);
         return;
     }
-    struct request *rq = request_match(s, m, &via, m->method == SIP_INVITE);
+    struct request *rq = request_match(s, m, m->method == SIP_INVITE);
     if (rq && rq->msg.method == m->method && rq->msg.cseq == m->cseq) {
         trace_add(&s->trace, rq->call_hash, TRACE_RETRANSMISSION, m->method, 0, &src->from, NULL);
         request_again(rq);
         return;
     }
-    enum sip_flaw flaw;
-    rq = request_new(src, text, &flaw);
-    if (rq)
-        request_begin(rq);
+    request_begin(request_new(src, m));
 }
 
 bool ingress_message(const struct source *src, struct slice text)

@@ -80,12 +80,12 @@ const struct sip_uri *request_uri(const struct request *rq)
 
 const struct sip_addr *request_from(const struct request *rq)
 {
-    return &rq->from;
+    return &rq->msg.from;
 }
 
 const struct sip_addr *request_to(const struct request *rq)
 {
-    return &rq->to;
+    return &rq->msg.to;
 }
 
 void request_set_peer(struct request *rq, struct slice identity)
@@ -115,29 +115,28 @@ void request_trace(struct request *rq, const char *fmt, ...)
 }
 
 /* ---------------------------------------------------------------- life */
-static uint64_t request_key(const struct sip_msg *m, const struct sip_via *via)
+static uint64_t request_key(const struct sip_msg *m)
 {
     if (slice_starts(m->branch, SLICE("z9hG4bK")))
         return slice_hash(m->branch);
     /* RFC 2543 senders (17.2.3): what identifies the request apart from the method. */
-    return slice_hash(m->call_id) + 31 * slice_hash(m->from_tag) + m->cseq + 7 * slice_casehash(via->host);
+    return slice_hash(m->call_id) + 31 * slice_hash(m->from_tag) + m->cseq + 7 * slice_casehash(m->via.host);
 }
 
-static bool request_key_equal(const struct request *rq, const struct sip_msg *m, const struct sip_via *via)
+static bool request_key_equal(const struct request *rq, const struct sip_msg *m)
 {
     if (slice_starts(m->branch, SLICE("z9hG4bK")))
-        return slice_eq(rq->msg.branch, m->branch) && slice_caseeq(rq->via.host, via->host) &&
-               rq->via.port == via->port;
+        return slice_eq(rq->msg.branch, m->branch) && slice_caseeq(rq->msg.via.host, m->via.host) &&
+               rq->msg.via.port == m->via.port;
     return slice_eq(rq->msg.call_id, m->call_id) && slice_eq(rq->msg.from_tag, m->from_tag) &&
-           rq->msg.cseq == m->cseq && slice_caseeq(rq->via.host, via->host);
+           rq->msg.cseq == m->cseq && slice_caseeq(rq->msg.via.host, m->via.host);
 }
 
-struct request *request_match(struct shard *s, const struct sip_msg *m, const struct sip_via *via,
-                              bool invite)
+struct request *request_match(struct shard *s, const struct sip_msg *m, bool invite)
 {
-    for (struct map_entry *e = map_first(&s->servers, request_key(m, via)); e; e = map_next(e)) {
+    for (struct map_entry *e = map_first(&s->servers, request_key(m)); e; e = map_next(e)) {
         struct request *rq = MAP_OBJECT(e, struct request, by_key);
-        if ((rq->msg.method == SIP_INVITE) == invite && request_key_equal(rq, m, via))
+        if ((rq->msg.method == SIP_INVITE) == invite && request_key_equal(rq, m))
             return rq;
     }
     return NULL;
@@ -179,7 +178,7 @@ static void request_timer(void *arg)
     if (act & SIPTXN_DO_TRYING && !rq->answered)
         request_reply(rq, &(struct reply){.status = 100});
     if (act & SIPTXN_DO_SEND)
-        source_send(&rq->src, &rq->via, buf_slice(&rq->last), slice_str(rq->peer_identity));
+        source_send(&rq->src, &rq->msg.via, buf_slice(&rq->last), slice_str(rq->peer_identity));
     if (act & SIPTXN_DO_TIMEOUT) {
         METRIC_COUNT("element.no-ack");
         trace_add(&rq->s->trace, rq->call_hash, TRACE_NOTE_LINE, rq->msg.method, 0, NULL,
@@ -201,7 +200,7 @@ static void request_tick(struct request *rq)
         timer_start(&rq->timer, at);
 }
 
-struct request *request_new(const struct source *src, struct slice text, enum sip_flaw *flaw)
+struct request *request_new(const struct source *src, const struct sip_msg *m)
 {
     struct shard *s = src->s;
     struct request *rq = request_alloc(s);
@@ -211,33 +210,28 @@ struct request *request_new(const struct source *src, struct slice text, enum si
     rq->src.flow = NULL;
     rq->began_ms = now;
     account_begin(rq);
-    if (sip_msg_parse(arena_copy(&rq->arena, text), &rq->arena, &rq->msg, flaw) < 0 ||
-        sip_via_parse(sip_msg_value(&rq->msg, SIP_H_VIA), &rq->via) < 0 ||
-        sip_addr_parse(sip_msg_value(&rq->msg, SIP_H_FROM), &rq->from) < 0 ||
-        sip_addr_parse(sip_msg_value(&rq->msg, SIP_H_TO), &rq->to) < 0) {
-        request_free(rq);
-        return NULL;
-    }
+    sip_msg_copy(m, &rq->arena, &rq->msg);
     rq->call_hash = slice_hash(rq->msg.call_id);
-    rq->top_via = via_received(&rq->arena, &rq->via, sip_msg_value(&rq->msg, SIP_H_VIA), &src->from);
+    rq->top_via = via_received(&rq->arena, &rq->msg.via, sip_msg_value(&rq->msg, SIP_H_VIA), &src->from);
     rq->is_ack = rq->msg.method == SIP_ACK;
-    snprintf(rq->to_tag, sizeof(rq->to_tag), "e%016llx",
-             (unsigned long long)(slice_hash(rq->msg.branch) + rq->call_hash + ++s->branch_counter));
+    rq->to_tag[0] = 'e';
+    *text_put_hex(rq->to_tag + 1, slice_hash(rq->msg.branch) + rq->call_hash + ++s->branch_counter, 16) = 0;
     timer_init(&rq->timer, s->loop, request_timer, rq);
     if (rq->is_ack) {
         rq->txn.state = SIPTXN_TERMINATED;
         return rq;
     }
-    map_insert(&s->servers, &rq->by_key, request_key(&rq->msg, &rq->via));
+    map_insert(&s->servers, &rq->by_key, request_key(&rq->msg));
     rq->keyed = true;
     siptxn_start(&rq->txn, rq->msg.method == SIP_INVITE ? SIPTXN_INVITE_SERVER : SIPTXN_SERVER,
                  src->transport != SIP_UDP, &rq->config->times, now);
     if (src->flow)
         src->flow->pending++;
-    atomic_fetch_add(&s->load_requests, 1);
-    atomic_store(&s->last_request_ms, (uint64_t)loop_wall());
+    /* Only this thread writes them. */
+    shard_note(&s->load_requests, s->load_requests + 1);
+    shard_note(&s->last_request_ms, (uint64_t)loop_wall());
     if (rq->msg.to_tag.n)
-        atomic_store(&s->last_dialog_ms, (uint64_t)loop_wall());
+        shard_note(&s->last_dialog_ms, (uint64_t)loop_wall());
     request_tick(rq);
     return rq;
 }
@@ -259,7 +253,7 @@ static void request_settle(struct request *rq)
         f->pending--;
     if (f && f->half_closed && f->pending == 0 && list_empty(&f->inflight))
         flow_finish(f);
-    atomic_fetch_sub(&rq->s->load_requests, 1);
+    shard_note(&rq->s->load_requests, rq->s->load_requests - 1);
 }
 
 void request_free(struct request *rq)
@@ -414,7 +408,7 @@ void request_again(struct request *rq)
     unsigned act = siptxn_request(&rq->txn, loop_now(rq->s->loop));
     METRIC_COUNT("element.retransmission-in");
     if (act & SIPTXN_DO_SEND && buf_len(&rq->last))
-        source_send(&rq->src, &rq->via, buf_slice(&rq->last), slice_str(rq->peer_identity));
+        source_send(&rq->src, &rq->msg.via, buf_slice(&rq->last), slice_str(rq->peer_identity));
     request_tick(rq);
 }
 
@@ -480,7 +474,7 @@ void request_send(struct request *rq, unsigned status, struct buf *message)
     if (!(act & SIPTXN_DO_SEND))
         return;
     trace_add(&s->trace, rq->call_hash, TRACE_RESPONSE_OUT, rq->msg.method, status, &rq->src.from, NULL);
-    source_send(&rq->src, &rq->via, buf_slice(message), slice_str(rq->peer_identity));
+    source_send(&rq->src, &rq->msg.via, buf_slice(message), slice_str(rq->peer_identity));
     rq->last_status = status;
     if (!rq->txn.reliable) { /* a reliable transport repeats nothing */
         buf_clear(&rq->last, 65536);
@@ -506,20 +500,19 @@ static void reply_stateless_tag(struct shard *s, const struct sip_msg *m, char o
 void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
                      struct slice extra, const char *to_tag)
 {
-    struct sip_via via;
     char tag[TAG_TEXT];
     struct buf out = {0};
     struct slice value = sip_msg_value(m, SIP_H_VIA);
-    if (sip_via_parse(value, &via) < 0)
+    if (m->via.host.n == 0) /* there is none that could be read */
         return;
     reply_stateless_tag(src->s, m, tag);
     struct sip_response r = {.status = status,
                              .reason = reason,
                              .to_tag = slice_str(to_tag[0] ? to_tag : tag),
-                             .top_via = via_received(&src->s->scratch, &via, value, &src->from),
+                             .top_via = via_received(&src->s->scratch, &m->via, value, &src->from),
                              .extra = extra};
     sip_response_write(m, &r, &out);
-    source_send(src, &via, buf_slice(&out), SLICE_NONE);
+    source_send(src, &m->via, buf_slice(&out), SLICE_NONE);
     trace_add(&src->s->trace, slice_hash(m->call_id), TRACE_RESPONSE_OUT, m->method, status, &src->from,
               NULL);
     buf_fini(&out);
@@ -552,7 +545,7 @@ static void request_challenge_udp(struct request *rq, const struct reply *r)
     if (extra.n) {
         trace_add(&rq->s->trace, rq->call_hash, TRACE_RESPONSE_OUT, rq->msg.method, r->status, &rq->src.from,
                   "stateless");
-        source_send(&rq->src, &rq->via, buf_slice(&out), SLICE_NONE);
+        source_send(&rq->src, &rq->msg.via, buf_slice(&out), SLICE_NONE);
         rq->last_status = r->status;
         rq->account.bytes_out = buf_len(&out);
     } else {
@@ -573,6 +566,7 @@ void request_reply(struct request *rq, const struct reply *r)
         return;
     }
     struct buf out = {0};
+    loop_lend(rq->s->loop, &out);
     struct sip_response w = {.status = r->status,
                              .reason = r->reason,
                              .to_tag = r->status == 100 ? SLICE_NONE : slice_str(rq->to_tag),
@@ -582,7 +576,7 @@ void request_reply(struct request *rq, const struct reply *r)
                              .body = r->body};
     sip_response_write(&rq->msg, &w, &out);
     request_send(rq, r->status, &out);
-    buf_fini(&out);
+    loop_give_back(rq->s->loop, &out);
 }
 
 /* ---------------------------------------------------------------- refusals */
@@ -606,7 +600,7 @@ static void refusal_log(struct request *rq, const struct refusal *why, const cha
               why->id);
     log_event(LOG_INFO, why->id,
               FIELDS({"peer", peer}, {"call_id", rq->msg.call_id}, {"method", rq->msg.method_name},
-                     {"from", rq->from.uri_text}, {"uri", rq->msg.uri}, {"status", slice_str(status)},
+                     {"from", rq->msg.from.uri_text}, {"uri", rq->msg.uri}, {"status", slice_str(status)},
                      {"guilty", slice_str(guilty[why->guilty])}, {"detail", slice_str(detail)}),
               "refused %s: %s%s%s", rq->is_ack ? "ACK" : "request", why->text, detail[0] ? " " : "", detail);
 }

@@ -83,6 +83,11 @@ struct shard {
     uint64_t branch_counter;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
 };
+/* What other threads may look at and only the shard's own thread writes. */
+static inline void shard_note(_Atomic uint64_t *what, uint64_t value)
+{
+    atomic_store_explicit(what, value, memory_order_relaxed);
+}
 static inline struct shard *element_shard(struct element *e, unsigned index)
 {
     return e->shards[index % e->n];
@@ -207,8 +212,6 @@ struct request {
     struct element_config *config;
     struct arena arena;
     struct sip_msg msg;
-    struct sip_via via; /* topmost */
-    struct sip_addr from, to;
     struct sip_uri uri;
     struct sip_uri own_routes[ELEMENT_MAX_OWN_ROUTES];
     size_t n_own_routes;
@@ -244,7 +247,7 @@ struct request {
     request_srv_done *lookup_done;
     struct deferred freeing;
 };
-struct request *request_new(const struct source *src, struct slice text, enum sip_flaw *flaw);
+struct request *request_new(const struct source *src, const struct sip_msg *m); /* copies the message */
 void request_begin(struct request *rq); /* validation, then the service */
 void request_again(struct request *rq);
 void request_acked(struct request *rq);
@@ -256,8 +259,7 @@ void request_abandon(struct request *rq);
 void request_maybe_free(struct request *rq);
 /* A whole response text, written for upstream. */
 void request_send(struct request *rq, unsigned status, struct buf *message);
-struct request *request_match(struct shard *s, const struct sip_msg *m, const struct sip_via *via,
-                              bool invite);
+struct request *request_match(struct shard *s, const struct sip_msg *m, bool invite);
 void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
                      struct slice extra, const char *to_tag);
 /* Sends a response back: on the connection it came on, or to where 18.2.2 says. */

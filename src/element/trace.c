@@ -35,7 +35,7 @@ void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsign
     else
         e->peer.sa.sa_family = AF_UNSPEC;
     e->note[0] = 0;
-    if (note)
+    if (note && note[0])
         snprintf(e->note, sizeof(e->note), "%s", note);
 }
 

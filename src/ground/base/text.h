@@ -20,6 +20,13 @@ static inline char text_lower(char c)
 {
     return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
+/* The lowest digits of v in hex, without NUL; returns what is behind them. */
+static inline char *text_put_hex(char *to, uint64_t v, unsigned digits)
+{
+    for (unsigned i = digits; i-- > 0; v >>= 4)
+        to[i] = "0123456789abcdef"[v & 15];
+    return to + digits;
+}
 static inline int text_hexval(char c)
 {
     if (c >= '0' && c <= '9')

@@ -20,8 +20,9 @@ struct loop {
     struct event_base *base;
     unsigned index;
     bool in_turn;
-    bool now_known; /* `now` was read in this turn */
+    bool now_known, wall_known; /* was read in this turn */
     uint64_t now;
+    int64_t wall;
 
     struct timer **heap; /* [1..heap_n], the earliest first */
     size_t heap_n, heap_cap;
@@ -29,6 +30,8 @@ struct loop {
     uint64_t alarm_at; /* what the alarm is set to; UINT64_MAX: not set */
 
     struct list deferred;
+    struct buf spares[LOOP_SPARES];
+    size_t n_spares;
 
     int wake_fd;
     struct event *wake;
@@ -101,11 +104,23 @@ uint64_t loop_now(const struct loop *l)
     return l->now;
 }
 
-int64_t loop_wall(void)
+static int64_t wall_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t loop_wall(void)
+{
+    struct loop *l = current;
+    if (!l || !l->in_turn)
+        return wall_ms();
+    if (!l->wall_known) {
+        l->wall = wall_ms();
+        l->wall_known = true;
+    }
+    return l->wall;
 }
 
 /* --- mailbox ----------------------------------------------------------------------------------------------
@@ -286,6 +301,25 @@ static void run_deferred(struct loop *l)
     }
 }
 
+/* --- spare memory -----------------------------------------------------------------------------------------
+ */
+
+void loop_lend(struct loop *l, struct buf *b)
+{
+    if (!b->mem && l->n_spares)
+        *b = l->spares[--l->n_spares];
+}
+
+void loop_give_back(struct loop *l, struct buf *b)
+{
+    buf_clear(b, LOOP_SPARE_MAX);
+    if (b->mem && l->n_spares < LOOP_SPARES) {
+        l->spares[l->n_spares++] = *b;
+        *b = (struct buf){0};
+    }
+    buf_fini(b);
+}
+
 /* --- turns ------------------------------------------------------------------------------------------------
  */
 
@@ -297,7 +331,7 @@ void loop_run(struct loop *l)
     do {
         run_deferred(l);
         alarm_set(l);
-        l->now_known = false;
+        l->now_known = l->wall_known = false;
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
             abort(); /* epoll itself failed: nothing could ever arrive again */
     } while (!atomic_load(&l->stop));
@@ -335,6 +369,8 @@ void loop_free(struct loop *l)
     event_free(l->alarm);
     close(l->wake_fd);
     event_base_free(l->base);
+    while (l->n_spares)
+        buf_fini(&l->spares[--l->n_spares]);
     mem_free(l->heap);
     mem_free(l);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "ground/base/buf.h"
 #include "ground/base/list.h"
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ void loop_stop(struct loop *l); /* from any thread; takes effect at the end of t
 /* The loop that runs on the calling thread, or NULL. */
 struct loop *loop_current(void);
 uint64_t loop_now(const struct loop *l);
-int64_t loop_wall(void);                      /* milliseconds since 1970 UTC */
+int64_t loop_wall(void);                      /* milliseconds since 1970 UTC; within a turn read once */
 struct event_base *loop_base(struct loop *l); /* for net and http alone */
 
 /* --- readiness (level-triggered) --- */
@@ -59,6 +60,13 @@ struct deferred {
 void deferred_init(struct deferred *d, void (*run)(void *arg), void *arg);
 void deferred_add(struct loop *l, struct deferred *d); /* already waiting: nothing */
 void deferred_cancel(struct deferred *d);
+
+/* --- memory for bytes on their way: what a connection gathers in one turn and gives away at its end --- */
+enum { LOOP_SPARES = 16, LOOP_SPARE_MAX = 64 << 10 /* bytes of one that is kept */ };
+/* Spare memory, when there is any, for a buffer that has none. */
+void loop_lend(struct loop *l, struct buf *b);
+/* The buffer is empty afterwards; its memory is lent again, or freed. */
+void loop_give_back(struct loop *l, struct buf *b);
 
 /* --- mailboxes: an intrusive message to another thread's loop; delivered in order of posting for one sender.
  * Ownership passes to `deliver`, which runs on the receiving loop. Wake-ups are coalesced. What is in the box

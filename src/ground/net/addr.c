@@ -124,9 +124,28 @@ int net_addr_parse_port(struct slice text, uint16_t default_port, struct net_add
     return net_addr_parse(host, (uint16_t)n, ret);
 }
 
+/* Without printf, which inet_ntop uses: it is asked for with every message. */
+static struct slice ipv4_text(const unsigned char *bytes, char *out)
+{
+    char *to = out;
+    for (size_t i = 0; i < 4; i++) {
+        if (i)
+            *to++ = '.';
+        if (bytes[i] >= 100)
+            *to++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *to++ = (char)('0' + bytes[i] / 10 % 10);
+        *to++ = (char)('0' + bytes[i] % 10);
+    }
+    *to = 0;
+    return slice_mem(out, (size_t)(to - out));
+}
+
 struct slice net_addr_host_text(const struct net_addr *a, char out[NET_ADDR_TEXT])
 {
     struct slice bytes = host_bytes(a);
+    if (bytes.n == 4)
+        return ipv4_text((const unsigned char *)bytes.p, out);
     if (!bytes.n || !inet_ntop(a->sa.sa_family, bytes.p, out, NET_ADDR_TEXT))
         snprintf(out, NET_ADDR_TEXT, "unknown");
     return slice_str(out);

@@ -144,6 +144,7 @@ size_t stream_pending_output(const struct stream *s)
 
 struct buf *stream_output(struct stream *s)
 {
+    loop_lend(s->loop, &s->out);
     return &s->out;
 }
 

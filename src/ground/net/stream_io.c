@@ -16,11 +16,12 @@ static void encrypt(struct stream *s)
 {
     if (!s->tls || s->state != STATE_UP)
         return;
+    loop_lend(s->loop, &s->net);
     if (buf_len(&s->out) && tls_write(s->tls, buf_slice(&s->out), &s->net) == TLS_FAILED) {
         stream_tls_failed(s);
         return;
     }
-    buf_fini(&s->out);
+    loop_give_back(s->loop, &s->out);
     if (s->finishing)
         tls_close_notify(s->tls, &s->net);
 }
@@ -51,7 +52,7 @@ static void send_pending(struct stream *s)
             return;
         }
     }
-    buf_fini(wire);
+    loop_give_back(s->loop, wire);
 }
 
 void stream_write_out(struct stream *s)
@@ -122,12 +123,13 @@ static void feed_tls(struct stream *s, struct slice in)
     if (s->peer_ended)
         return; /* nothing counts behind close_notify */
     struct buf plain = {0};
+    loop_lend(s->loop, &plain);
     enum tls_result r = tls_feed(s->tls, in, &plain, &s->net);
     if (s->state == STATE_HANDSHAKE && r != TLS_FAILED && tls_is_up(s->tls))
         stream_become_up(s);
     if (s->state == STATE_UP && buf_len(&plain))
         offer(s, buf_slice(&plain));
-    buf_fini(&plain);
+    loop_give_back(s->loop, &plain);
     if (s->state >= STATE_FAILING)
         return;
     if (r == TLS_FAILED) {

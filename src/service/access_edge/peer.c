@@ -161,6 +161,8 @@ void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint6
 struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n)
 {
     struct buf b = {0};
+    if (n == 0)
+        return arena_copy(a, domain);
     buf_append(&b, domain);
     for (size_t i = 0; i < n; i++)
         buf_printf(&b, " " SLICE_FMT, SLICE_ARG(targets[i]));

@@ -148,6 +148,9 @@ unsigned sip_flaw_status(enum sip_flaw f);
  */
 int sip_msg_parse(struct slice text, struct arena *a, struct sip_msg *ret, enum sip_flaw *flaw);
 bool sip_msg_answerable(const struct sip_msg *m);
+/* A copy with its text in the arena, for who keeps it longer than it stands where it was received; cheaper
+ * than parsing again. m was parsed without a flaw. */
+void sip_msg_copy(const struct sip_msg *m, struct arena *a, struct sip_msg *ret);
 
 /* First row of a header, NULL when absent; the next row with the same id behind `h`. */
 const struct sip_header *sip_msg_header(const struct sip_msg *m, enum sip_header_id id);

@@ -108,27 +108,43 @@ static bool is_ipv4(struct slice host)
     return parts == 4 && digits > 0;
 }
 
-/* Labels of 1..63 allowed characters; when the last one is a number, the whole must be an IPv4 address. */
-static bool is_host(struct slice host)
+/*
+ * Takes a host off the front: labels of 1..63 allowed characters; when the last one is a number, the whole
+ * must be an IPv4 address. A final dot is no part of it.
+ */
+static int take_name(struct slice *s, struct slice *ret)
 {
-    unsigned all = C_HOST;
-    size_t label = 0; /* where the current one begins */
-    if (host.n == 0 || host.n > SIP_HOST_MAX)
-        return false;
-    for (size_t i = 0; i < host.n; i++) {
-        all &= classes[(unsigned char)host.p[i]];
-        if (host.p[i] != '.')
+    size_t i = 0, label = 0, last = 0; /* where the current label and the one before it begin */
+    for (; i < s->n && classes[(unsigned char)s->p[i]] & C_HOST; i++) {
+        if (s->p[i] != '.')
             continue;
         if (i == label || i - label > LABEL_MAX)
-            return false;
+            return -EINVAL;
+        last = label;
         label = i + 1;
     }
-    if (!(all & C_HOST) || label == host.n || host.n - label > LABEL_MAX)
-        return false;
-    for (size_t i = label; i < host.n; i++)
-        if (host.p[i] < '0' || host.p[i] > '9')
-            return true;
-    return is_ipv4(host);
+    struct slice host = slice_head(*s, i);
+    if (i > 1 && label == i) {
+        host.n--;
+        label = last;
+    }
+    if (host.n == label || host.n - label > LABEL_MAX || host.n > SIP_HOST_MAX)
+        return -EINVAL;
+    for (size_t k = label; k < host.n && host.p[k] >= '0' && host.p[k] <= '9'; k++)
+        if (k + 1 == host.n && !is_ipv4(host))
+            return -EINVAL;
+    *s = slice_from(*s, i);
+    *ret = host;
+    return 0;
+}
+
+static int take_host(struct slice *s, struct slice *ret, bool *ret_is_ipv6)
+{
+    struct in6_addr a;
+    *ret_is_ipv6 = s->n > 0 && s->p[0] == '[';
+    if (!*ret_is_ipv6)
+        return take_name(s, ret);
+    return slice_cut(slice_from(*s, 1), ']', ret, s) ? parse_ipv6(*ret, &a) : -EINVAL;
 }
 
 static int parse_port(struct slice text, uint16_t *ret)
@@ -142,27 +158,14 @@ static int parse_port(struct slice text, uint16_t *ret)
 
 int sip_hostport_parse(struct slice text, struct slice *ret_host, bool *ret_is_ipv6, uint16_t *ret_port)
 {
-    struct slice host, tail, s = slice_trim(text);
+    struct slice host, rest = slice_trim(text);
     uint16_t port = 0;
-    struct in6_addr a;
-    bool is_ipv6 = s.n > 0 && s.p[0] == '[';
-    if (is_ipv6) {
-        if (!slice_cut(slice_from(s, 1), ']', &host, &tail) || parse_ipv6(host, &a) < 0)
-            return -EINVAL;
-        tail = slice_trim(tail);
-        if (tail.n > 0 && (tail.p[0] != ':' || parse_port(slice_trim(slice_from(tail, 1)), &port) < 0))
-            return -EINVAL;
-    } else {
-        if (!slice_cut(s, ':', &host, &tail))
-            host = s;
-        else if (parse_port(slice_trim(tail), &port) < 0)
-            return -EINVAL;
-        host = slice_trim(host);
-        if (host.n > 1 && host.p[host.n - 1] == '.')
-            host.n--;
-        if (!is_host(host))
-            return -EINVAL;
-    }
+    bool is_ipv6;
+    if (take_host(&rest, &host, &is_ipv6) < 0)
+        return -EINVAL;
+    rest = slice_trim(rest);
+    if (rest.n > 0 && (rest.p[0] != ':' || parse_port(slice_trim(slice_from(rest, 1)), &port) < 0))
+        return -EINVAL;
     *ret_host = host;
     *ret_is_ipv6 = is_ipv6;
     *ret_port = port;
@@ -240,22 +243,34 @@ static int parse_userinfo(struct slice s, struct sip_uri *u)
     return u->user.n > 0 && is_all(u->user, C_USER) && is_all(u->password, C_PASSWORD) ? 0 : -EINVAL;
 }
 
+/* ":5061" off the front; port 0 when there is none. */
+static int take_port(struct slice *s, uint16_t *ret)
+{
+    size_t i = 1;
+    if (s->n == 0 || s->p[0] != ':')
+        return 0;
+    while (i < s->n && s->p[i] >= '0' && s->p[i] <= '9')
+        i++;
+    struct slice digits = slice_from(slice_head(*s, i), 1);
+    *s = slice_from(*s, i);
+    return parse_port(digits, ret);
+}
+
 static int parse_sip(struct slice rest, struct sip_uri *u)
 {
-    struct slice userinfo, hostport;
-    bool has_headers, has_params;
-    if (slice_cut(rest, '@', &userinfo, &hostport)) {
-        if (parse_userinfo(userinfo, u) < 0)
+    struct slice userinfo;
+    if (slice_cut(rest, '@', &userinfo, &rest) && parse_userinfo(userinfo, u) < 0)
+        return -EINVAL;
+    if (take_host(&rest, &u->host, &u->host_is_ipv6) < 0 || take_port(&rest, &u->port) < 0)
+        return -EINVAL;
+    if (rest.n == 0)
+        return 0;
+    bool has_headers = slice_cut(rest, '?', &rest, &u->headers);
+    if (rest.n > 0) {
+        u->params = slice_from(rest, 1);
+        if (rest.p[0] != ';' || check_params(u->params) < 0)
             return -EINVAL;
-    } else {
-        hostport = rest;
     }
-    has_headers = slice_cut(hostport, '?', &hostport, &u->headers);
-    has_params = slice_cut(hostport, ';', &hostport, &u->params);
-    if (sip_hostport_parse(hostport, &u->host, &u->host_is_ipv6, &u->port) < 0)
-        return -EINVAL;
-    if (has_params && check_params(u->params) < 0)
-        return -EINVAL;
     return has_headers ? check_headers(u->headers) : 0;
 }
 
@@ -287,32 +302,41 @@ static bool is_printable(struct slice s)
     return all;
 }
 
-enum { SCHEME_LONGEST = 4 };
 static const struct {
-    struct slice name;
+    struct slice prefix;
     enum sip_scheme scheme;
     int (*parse)(struct slice rest, struct sip_uri *u);
 } schemes[] = {
-    {SLICE_INIT("sip"),  SIP_SCHEME_SIP,  parse_sip},
-    {SLICE_INIT("sips"), SIP_SCHEME_SIPS, parse_sip},
-    {SLICE_INIT("tel"),  SIP_SCHEME_TEL,  parse_tel},
+    {SLICE_INIT("sip:"),  SIP_SCHEME_SIP,  parse_sip},
+    {SLICE_INIT("sips:"), SIP_SCHEME_SIPS, parse_sip},
+    {SLICE_INIT("tel:"),  SIP_SCHEME_TEL,  parse_tel},
 };
+
+/* Of a scheme that we do not know. */
+static int parse_other(struct slice text)
+{
+    struct slice name, rest;
+    if (!is_printable(text) || !slice_cut(text, ':', &name, &rest) || name.n == 0 || rest.n == 0 ||
+        !is_all(name, C_SCHEME) || text_lower(name.p[0]) < 'a')
+        return -EINVAL;
+    return 0;
+}
 
 int sip_uri_parse(struct slice text, struct sip_uri *ret)
 {
     struct sip_uri u = {.text = text, .scheme = SIP_SCHEME_OTHER};
-    struct slice name, rest;
-    if (!is_printable(text) || !slice_cut(text, ':', &name, &rest) || name.n == 0 || rest.n == 0)
-        return -EINVAL;
-    if (!is_all(name, C_SCHEME) || text_lower(name.p[0]) < 'a')
-        return -EINVAL;
-    for (size_t i = 0; name.n <= SCHEME_LONGEST && i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (!slice_caseeq(name, schemes[i].name))
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        struct slice prefix = schemes[i].prefix;
+        if (text.n <= prefix.n || !slice_same_any_case(text.p, prefix.p, prefix.n))
             continue;
         u.scheme = schemes[i].scheme;
-        if (schemes[i].parse(rest, &u) < 0)
+        if (schemes[i].parse(slice_from(text, prefix.n), &u) < 0)
             return -EINVAL;
+        *ret = u;
+        return 0;
     }
+    if (parse_other(text) < 0)
+        return -EINVAL;
     *ret = u;
     return 0;
 }

@@ -20,14 +20,18 @@ static size_t quoted_end(struct slice s, size_t i)
  */
 static size_t find_outside_quotes(struct slice s, char c)
 {
-    for (size_t i = 0;; i = quoted_end(s, i)) {
-        while (i < s.n && s.p[i] != c && s.p[i] != '"')
-            i++;
-        if (i >= s.n)
-            return i == SIZE_MAX ? i : s.n;
-        if (s.p[i] == c)
-            return i;
+    size_t hit = slice_find(s, c), quote = slice_find(slice_head(s, hit), '"');
+    while (quote != SIZE_MAX) {
+        size_t end = quoted_end(s, quote);
+        if (end == SIZE_MAX)
+            return SIZE_MAX;
+        struct slice rest = slice_from(s, end);
+        hit = slice_find(rest, c);
+        quote = slice_find(slice_head(rest, hit), '"');
+        hit = hit == SIZE_MAX ? hit : hit + end;
+        quote = quote == SIZE_MAX ? quote : quote + end;
     }
+    return hit == SIZE_MAX ? s.n : hit;
 }
 
 static size_t find_unquoted(struct slice s, char c)
@@ -181,18 +185,18 @@ int sip_addr_parse(struct slice value, struct sip_addr *ret)
 
 static const struct {
     enum sip_transport transport;
-    const char *name;
+    struct slice name;
 } transports[] = {
-    {SIP_UDP, "UDP"},
-    {SIP_TCP, "TCP"},
-    {SIP_TLS, "TLS"}
+    {SIP_UDP, SLICE_INIT("UDP")},
+    {SIP_TCP, SLICE_INIT("TCP")},
+    {SIP_TLS, SLICE_INIT("TLS")}
 };
 enum { N_TRANSPORTS = sizeof(transports) / sizeof(transports[0]) };
 
 enum sip_transport sip_transport_parse(struct slice name)
 {
     for (size_t i = 0; i < N_TRANSPORTS; i++) {
-        if (slice_caseeq(name, slice_str(transports[i].name)))
+        if (slice_caseeq(name, transports[i].name))
             return transports[i].transport;
     }
     return SIP_TRANSPORT_OTHER;
@@ -202,7 +206,7 @@ const char *sip_transport_name(enum sip_transport t)
 {
     for (size_t i = 0; i < N_TRANSPORTS; i++) {
         if (transports[i].transport == t)
-            return transports[i].name;
+            return transports[i].name.p;
     }
     return "";
 }
@@ -253,14 +257,28 @@ static int parse_via_params(struct sip_via *via)
     return 0;
 }
 
+/* "SIP/2.0/" off the front; there may be space around each part, and hardly ever is. */
+static int take_protocol(struct slice *rest)
+{
+    static const struct slice plain = SLICE_INIT("SIP/2.0/");
+    struct slice protocol, version;
+    if (rest->n > plain.n && memcmp(rest->p, plain.p, plain.n) == 0) {
+        *rest = slice_from(*rest, plain.n);
+        return 0;
+    }
+    if (!slice_cut(*rest, '/', &protocol, rest) || !slice_cut(*rest, '/', &version, rest))
+        return -EINVAL;
+    bool known =
+        slice_caseeq(slice_trim(protocol), SLICE("SIP")) && slice_eq(slice_trim(version), SLICE("2.0"));
+    return known ? 0 : -EINVAL;
+}
+
 int sip_via_parse(struct slice value, struct sip_via *ret)
 {
     struct sip_via via = {0};
-    struct slice protocol, version, rest;
+    struct slice rest = value;
     size_t end;
-    if (!slice_cut(value, '/', &protocol, &rest) || !slice_cut(rest, '/', &version, &rest))
-        return -EINVAL;
-    if (!slice_caseeq(slice_trim(protocol), SLICE("SIP")) || !slice_eq(slice_trim(version), SLICE("2.0")))
+    if (take_protocol(&rest) < 0)
         return -EINVAL;
     via.transport_name = take_word(&rest);
     if (via.transport_name.n == 0)
