@@ -20,7 +20,7 @@ static struct crypto_cert *patched(const struct crypto_cert *c, struct slice fin
     struct buf pem = {0}, base64 = {0}, out = {0};
     static char der[8192];
     crypto_cert_write(c, &pem);
-    struct slice all = buf_slice(&pem), line, rest;
+    struct slice all = buf_slice(&pem), line, rest = SLICE_NONE;
     all = slice_head(all, slice_search(all, SLICE("-----END")));
     slice_cut(all, '\n', &line, &rest);
     while (slice_cut(rest, '\n', &line, &rest))
