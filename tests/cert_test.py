@@ -109,6 +109,100 @@ def test_wrong_files():
     org.central.entente("cert", "import", POOL, *good)
 
 
+def wrong_inputs(folder, org):
+    """What people give by mistake: (arguments, exit code, id, words that say what to do)."""
+    ca, good, name = org.authority, org.certificates[POOL], "sip.contoso.example"
+
+    def file(stem, content):
+        path = folder / stem
+        path.write_bytes(content)
+        return path
+    phrase, other, short = (file(f"phrase-{p[:5]}", p + b"\n") for p in (PASSPHRASE.encode(), b"wrong one", b"abc"))
+    locked, weak, pfx = folder / "locked.key", pki.Pair(folder / "weak.crt", folder / "weak.key"), folder / "keyless.pfx"
+    pki.openssl("pkey", "-in", good.key, "-aes256", "-passout", f"pass:{PASSPHRASE}", "-out", locked)
+    pki.openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", weak.key, "-out", weak.cert, "-days", "9",
+                "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+    pki.openssl("pkcs12", "-export", "-nokeys", "-in", good.cert, "-passout", f"pass:{PASSPHRASE}", "-out", pfx)
+    junk, empty, weak_csr = file("junk", bytes(range(256))), file("empty", b""), folder / "weak.csr"
+    pki.openssl("req", "-new", "-key", weak.key, "-subj", "/CN=x", "-out", weak_csr)
+    later = ca.issue(name, [name], dates=("20300101000000Z", "20310101000000Z"), file="later")
+    machine = ("--machine", "edge-old1.contoso.example")
+    return [
+        (("lst",), 1, "", "did you mean 'cert list'"),
+        (("import", POOL), 1, "", "usage: entente cert import POOL CERT [KEY]"),
+        (("import", "edge-od.contoso.example", *good), 2, "certificate.unknown-pool", f"Edge pools: {POOL}"),
+        (("import", POOL, "/nowhere"), 2, "file.unreadable", "/nowhere"),
+        (("import", POOL, good.key), 2, "certificate.unreadable", "stands before its key"),
+        (("import", POOL, good.cert), 2, "certificate.no-key", "give the key's file"),
+        (("import", POOL, good.cert, good.cert), 2, "certificate.key-unreadable", "no private key"),
+        (("import", POOL, good.cert, junk), 2, "file.no-pem", "openssl pkey -inform DER"),
+        (("import", POOL, empty), 2, "certificate.unreadable", "the file is empty"),
+        (("import", POOL, junk), 2, "certificate.unreadable", "PKCS#12"),
+        (("import", POOL, *ca.expired(name)), 2, "certificate.expired", "Import a new one"),
+        (("import", POOL, *later), 2, "certificate.not-yet-valid", "Keep it under a name"),
+        (("import", POOL, *ca.wrong_name(name)), 2, "certificate.name", "cert required"),
+        (("import", POOL, *ca.issue(name, [name], usage="client", file="client")), 2, "certificate.no-server-use",
+         "serverAuth"),
+        (("import", POOL, *weak), 2, "certificate.key-weak", "RSA of 2048 bits or more"),
+        (("import", POOL, good.cert, locked), 2, "certificate.passphrase", "--passphrase-file"),
+        (("import", POOL, good.cert, locked, "--passphrase-file", other), 2, "certificate.passphrase", "is wrong"),
+        (("import", POOL, pfx, "--passphrase-file", phrase), 2, "certificate.unreadable", "no private key"),
+        (("import", POOL, *good, "--name", "a b"), 2, "certificate.bad-name", "letters"),
+        (("import", POOL, *good, "--use", "conf"), 2, "certificate.unused", f"set edge_pools/{POOL}/conf_fqdn"),
+        (("assign", POOL, "nothing"), 2, "certificate.unknown-name", "cert list"),
+        (("remove", "nothing"), 2, "certificate.unknown-name", "cert list"),
+        (("export", POOL, "-o", folder / "x", "--passphrase-file", short), 2, "certificate.passphrase-short", "8 bytes"),
+        (("export", POOL, "-o", "/nowhere/x", "--passphrase-file", phrase), 2, "file.unwritable", "/nowhere/x"),
+        (("export", POOL, "-o", folder / "x", "--name", "y"), 2, "certificate.which", "not both"),
+        (("export", POOL, "-o", folder / "x"), 2, "secret.missing", "--passphrase-file FILE"),
+        (("request", POOL, "--rsa", "1024"), 2, "certificate.key-kind", "--rsa 4096"),
+        (("request", POOL, "--use", "internal"), 2, "machine.unknown", "machine list"),
+        (("sign", weak_csr, *machine), 2, "machine.request", "2048 bits"),
+        (("sign", junk, *machine), 2, "file.no-pem", "openssl req -inform DER"),
+        (("sign", weak_csr, *machine, "--use", "access"), 2, "certificate.external-use", "cert request"),
+        (("sign", weak_csr), 1, "", "--machine FQDN"),
+        (("renew", POOL), 2, "machine.unknown", "machine list"),
+        (("required", "nobody"), 2, "certificate.unknown-pool", "nobody"),
+        (("check", "nowhere"), 2, "check.address", "HOST:PORT"),
+        (("check", f"{org.address('fe1')}:5060"), 2, "check.tls", "does not speak TLS"),
+        (("check", "127.0.0.1:1"), 2, "check.connect", "refused"),
+        (("check", f"{org.address('edge-old1', external=True)}:5061", "--root", empty), 2, "check.roots", "PEM form"),
+        (("trust", "add", junk), 2, "file.no-pem", "openssl x509 -inform DER"),
+    ]
+
+
+def answer(state, *arguments):
+    done = subprocess.run([program("entente"), "--state", state, "cert", *map(str, arguments)], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_answers():
+    "wrong files, names, uses and places: what is wrong and what to do, in a line or two, with exit code, id and --json"
+    org = ALONE.up().contoso
+    folder = ALONE.lab.folder / "answers"
+    folder.mkdir()
+    before = org.central.json("cert", "list")["certificates"]
+    for arguments, code, name, words in wrong_inputs(folder, org):
+        got, out, err = answer(org.central.folder, *arguments)
+        where = f"cert {' '.join(map(str, arguments))}: {got}, {out}{err}"
+        check_equal(got, code, where)
+        check(words in err and (not name or f"({name})" in err), where)
+        check(len(err.strip().splitlines()) <= 2, where)
+        if name.startswith(("certificate.", "machine.")):
+            told = answer(org.central.folder, *arguments, "--json")[1]
+            check(not told or json.loads(told)["id"] == name, f"{where}: {told}")
+    check_equal(org.central.json("cert", "list")["certificates"], before, "nothing has changed")
+    # comments between PEM objects are in any character set
+    comment = "friendlyName: M\xfcnchen\n".encode("latin-1")
+    (folder / "latin.pem").write_bytes(comment + org.certificates[POOL].cert.read_bytes() + comment)
+    org.central.entente("cert", "import", POOL, folder / "latin.pem", org.certificates[POOL].key)
+    where = answer(org.machines["edge-old1"].folder, "list")
+    check(where[0] == 2 and "runs on cms.contoso.example, not here" in where[2], f"on another machine: {where}")
+    where = answer("/nowhere", "list")
+    check(where[0] == 3 and "--state" in where[2], f"no daemon: {where}")
+
+
 def test_request():
     "a request's key waits at central; the certificate comes without it; out again as PKCS#12 that openssl reads"
     org = ALONE.up().contoso

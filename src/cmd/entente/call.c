@@ -3,6 +3,7 @@
 #include "ground/base/mem.h"
 #include "ground/http/http.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -80,21 +81,48 @@ bool call_json(struct invocation *v, const struct answer *answer)
 }
 
 /* The sentence of a refusal may be that of its only finding: once is enough. */
-static bool says_the_same(const struct json_value *findings, struct slice id)
+/* The finding that the refusal is about, or NULL. */
+static const struct json_value *finding_of(const struct json_value *findings, struct slice id)
 {
-    const struct json_value *f = json_at(findings, 0);
-    return json_count(findings) == 1 && slice_eq(json_get_string(f, "id"), id) &&
-           json_get_string(f, "remedy").n == 0;
+    for (size_t i = 0; i < json_count(findings); i++)
+        if (slice_eq(json_get_string(json_at(findings, i), "id"), id))
+            return json_at(findings, i);
+    return NULL;
+}
+
+/* Errors but this one: warnings do not matter while it is refused. */
+static struct json_value *other_errors(struct invocation *v, const struct json_value *findings,
+                                       const struct json_value *but)
+{
+    struct json_value *list = json_array(&v->arena);
+    for (size_t i = 0; i < json_count(findings); i++) {
+        const struct json_value *f = json_at(findings, i);
+        if (f != but && slice_eq(json_get_string(f, "severity"), SLICE("error")))
+            json_push(&v->arena, list, (struct json_value *)(uintptr_t)f);
+    }
+    return list;
+}
+
+/* The remedy as a sentence behind the text. */
+static struct slice with_remedy(struct invocation *v, struct slice text, const struct json_value *finding)
+{
+    struct slice remedy = json_get_string(finding, "remedy");
+    if (!remedy.n)
+        return text;
+    return arena_printf(&v->arena, SLICE_FMT " %c" SLICE_FMT ".", SLICE_ARG(text),
+                        toupper((unsigned char)remedy.p[0]), SLICE_ARG(slice_from(remedy, 1)));
 }
 
 int call_refused(struct invocation *v, const struct answer *answer)
 {
     const struct json_value *findings = json_get(answer->json, "findings");
     struct slice id = json_get_string(answer->json, "id"), text = json_get_string(answer->json, "text");
+    const struct json_value *its = text.n ? finding_of(findings, id) : NULL;
     if (answer->json)
         call_json(v, answer);
-    if (!says_the_same(findings, id) || text.n == 0)
-        call_findings(v->err, findings);
+    call_findings(v->err, its ? other_errors(v, findings, its) : findings);
+    if (its)
+        text = with_remedy(v, text, its);
     if (text.n)
         return call_fail(v, id.n ? arena_cstr(&v->arena, id) : "api.unnamed", SLICE_FMT, SLICE_ARG(text));
     return call_fail(v, "api.not-json", "the daemon answered %u and no sentence", answer->status);

@@ -47,22 +47,31 @@ static int put_file(struct invocation *v, struct json_value *body, const char *p
 {
     struct buf file = {0}, text = {0};
     int r = file_read(v, path, &file);
-    bool pem = slice_search(buf_slice(&file), SLICE("-----BEGIN ")) != SIZE_MAX;
+    struct slice text_form = file_pem(buf_slice(&file));
+    bool pem = text_form.n > 0;
     if (r == EXIT_DONE && !pem)
         text_base64(&text, buf_slice(&file).p, buf_slice(&file).n);
     if (r == EXIT_DONE)
-        json_set_string(&v->arena, body, pem ? "cert_pem" : "cert_base64", buf_slice(pem ? &file : &text));
+        json_set_string(&v->arena, body, pem ? "cert_pem" : "cert_base64",
+                        pem ? text_form : buf_slice(&text));
     secret_fini(&file);
     secret_fini(&text);
     return r;
 }
 
-static int put_secret(struct invocation *v, struct json_value *body, const char *name, const char *path)
+/* The PEM objects of a file: programs write what they like between them. */
+static int put_pem(struct invocation *v, struct json_value *body, const char *name, const char *path,
+                   const char *what)
 {
     struct buf file = {0};
     int r = file_read(v, path, &file);
+    struct slice text = file_pem(buf_slice(&file));
+    if (r == EXIT_DONE && !text.n)
+        r = call_fail(v, "file.no-pem",
+                      "%s holds no %s in PEM form, which openssl makes of others: openssl %s", path, what,
+                      slice_eq(slice_str(name), SLICE("request")) ? "req -inform DER" : "pkey -inform DER");
     if (r == EXIT_DONE)
-        json_set_string(&v->arena, body, name, buf_slice(&file));
+        json_set_string(&v->arena, body, name, text);
     secret_fini(&file);
     return r;
 }
@@ -140,7 +149,7 @@ static int import(struct invocation *v, const char *cert, const char *key)
     if (r == EXIT_DONE)
         r = put_file(v, body, cert);
     if (r == EXIT_DONE && key)
-        r = put_secret(v, body, "key_pem", key);
+        r = put_pem(v, body, "key_pem", key, "private key");
     if (r == EXIT_DONE)
         r = send_file(v, body, &answer);
     wipe(body);
@@ -197,7 +206,7 @@ int cmd_cert_request(struct invocation *v)
                                "without --rsa and --output")
                    : cmd_cert_renew(v);
     struct json_value *body = json_object(&v->arena);
-    struct answer answer;
+    struct answer answer = {0};
     const char *file = v->options[OPTION_OUTPUT];
     json_set_string(&v->arena, body, "pool", argument(v, 0));
     set_option(v, body, "use", OPTION_USE);
@@ -206,6 +215,8 @@ int cmd_cert_request(struct invocation *v)
     int r = call_api(v, "POST", SLICE("/v1/certificates/request"), body, &answer);
     if (r == EXIT_DONE && file)
         r = file_write(v, file, json_get_string(answer.json, "request"), 0644);
+    if (r != EXIT_DONE && answer.json && file) /* it is made: not lost for want of a folder */
+        fprintf(v->out, SLICE_FMT, SLICE_ARG(json_get_string(answer.json, "request")));
     if (r == EXIT_DONE && !call_json(v, &answer) && !file)
         fprintf(v->out, SLICE_FMT, SLICE_ARG(json_get_string(answer.json, "request")));
     else if (r == EXIT_DONE && file && !option_given(v, OPTION_JSON)) {
@@ -226,7 +237,7 @@ int cmd_cert_sign(struct invocation *v)
     const char *file = v->options[OPTION_OUTPUT];
     json_set_string(&v->arena, body, "machine", option_slice(v, OPTION_MACHINE));
     set_option(v, body, "use", OPTION_USE);
-    int r = put_secret(v, body, "request", v->arguments[0]);
+    int r = put_pem(v, body, "request", v->arguments[0], "certificate request");
     if (r == EXIT_DONE)
         r = call_api(v, "POST", SLICE("/v1/certificates/sign"), body, &answer);
     if (r != EXIT_DONE)
@@ -306,6 +317,8 @@ int cmd_cert_export(struct invocation *v)
     struct answer answer = {0};
     if (!argument(v, 0).n && !option_given(v, OPTION_NAME))
         return call_fail(v, "certificate.which", "name a pool, or a certificate that is kept with --name");
+    if (argument(v, 0).n && option_given(v, OPTION_NAME))
+        return call_fail(v, "certificate.which", "name a pool or a certificate that is kept, not both");
     if (argument(v, 0).n)
         json_set_string(&v->arena, body, "pool", argument(v, 0));
     set_option(v, body, "use", OPTION_USE);

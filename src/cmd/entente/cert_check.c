@@ -132,6 +132,8 @@ static struct crypto_trust *roots(struct invocation *v)
     int r = !option_given(v, OPTION_ROOT) && access(path, R_OK) < 0 ? EXIT_DONE : file_read(v, path, &pem);
     if (r == EXIT_DONE && buf_len(&pem) && crypto_trust_add(trust, buf_slice(&pem)) < 0)
         r = call_fail(v, "check.roots", "%s cannot be read: %s", path, crypto_error());
+    if (r == EXIT_DONE && option_given(v, OPTION_ROOT) && !buf_len(&pem))
+        r = call_fail(v, "check.roots", "%s holds no certificate: name a file of roots in PEM form", path);
     buf_fini(&pem);
     if (r == EXIT_DONE)
         return trust;
@@ -233,8 +235,8 @@ int cmd_cert_check(struct invocation *v)
         struct tls *t = tls_new(ctx, name);
         int error = handshake(fd, t, end);
         if (error < 0 && !tls_peer_cert(t))
-            call_fail(v, "check.tls", "%s ends the handshake: %s", v->arguments[0],
-                      error == -ETIMEDOUT ? "no answer" : strerror(-error));
+            call_fail(v, "check.tls", "%s does not speak TLS there, or ends the handshake: %s",
+                      v->arguments[0], error == -ETIMEDOUT ? "no answer" : strerror(-error));
         else
             r = judge(v, t, name, trust);
         tls_free(t);

@@ -128,18 +128,31 @@ int cmd_cert_required(struct invocation *v)
 }
 
 /* --- the roots of partners --- */
+static void say_added(struct invocation *v, const struct answer *answer)
+{
+    int64_t n = json_get_int(answer->json, "added", 0);
+    call_findings(v->err, json_get(answer->json, "findings"));
+    fprintf(v->out, n ? "%lld added\n" : "nothing added: it is there already\n", (long long)n);
+}
+
 int cmd_cert_trust_add(struct invocation *v)
 {
     struct buf pem = {0};
     struct json_value *body = json_object(&v->arena);
     struct answer answer;
     int r = file_read(v, v->arguments[0], &pem);
-    json_set_string(&v->arena, body, "pem", buf_slice(&pem));
+    struct slice text = file_pem(buf_slice(&pem));
+    if (r == EXIT_DONE && !text.n)
+        r = call_fail(v, "file.no-pem",
+                      "%s holds no certificate in PEM form: openssl x509 -inform DER makes it",
+                      v->arguments[0]);
+    if (r == EXIT_DONE)
+        json_set_string(&v->arena, body, "pem", text);
     buf_fini(&pem);
     if (r == EXIT_DONE)
         r = call_api(v, "POST", SLICE("/v1/trust"), body, &answer);
     if (r == EXIT_DONE && !call_json(v, &answer))
-        fprintf(v->out, "%lld added\n", (long long)json_get_int(answer.json, "added", 0));
+        say_added(v, &answer);
     return r;
 }
 

@@ -38,12 +38,18 @@ TEST(files_go_as_text_or_base64)
     fake_start(rows);
     char *pem = file_with("c.pem", SLICE("-----BEGIN X-----\n")), *p12 = file_with("c.p12", SLICE("\1\2\3"));
     char *pass = file_with("pass", SLICE("Secret12\n"));
-    RUN(&r, "cert", "import", "p.example", pem, pass, "--use", "xmpp-external");
+    char *key = file_with("k.pem", SLICE("Bag \xfc\n-----BEGIN K-----\n"));
+    RUN(&r, "cert", "import", "p.example", pem, key, "--use", "xmpp-external");
     CHECK_INT(r.code, EXIT_DONE);
     CHECK(asked("{\"pool\":\"p.example\",\"use\":\"xmpp-external\",\"cert_pem\":\"-----BEGIN X-----\\n\","
-                "\"key_pem\":\"Secret12\\n\"}"));
+                "\"key_pem\":\"-----BEGIN K-----\\n\"}"));
     CHECK_HAS(r.err, "warning certificate.no-san: T.");
     CHECK_HAS(r.out, "kept as x");
+    ran_fini(&r);
+    drop(key);
+    RUN(&r, "cert", "import", "p.example", pem, pass);
+    CHECK_INT(r.code, EXIT_REFUSED);
+    CHECK_HAS(r.err, "holds no private key in PEM form");
     ran_fini(&r);
     RUN(&r, "cert", "import", "p.example", p12, "--name", "x", "--passphrase-file", pass);
     CHECK_INT(r.code, EXIT_DONE);

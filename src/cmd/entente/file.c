@@ -27,6 +27,17 @@ static int read_all(int fd, size_t max, struct buf *out)
     }
 }
 
+struct slice file_pem(struct slice text)
+{
+    size_t at = slice_search(text, SLICE("-----BEGIN "));
+    if (at == SIZE_MAX)
+        return SLICE_NONE;
+    for (size_t i = at; i < text.n; i++)
+        if (!text.p[i] || (unsigned char)text.p[i] >= 0x80)
+            return SLICE_NONE;
+    return slice_from(text, at);
+}
+
 static int read_path(struct invocation *v, const char *path, size_t max, struct buf *out)
 {
     bool standard = strcmp(path, "-") == 0;

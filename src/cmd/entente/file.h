@@ -10,6 +10,9 @@ enum { FILE_MAX = 64 << 20, SECRET_MAX = 1024 };
 
 /* "-" is standard input. EXIT_DONE, or EXIT_REFUSED after saying why. */
 int file_read(struct invocation *v, const char *path, struct buf *out);
+/* What a text has from its first PEM object on; none where there is no such object, or bytes that JSON does
+ * not take. */
+struct slice file_pem(struct slice text);
 /* Written beside and renamed, so that a file is whole or is not there; mode as given (umask does not count).
  */
 int file_write(struct invocation *v, const char *path, struct slice text, unsigned mode);

@@ -130,7 +130,8 @@ static int p12_open(PKCS12 *p12, const char *passphrase, struct crypto_key **ret
     struct crypto_key *k = NULL;
     struct crypto_cert *c = NULL;
     if (!own_pkey || !own_leaf)
-        r = crypto_fail_words(-EBADMSG, "PKCS#12 file without %s", own_leaf ? "private key" : "certificate");
+        r = crypto_fail_words(-EBADMSG, "the PKCS#12 file holds no %s",
+                              own_pkey ? "certificate" : "private key, or not that of a certificate in it");
     if (r == 0) {
         c = crypto_cert_wrap(own_leaf, p12_chain(own_leaf, found));
         k = crypto_key_wrap(own_pkey);

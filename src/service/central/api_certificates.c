@@ -6,9 +6,11 @@
 
 #include <errno.h>
 
+enum { NAMED_POOLS = 4 };
+
 /* --- whose certificate it is --- */
 /* An Edge pool, or the pool of an Edge machine: what its external names come from. */
-static const struct topology_edge_pool *owning_pool(const struct topology *t, struct slice owner)
+const struct topology_edge_pool *api_certificate_pool(const struct topology *t, struct slice owner)
 {
     struct topology_role role;
     const struct topology_edge_pool *pool = owner.n && t ? topology_edge_pool_find(t, owner) : NULL;
@@ -17,29 +19,54 @@ static const struct topology_edge_pool *owning_pool(const struct topology *t, st
     return pool;
 }
 
-/* What a use of an owner wants, by the published topology, else by the draft: certificates come first. */
-static int need_of(struct api_call *q, struct vault *v, struct slice owner, enum certificate_use use,
-                   struct certificate_need *ret)
+/* With the Edge pools that there are, or what to do where there is none. */
+int api_unknown_pool(struct api_call *q, const struct topology *t, struct slice owner)
 {
-    struct topology *t = topology_ref(v->now->topology);
-    const struct topology_edge_pool *pool = owning_pool(t, owner);
+    struct buf names = {0};
+    for (size_t i = 0; t && i < t->n_edge_pools && i < NAMED_POOLS; i++)
+        buf_printf(&names, "%s" SLICE_FMT, i ? ", " : "", SLICE_ARG(t->edge_pools[i].fqdn));
+    if (t && t->n_edge_pools > NAMED_POOLS)
+        buf_append(&names, SLICE(", …"));
+    int r = refuse(&q->why, 404, "certificate.unknown-pool",
+                   "There is no Edge pool or Edge machine '" SLICE_FMT "'. %s" SLICE_FMT ".",
+                   SLICE_ARG(slice_head(owner, 255)),
+                   buf_len(&names) ? "Edge pools: " : "There is none yet: entente topology add edge_pools",
+                   SLICE_ARG(buf_slice(&names)));
+    buf_fini(&names);
+    return r;
+}
+
+/* What makes a pool use a certificate that it has no use for yet. */
+static int unused(struct api_call *q, struct slice pool, enum certificate_use use)
+{
+    static const char *const settings[CERTIFICATE_USES] = {[CERTIFICATE_CONFERENCING_EXTERNAL] = "conf_fqdn",
+                                                           [CERTIFICATE_AV_AUTHENTICATION] = "av_fqdn",
+                                                           [CERTIFICATE_XMPP_EXTERNAL] = "xmpp"};
+    return refuse(&q->why, 409, "certificate.unused",
+                  SLICE_FMT " has nothing that uses %s: set edge_pools/" SLICE_FMT "/%s first.",
+                  SLICE_ARG(pool), certificate_uses[use].name, SLICE_ARG(pool),
+                  settings[use] ? settings[use] : "external_fqdn");
+}
+
+/* By the published topology, else by the draft: certificates come first. */
+int api_certificate_need(struct api_call *q, struct vault *v, struct slice owner, enum certificate_use use,
+                         struct certificate_need *ret)
+{
+    struct topology *const both[] = {topology_ref(v->now->topology), api_draft_topology(q, v)};
+    struct slice pool = SLICE_NONE;
     bool found = false;
-    if (!pool) {
-        topology_unref(t);
-        t = api_draft_topology(q, v);
-        pool = owning_pool(t, owner);
+    for (size_t i = 0; i < 2 && !found; i++) {
+        const struct topology_edge_pool *p = api_certificate_pool(both[i], owner);
+        if (p)
+            pool = arena_copy(&q->a, p->fqdn);
+        found = p && certificate_need_find(both[i], p->fqdn, use, &q->a, ret);
     }
-    if (pool)
-        found = certificate_need_find(t, pool->fqdn, use, &q->a, ret);
-    topology_unref(t);
-    if (!pool)
-        return refuse(&q->why, 404, "certificate.unknown-pool",
-                      "There is no Edge pool or Edge machine '" SLICE_FMT "'.", SLICE_ARG(owner));
-    if (!found)
-        return refuse(&q->why, 409, "certificate.unused",
-                      "The pool of " SLICE_FMT " has nothing that uses %s: see entente cert required.",
-                      SLICE_ARG(owner), certificate_uses[use].name);
-    return 0;
+    int r = found    ? 0
+            : pool.n ? unused(q, pool, use)
+                     : api_unknown_pool(q, both[1] ? both[1] : both[0], owner);
+    topology_unref(both[0]);
+    topology_unref(both[1]);
+    return r;
 }
 
 int api_unknown_use(struct api_call *q, struct slice name)
@@ -57,7 +84,7 @@ int api_unknown_use(struct api_call *q, struct slice name)
     return r;
 }
 
-static int external_use(struct api_call *q, enum certificate_use *ret)
+int api_certificate_use(struct api_call *q, enum certificate_use *ret)
 {
     struct slice name = json_get_string(q->in, "use");
     if (!name.n)
@@ -159,15 +186,29 @@ static int import_bytes(struct api_call *q, struct slice *ret)
     return 0;
 }
 
+/* Of the certificate's file or of the key's. */
+static int passphrase_refused(struct api_call *q)
+{
+    if (json_get_string(q->in, "passphrase").n)
+        return refuse(&q->why, 422, "certificate.passphrase",
+                      "The passphrase is wrong: it is the one with which the file was written.");
+    return refuse(
+        &q->why, 422, "certificate.passphrase",
+        "The file is protected by a passphrase: name a file that holds it, with --passphrase-file.");
+}
+
 static int file_refused(struct api_call *q, int error)
 {
     if (error == -ENOKEY)
-        return refuse(&q->why, 422, "certificate.other-key", "The key does not belong to the certificate.");
+        return refuse(
+            &q->why, 422, "certificate.other-key",
+            "The key does not belong to the certificate: give the key with which it was requested.");
     if (error == -EKEYREJECTED)
-        return refuse(&q->why, 422, "certificate.passphrase", "The file cannot be opened: %s.",
-                      crypto_error());
-    return refuse(&q->why, 422, "certificate.unreadable", "The certificate cannot be read: %s.",
-                  crypto_error());
+        return passphrase_refused(q);
+    return refuse(
+        &q->why, 422, "certificate.unreadable",
+        "The certificate cannot be read: %s. It is PEM, DER, PKCS#7 or PKCS#12, and stands before its key.",
+        crypto_error());
 }
 
 /* Certificate and key: of the file, of a file of its own, or a key that waits here. */
@@ -178,10 +219,14 @@ static int import_read(struct api_call *q, struct vault *v, struct slice owner, 
     struct crypto_key *key = NULL;
     if (import_bytes(q, &text) < 0)
         return -EPROTO;
-    if (key_pem.n && crypto_key_parse_secret(key_pem, passphrase, &key) < 0)
-        return refuse(&q->why, 422, "certificate.key-unreadable", "The key cannot be read: %s.",
-                      crypto_error());
-    int r = crypto_file_parse(text, passphrase, key, f);
+    int r = key_pem.n ? crypto_key_parse_secret(key_pem, passphrase, &key) : 0;
+    if (r == -EKEYREJECTED)
+        return passphrase_refused(q);
+    if (r < 0)
+        return refuse(
+            &q->why, 422, "certificate.key-unreadable",
+            "The key's file holds no private key that can be read: give PKCS#8 or another PEM form.");
+    r = crypto_file_parse(text, passphrase, key, f);
     if (r < 0) {
         crypto_key_unref(key);
         return file_refused(q, r);
@@ -197,7 +242,7 @@ static int import_read(struct api_call *q, struct vault *v, struct slice owner, 
         return refuse(
             &q->why, 422, "certificate.no-key",
             "There is no key with it, and none of those that entente cert request has made for " SLICE_FMT
-            " belongs to it.",
+            " belongs to it: give the key's file behind the certificate's.",
             SLICE_ARG(owner));
     return 0;
 }
@@ -240,14 +285,16 @@ static int certificate_import(struct api_call *q, struct vault *v)
     enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
     struct certificate_takeover t = {0};
     struct crypto_file f = {0};
-    if (external_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 || need_of(q, v, owner, use, &need) < 0 ||
-        import_read(q, v, owner, &f) < 0)
+    if (api_certificate_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 ||
+        api_certificate_need(q, v, owner, use, &need) < 0 || import_read(q, v, owner, &f) < 0)
         return -EPROTO;
     check_for_use(q, v, &need, &t, f.cert);
     note_order(q, &f);
     int r = refuse_findings(q, name.n > 0);
     if (r == 0)
         r = import_keep(q, v, owner, use, &t, &f);
+    if (r < 0 && !q->findings.errors)
+        findings_fini(&q->findings); /* warnings, and it is refused for something else */
     if (r == 0) {
         api_put_certificate(q, q->out, owner, f.cert);
         if (!name.n)
@@ -277,8 +324,8 @@ static int certificate_assign_kept(struct api_call *q, struct vault *v)
     struct certificate_takeover t = {0};
     struct crypto_cert *cert = NULL;
     struct kept k;
-    if (external_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 || need_of(q, v, owner, use, &need) < 0 ||
-        kept_load(v, name, &k, &q->why) < 0)
+    if (api_certificate_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 ||
+        api_certificate_need(q, v, owner, use, &need) < 0 || kept_load(v, name, &k, &q->why) < 0)
         return -EPROTO;
     int r = parse_kept(q, &k, &cert);
     if (r == 0) {
@@ -315,160 +362,6 @@ static int certificate_remove(struct api_call *q, struct vault *v)
     return kept_remove(v, name, &q->why);
 }
 
-/* --- request, sign --- */
-static int key_kind(struct api_call *q, enum crypto_key_kind *ret)
-{
-    static const struct {
-        const char *name;
-        enum crypto_key_kind kind;
-    } kinds[] = {
-        {"ecdsa-p256", CRYPTO_KEY_P256    },
-        {"rsa-2048",   CRYPTO_KEY_RSA_2048},
-        {"rsa-3072",   CRYPTO_KEY_RSA_3072},
-        {"rsa-4096",   CRYPTO_KEY_RSA_4096},
-    };
-    struct slice name = json_get_string(q->in, "key");
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (slice_eq(name, slice_str(kinds[i].name)) || (!name.n && i == 0)) {
-            *ret = kinds[i].kind;
-            return 0;
-        }
-    return refuse(&q->why, 422, "certificate.key-kind",
-                  "Keys are ecdsa-p256, rsa-2048, rsa-3072 or rsa-4096.");
-}
-
-static int certificate_request(struct api_call *q, struct vault *v)
-{
-    struct slice owner = json_get_string(q->in, "pool");
-    struct certificate_need need = {0};
-    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
-    enum crypto_key_kind kind = CRYPTO_KEY_P256;
-    struct buf request = {0}, pem = {0};
-    if (external_use(q, &use) < 0 || need_of(q, v, owner, use, &need) < 0 || key_kind(q, &kind) < 0)
-        return -EPROTO;
-    struct crypto_key *key = crypto_key_new_kind(kind);
-    const struct crypto_request_names names = {
-        .common_name = need.n ? need.names[0] : SLICE_NONE, .dns = need.names, .n_dns = need.n};
-    int r = crypto_request_new(key, &names, &request);
-    if (r < 0)
-        r = refuse(&q->why, 422, "certificate.request", "The request cannot be made: %s.", crypto_error());
-    if (r == 0) {
-        crypto_key_write(key, &pem);
-        r = pending_add(v, owner, buf_slice(&pem), buf_slice(&request), &q->why);
-        mem_wipe(pem.mem, pem.cap);
-    }
-    if (r == 0) {
-        struct json_value *list = json_array(&q->a);
-        for (size_t i = 0; i < need.n; i++)
-            json_push(&q->a, list, json_string(&q->a, need.names[i]));
-        json_set_string(&q->a, q->out, "pool", owner);
-        json_set_string(&q->a, q->out, "request", buf_slice(&request));
-        json_set(&q->a, q->out, "names", list);
-    }
-    crypto_key_unref(key);
-    buf_fini(&pem);
-    buf_fini(&request);
-    return r;
-}
-
-/* "internal", or the very use that the machine has. */
-static int sign_use(struct api_call *q, struct vault *v, struct slice fqdn)
-{
-    struct slice name = json_get_string(q->in, "use");
-    struct certificate_need need = {0};
-    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
-    if (!name.n || slice_caseeq(name, SLICE("internal")))
-        return 0;
-    if (certificate_use_find(name, &use) < 0)
-        return api_unknown_use(q, name);
-    if (certificate_uses[use].external)
-        return refuse(&q->why, 422, "certificate.external-use",
-                      "The internal authority signs for internal use. What is for %s goes to an authority "
-                      "that partners "
-                      "trust: entente cert request.",
-                      certificate_uses[use].name);
-    if (certificate_need_find(v->now->topology, fqdn, use, &q->a, &need))
-        return 0;
-    return refuse(&q->why, 409, "certificate.unused",
-                  "'" SLICE_FMT "' has nothing that uses %s: see entente cert required.",
-                  SLICE_ARG(slice_head(fqdn, 255)), certificate_uses[use].name);
-}
-
-static int certificate_sign(struct api_call *q, struct vault *v)
-{
-    struct crypto_cert *cert = NULL;
-    struct buf pem = {0};
-    if (sign_use(q, v, json_get_string(q->in, "machine")) < 0)
-        return -EPROTO;
-    if (vault_sign(v, json_get_string(q->in, "machine"), json_get_string(q->in, "request"), CENTRAL_CERT_DAYS,
-                   &cert, &q->why) < 0)
-        return -EPROTO;
-    crypto_cert_write(cert, &pem);
-    api_put_certificate(q, q->out, SLICE_NONE, cert);
-    json_set_string(&q->a, q->out, "cert_pem", buf_slice(&pem));
-    buf_fini(&pem);
-    crypto_cert_unref(cert);
-    return 0;
-}
-
-/* --- export --- */
-/* Certificate and key of a name, or of a use of a pool. k keeps what has to be freed. */
-static int export_find(struct api_call *q, struct vault *v, struct kept *k)
-{
-    const struct material *m = v->now->material;
-    struct slice owner = json_get_string(q->in, "pool");
-    enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
-    if (!owner.n)
-        return kept_load(v, json_get_string(q->in, "name"), k, &q->why);
-    if (external_use(q, &use) < 0)
-        return -EPROTO;
-    const struct material_cert *c = use == CERTIFICATE_ACCESS_EXTERNAL ? material_cert_find(m, owner) : NULL;
-    const struct material_use *u =
-        c ? NULL
-          : material_use_find(m, owner, slice_str(certificate_uses[use].name), MATERIAL_CURRENT, loop_wall());
-    if (!c && !u)
-        return refuse(&q->why, 404, "certificate.none", "'" SLICE_FMT "' has no certificate for %s.",
-                      SLICE_ARG(owner), certificate_uses[use].name);
-    k->cert_pem = c ? c->cert_pem : u->cert_pem;
-    k->key_pem = c ? c->key_pem : u->key_pem;
-    return 0;
-}
-
-static int certificate_export(struct api_call *q, struct vault *v)
-{
-    struct slice passphrase = json_get_string(q->in, "passphrase");
-    const struct json_value *old = json_get(q->in, "old_windows");
-    struct crypto_file f = {0};
-    struct crypto_key *key = NULL;
-    struct buf der = {0}, text = {0};
-    struct kept k = {0};
-    if (passphrase.n < CENTRAL_PASSPHRASE_MIN)
-        return refuse(&q->why, 422, "certificate.passphrase-short",
-                      "The file holds a private key: its passphrase has %d bytes at least.",
-                      CENTRAL_PASSPHRASE_MIN);
-    int r = export_find(q, v, &k);
-    if (r == 0 &&
-        (crypto_key_parse(k.key_pem, &key) < 0 || crypto_file_parse(k.cert_pem, SLICE_NONE, key, &f) < 0))
-        r = refuse(&q->why, 500, "certificate.damaged", "The certificate in the store is damaged.");
-    if (r == 0)
-        r = (old && old->kind == JSON_BOOL && old->boolean ? crypto_p12_write_old
-                                                           : crypto_p12_write)(key, f.cert, passphrase, &der);
-    if (r < 0 && !q->why.status)
-        refuse(&q->why, 500, "certificate.export", "The file cannot be made: %s.", crypto_error());
-    if (r == 0) {
-        api_put_certificate(q, q->out, json_get_string(q->in, "pool"), f.cert);
-        text_base64(&text, buf_slice(&der).p, buf_slice(&der).n);
-        json_set_string(&q->a, q->out, "p12_base64", buf_slice(&text));
-        q->secret_answer = true;
-    }
-    buf_fini(&text);
-    buf_fini(&der);
-    crypto_key_unref(key);
-    crypto_file_fini(&f);
-    kept_fini(&k);
-    return r;
-}
-
 const struct api_route api_certificate_routes[] = {
     {"GET",  "/v1/certificates",          api_certificate_list,     NULL,
      "external certificates in use, those kept by name, those of machines, keys that wait"            },
@@ -480,11 +373,11 @@ const struct api_route api_certificate_routes[] = {
     {"POST", "/v1/certificates/assign",   certificate_assign_kept,  NULL,
      "{pool, use, name; of av-authentication from_ms, overlap_ms}"                                    },
     {"POST", "/v1/certificates/remove",   certificate_remove,       NULL, "{name}"                    },
-    {"POST", "/v1/certificates/request",  certificate_request,      NULL,
+    {"POST", "/v1/certificates/request",  api_certificate_request,  NULL,
      "{pool, use, key}: a key that stays here, and its request"                                       },
-    {"POST", "/v1/certificates/sign",     certificate_sign,         NULL,
+    {"POST", "/v1/certificates/sign",     api_certificate_sign,     NULL,
      "{machine, request, use}: by the internal CA, with the names that the topology gives the machine"},
-    {"POST", "/v1/certificates/export",   certificate_export,       NULL,
+    {"POST", "/v1/certificates/export",   api_certificate_export,   NULL,
      "{pool and use, or name; passphrase, old_windows}: PKCS#12; secret"                              },
 };
 const size_t api_n_certificate_routes = sizeof(api_certificate_routes) / sizeof(api_certificate_routes[0]);

@@ -88,7 +88,9 @@ static int renew(struct api_call *q, struct central *c)
     struct slice fqdn = json_get_string(q->in, "fqdn");
     if (!pushers_renew(c, fqdn))
         return refuse(&q->why, 404, "machine.unknown",
-                      "'" SLICE_FMT "' is no managed machine of the published topology.", SLICE_ARG(fqdn));
+                      "'" SLICE_FMT
+                      "' is no managed machine of the published topology: entente machine list shows them.",
+                      SLICE_ARG(slice_head(fqdn, 255)));
     json_set_string(&q->a, q->out, "fqdn", fqdn);
     LIST_FOR(it, &c->pushers)
     {

@@ -52,8 +52,14 @@ static void merge_root(struct api_call *q, void *arg, const struct crypto_cert *
 {
     struct trust_merge *merge = arg;
     struct buf pem = {0};
-    (void)q;
+    struct crypto_view view;
     crypto_cert_write(cert, &pem);
+    crypto_cert_view(cert, 0, &q->a, &view);
+    if (!view.authority)
+        findings_add(&q->findings, "trust.no-authority", FINDING_WARNING, SLICE("trust"),
+                     "add the root that it leads to",
+                     SLICE_FMT " is no authority: certificates of partners cannot lead to it.",
+                     SLICE_ARG(view.subject));
     if (slice_search(buf_slice(&merge->out), buf_slice(&pem)) == SIZE_MAX) {
         buf_append(&merge->out, buf_slice(&pem));
         merge->added++;
@@ -69,7 +75,8 @@ static int trust_add(struct api_call *q, struct vault *v)
     int r = pem.n ? crypto_trust_add(trust, pem) : -EBADMSG;
     crypto_trust_unref(trust);
     if (r < 0)
-        return refuse(&q->why, 422, "trust.unreadable", "This is no certificate in PEM form.");
+        return refuse(&q->why, 422, "trust.unreadable",
+                      "This is no certificate in PEM form: openssl x509 -inform DER makes it.");
     buf_append(&merge.out, v->now->material->trust_pem);
     each_certificate(pem, merge_root, q, &merge);
     if (merge.added) {

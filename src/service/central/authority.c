@@ -16,8 +16,11 @@ int vault_sign(struct vault *v, struct slice fqdn, struct slice request, int day
     int64_t end = loop_wall() + days * DAY_MS;
     int64_t ca_end = crypto_cert_not_after(v->ca) - KEPT_WITHIN_CA_MS;
     if (!topology_role_find(v->now->topology, fqdn, &role))
-        return refuse(why, 404, "machine.unknown", "'" SLICE_FMT "' is no machine of the published topology.",
-                      SLICE_ARG(fqdn));
+        return refuse(
+            why, 404, "machine.unknown",
+            "'" SLICE_FMT
+            "' is no machine of the published topology: entente machine list shows the managed ones.",
+            SLICE_ARG(fqdn));
     if (role.machine)
         names.common_name = role.machine->fqdn; /* as the topology spells it */
     topology_certificate_names(v->now->topology, fqdn, &a, &list, &names.n_dns);

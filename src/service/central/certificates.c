@@ -41,7 +41,8 @@ int kept_load(struct vault *v, struct slice name, struct kept *ret, struct refus
     struct json_error error;
     int r = store_blob_get(v->store, KIND_KEPT, name, &text);
     if (r == -ENOENT)
-        r = refuse(why, 404, "certificate.unknown-name", "No certificate is kept as '" SLICE_FMT "'.",
+        r = refuse(why, 404, "certificate.unknown-name",
+                   "No certificate is kept as '" SLICE_FMT "': entente cert list shows those that are.",
                    SLICE_ARG(slice_head(name, CENTRAL_NAME_MAX)));
     else if (r < 0)
         refuse_store(why, v, r);

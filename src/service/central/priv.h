@@ -308,6 +308,18 @@ struct topology *api_draft_topology(struct api_call *q, struct vault *v);
 struct json_value *api_certificate_uses(struct api_call *q, const struct material *m, struct slice cert_pem);
 int api_certificate_list(struct api_call *q, struct vault *v);
 int api_certificate_required(struct api_call *q, struct vault *v);
+int api_certificate_request(struct api_call *q, struct vault *v);
+int api_certificate_sign(struct api_call *q, struct vault *v);
+int api_certificate_export(struct api_call *q, struct vault *v);
+/* The Edge pool of that name, or the one of an Edge machine: what its external names come from. NULL: none.
+ */
+const struct topology_edge_pool *api_certificate_pool(const struct topology *t, struct slice owner);
+/* What a use of an owner wants, by the published topology, else by the draft; negative: refused. */
+int api_certificate_need(struct api_call *q, struct vault *v, struct slice owner, enum certificate_use use,
+                         struct certificate_need *ret);
+/* "use" of the body, of those that pools have; access-external where there is none. Negative: refused. */
+int api_certificate_use(struct api_call *q, enum certificate_use *ret);
+int api_unknown_pool(struct api_call *q, const struct topology *t, struct slice owner);
 /* Refuses a name of a use, and says which there are. */
 int api_unknown_use(struct api_call *q, struct slice name);
 /* An unsigned number of a query or member; -EINVAL after a refusal. */
