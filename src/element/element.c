@@ -309,6 +309,8 @@ static void shard_housekeeping(void *arg)
     if (s->housekeeping.at && now >= s->housekeeping.at)
         account_lag(s, (now - s->housekeeping.at) * 1000);
     flow_housekeeping(s);
+    if (s->config)
+        overload_housekeeping(s, now);
     timer_start(&s->housekeeping, now + HOUSEKEEPING_MS);
 }
 
@@ -331,6 +333,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     list_init(&s->flows);
     list_init(&s->requests);
     list_init(&s->idle_requests);
+    overload_init(s);
     trace_init(&s->trace);
     s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
@@ -378,6 +381,7 @@ static void shard_free(struct shard *s)
         buf_fini(&rq->best);
         mem_free(rq);
     }
+    overload_fini(s);
     resolver_free(s->resolver);
     element_config_unref(s->config);
     map_fini(&s->pool);

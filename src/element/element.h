@@ -35,7 +35,6 @@ enum {
     ELEMENT_MAX_BRANCHES = 12,      /* forks of one request */
     ELEMENT_MAX_TARGETS = 16,       /* addresses for one branch */
     ELEMENT_MAX_FLOWS = 100000,     /* connections of one shard */
-    ELEMENT_MAX_REQUESTS = 200000,  /* pending requests of one shard; beyond: 503 */
     ELEMENT_MAX_UDP_REQUEST = 1300, /* larger goes over TCP (18.1.1) */
 };
 
@@ -141,6 +140,9 @@ struct element_ops {
     /* A URI of ours (a name and port that we answer for): Route values and strict Request-URIs that name us
      * are taken off. */
     bool (*is_own_uri)(const struct element_config *c, const struct sip_uri *uri);
+    /* For a request that comes from a machine inside: the domain with which it shares when there is not
+     * enough for all (share.h); empty, or NULL: the machine. */
+    struct slice (*share)(const struct element_config *c, const struct sip_msg *m);
     /* Every request that is not a retransmission, CANCEL or the ACK of a non-2xx. Answer it with
      * request_reply, request_refuse or request_forward, now or later on this worker, exactly once. */
     void (*request)(struct request *rq);

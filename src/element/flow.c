@@ -184,6 +184,7 @@ void flow_end(struct flow *f, const char *why)
     f->dead = true;
     flow_unpool(f);
     list_unlink(&f->link);
+    list_unlink(&f->held_up);
     s->slots[f->slot] = NULL;
     if (f->slot < s->free_slot)
         s->free_slot = f->slot;
@@ -319,6 +320,11 @@ static bool flow_admits(struct flow *f, struct slice identity, bool secure_name)
     return identity.n == 0 || f->s->config->ops->flow_covers(f->s->config, f, identity, secure_name);
 }
 
+static size_t flow_unread_max(const struct flow *f)
+{
+    return f->side == SIDE_INTERNAL && !f->inbound ? FLOW_INSIDE_UNREAD : FLOW_MAX_UNREAD;
+}
+
 void flow_send_request(struct flow *f, struct slice message, struct slice identity, bool secure_name,
                        uint32_t origin, const char *branch, struct inflight *inflight)
 {
@@ -330,6 +336,8 @@ void flow_send_request(struct flow *f, struct slice message, struct slice identi
         why = "the peer's certificate does not prove the destination";
     else if (!f->up && f->waiting_bytes + message.n > FLOW_MAX_WAITING)
         why = "too much waits for this connection";
+    else if (f->up && stream_pending_output(f->stream) > flow_unread_max(f))
+        why = "too much waits to be read by the peer";
     if (why) {
         if (branch[0])
             client_failed(s->e, s, origin, branch, why);
@@ -338,6 +346,7 @@ void flow_send_request(struct flow *f, struct slice message, struct slice identi
     if (f->up) {
         flow_watch(f, origin, branch, inflight);
         flow_send(f, message);
+        overload_sent(f);
         return;
     }
     struct outgoing *o = mem_alloc(sizeof(*o) + message.n + identity.n);
@@ -393,6 +402,8 @@ static void flow_up(struct stream *st, void *arg)
         flow_end(f, why->text);
         return;
     }
+    if (f->side == SIDE_INTERNAL && (f->trusted || !f->inbound))
+        stream_prefer(f->stream);
     flow_send_waiting(f);
 }
 
@@ -403,6 +414,8 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
     struct shard *s = f->s;
     size_t used = 0;
     (void)st;
+    if (list_linked(&f->held_up))
+        return 0;
     f->last_ms = loop_now(s->loop);
     f->pinged_ms = 0;
     while (used < in.n) {
@@ -420,16 +433,22 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
                 flow_end(f, "what came is not SIP");
             return in.n;
         }
+        enum ingress took =
+            frame == SIP_FRAME_MESSAGE ? ingress_message(&src, slice_head(rest, len)) : INGRESS_DONE;
+        if (!flow_find(s, ref)) /* the message ended its own connection */
+            return in.n;
+        f->partial_ms = 0;
+        if (took == INGRESS_HOLD)
+            return used;
+        if (took == INGRESS_CLOSE) {
+            flow_end(f, "what came is not SIP");
+            return in.n;
+        }
         used += len;
         if (frame == SIP_FRAME_PONG)
             f->pongs = true;
         if (frame == SIP_FRAME_PING)
             flow_send(f, SLICE("\r\n")); /* RFC 5626 4.4.1 */
-        else if (frame == SIP_FRAME_MESSAGE && !ingress_message(&src, slice_head(rest, len)) &&
-                 flow_find(s, ref))
-            flow_end(f, "what came is not SIP");
-        if (!flow_find(s, ref)) /* the message ended its own connection */
-            return in.n;
     }
     if (in.n - used <= 3) /* nothing, or a part of a keep-alive */
         f->partial_ms = 0;

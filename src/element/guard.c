@@ -23,7 +23,7 @@ bool guard_may_tell(struct shard *s, const struct net_addr *from, enum sources_t
     return sources_may_tell(s->e->sources, from, what, loop_now(s->loop), ret_since);
 }
 
-static void guard_tell(struct shard *s, const struct net_addr *from, const char *id, const char *text)
+void guard_tell(struct shard *s, const struct net_addr *from, const char *id, const char *text)
 {
     char addr[NET_ADDR_TEXT], times[24];
     uint64_t since;
@@ -42,6 +42,11 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
     struct shard *s = p->s;
     enum sources_verdict v = sources_begin(s->e->sources, &s->config->limits, from,
                                            p->is.transport == SIP_TLS, loop_now(s->loop), ret);
+    if (v == SOURCES_OK && overload_memory_full(s)) {
+        sources_end(s->e->sources, ret);
+        guard_tell(s, from, "element.memory-full", "memory is used up");
+        return false;
+    }
     if (v == SOURCES_OK)
         return true;
     METRIC_COUNT("element.connection-over-limit");
@@ -50,12 +55,12 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
 }
 
 /* Spread, so that those who are told to come back do not come together (RFC 3261 21.5.4). */
-static void guard_answer(const struct source *src, const struct sip_msg *m)
+void guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread)
 {
     struct buf rows = {0};
     refusal_rows(src->s->config, &REFUSE_OVERLOAD, &rows);
     buf_printf(&rows, "Retry-After: %llu\r\n",
-               (unsigned long long)(GUARD_RETRY_S + slice_hash(m->call_id) % (GUARD_RETRY_S + 1)));
+               (unsigned long long)(retry_s + slice_hash(m->call_id) % spread));
     reply_stateless(src, m, REFUSE_OVERLOAD.status, SLICE_NONE, buf_slice(&rows), "");
     buf_fini(&rows);
 }
@@ -79,7 +84,7 @@ bool guard_request(const struct source *src, const struct sip_msg *m)
     if (f && ++f->refused > GUARD_REFUSED_MAX)
         flow_end(f, "it sends too fast");
     else if (f && m && m->method != SIP_ACK) /* over UDP silence is the best answer */
-        guard_answer(src, m);
+        guard_answer(src, m, GUARD_RETRY_S, GUARD_RETRY_S);
     return false;
 }
 

@@ -188,47 +188,54 @@ static void ingress_invite_follower(const struct source *src, const struct sip_m
 }
 
 /* ---------------------------------------------------------------- requests */
-static void ingress_request(const struct source *src, const struct sip_msg *m, struct slice text)
+static enum ingress ingress_request(const struct source *src, const struct sip_msg *m, struct slice text)
 {
     struct shard *s = src->s;
     METRIC_COUNT("element.request-in");
     if (!guard_request(src, m))
-        return;
+        return INGRESS_DONE;
     trace_add(&s->trace, slice_hash(m->call_id), TRACE_REQUEST_IN, m->method, 0, &src->from, NULL);
     if (src->flow && m->via.has_alias)
         flow_alias(src->flow, m->via.port);
     if (m->method == SIP_ACK || m->method == SIP_CANCEL) {
         ingress_invite_follower(src, m, text);
-        return;
+        return INGRESS_DONE;
     }
     struct request *rq = request_match(s, m, m->method == SIP_INVITE);
     if (rq && rq->msg.method == m->method && rq->msg.cseq == m->cseq) {
         trace_add(&s->trace, rq->call_hash, TRACE_RETRANSMISSION, m->method, 0, &src->from, NULL);
         request_again(rq);
-        return;
+        return INGRESS_DONE;
     }
-    request_begin(request_new(src, m));
+    struct share *share;
+    enum share_verdict v = overload_admits(src, m, &share);
+    if (v != SHARE_ADMITTED)
+        return v == SHARE_FLOODED ? INGRESS_HOLD : INGRESS_DONE;
+    rq = request_new(src, m);
+    rq->share = share;
+    request_begin(rq);
+    overload_count(rq); /* freed at the end of the turn at the earliest */
+    return INGRESS_DONE;
 }
 
-bool ingress_message(const struct source *src, struct slice text)
+enum ingress ingress_message(const struct source *src, struct slice text)
 {
     struct shard *s = src->s;
     struct sip_msg m;
     enum sip_flaw flaw = SIP_FLAW_NONE;
     arena_reset(&s->scratch);
     if (!s->config)
-        return true;
+        return INGRESS_DONE;
     if (sip_msg_parse(text, &s->scratch, &m, &flaw) < 0) {
         ingress_log_flaw(src, flaw, "message dropped");
         if (flaw == SIP_FLAW_START_LINE)
-            return false;
+            return INGRESS_CLOSE;
         if (guard_request(src, NULL) && m.is_request && m.method != SIP_ACK && sip_msg_answerable(&m))
             reply_stateless(src, &m, sip_flaw_status(flaw), slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
-        return true;
+        return INGRESS_DONE;
     }
     if (m.is_request)
-        ingress_request(src, &m, text);
-    else
-        ingress_response(src, &m);
-    return true;
+        return ingress_request(src, &m, text);
+    ingress_response(src, &m);
+    return INGRESS_DONE;
 }

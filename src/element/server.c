@@ -214,6 +214,7 @@ struct request *request_new(const struct source *src, const struct sip_msg *m)
     rq->call_hash = slice_hash(rq->msg.call_id);
     rq->top_via = via_received(&rq->arena, &rq->msg.via, sip_msg_value(&rq->msg, SIP_H_VIA), &src->from);
     rq->is_ack = rq->msg.method == SIP_ACK;
+    overload_count(rq);
     rq->to_tag[0] = 'e';
     *text_put_hex(rq->to_tag + 1, slice_hash(rq->msg.branch) + rq->call_hash + ++s->branch_counter, 16) = 0;
     timer_init(&rq->timer, s->loop, request_timer, rq);
@@ -246,6 +247,9 @@ static void request_settle(struct request *rq)
         account_over(rq);
     if (rq->config->ops->request_over)
         rq->config->ops->request_over(rq);
+    if (rq->share)
+        shares_done(&rq->s->shares, rq->share);
+    rq->share = NULL;
     if (rq->is_ack)
         return;
     struct flow *f = request_flow(rq);
@@ -268,6 +272,7 @@ void request_free(struct request *rq)
         map_remove(&s->servers, &rq->by_key);
     list_unlink(&rq->link);
     s->n_requests--;
+    s->held -= rq->held;
     element_config_unref(rq->config);
     if (s->n_idle_requests < FREE_REQUESTS_KEPT && rq->arena.total <= REQUEST_ARENA_KEPT) {
         arena_reset(&rq->arena);
@@ -378,8 +383,6 @@ static bool request_valid(struct request *rq)
         request_refuse(rq, &REFUSE_SCHEME, NULL);
     } else if (mf.n && sip_number_parse(mf, &hops) == 0 && hops == 0) {
         request_refuse(rq, &REFUSE_TOO_MANY_HOPS, NULL);
-    } else if (rq->s->n_requests > ELEMENT_MAX_REQUESTS) {
-        request_refuse_with(rq, &REFUSE_OVERLOAD, SLICE("Retry-After: 10\r\n"));
     } else {
         request_undo_strict(rq);
         request_take_routes(rq);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "element/element.h"
+#include "element/share.h"
 #include "element/sources.h"
 #include "element/trace.h"
 #include "ground/base/list.h"
@@ -81,6 +82,19 @@ struct shard {
     struct accounts *accounts;
     struct trace trace;
     uint64_t branch_counter;
+    /* overload.c */
+    struct shares shares;
+    size_t held, held_flows;      /* bytes of requests and of connections */
+    uint64_t memory;              /* of the other shards, when last measured */
+    bool overloaded;              /* told so */
+    uint64_t full_ms, full_since; /* when no machine inside had room, last and first */
+    uint64_t moved_ms;            /* when one was last seen to take something in spite of that */
+    size_t full_bytes;
+    uint64_t turn_ms; /* this turn, and what was begun in it */
+    uint32_t turn_requests;
+    struct list held_up; /* connections that are not read from in this interval */
+    struct timer read_on;
+    _Atomic uint64_t load_memory;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
 };
 /* What other threads may look at and only the shard's own thread writes. */
@@ -111,7 +125,13 @@ struct outgoing {
     char bytes[]; /* the message, then the identity */
 };
 /* Output of a connection that must not grow: more is refused. */
-enum { FLOW_MAX_WAITING = 4 << 20 };
+enum {
+    FLOW_MAX_WAITING = 4 << 20,
+    FLOW_MAX_UNREAD = 3 << 20,     /* of a connection's output: requests look for another target */
+    FLOW_INSIDE_UNREAD = 12 << 20, /* of one to a machine inside, where requests of all partners go */
+    FLOW_MAX_TURN = 2 << 20,       /* gathered for one machine in one turn: what comes waits for the next */
+    FLOW_BACKLOG = 256 << 10,      /* so much that a machine has not read is a sign of overload */
+};
 
 struct flow {
     struct list link;
@@ -127,6 +147,7 @@ struct flow {
     bool half_closed; /* the peer's came: no more requests from us */
     bool dead;        /* being freed */
     bool trusted;
+    struct list held_up; /* in shard.held_up */
     struct source_hold hold;
     unsigned refused;    /* requests in a row */
     uint64_t owner;      /* with whom it shares, when trusted */
@@ -177,8 +198,12 @@ struct source {
     enum side side;
     enum sip_transport transport;
 };
-/* False: the stream cannot be read further; close it. */
-bool ingress_message(const struct source *src, struct slice text);
+enum ingress {
+    INGRESS_DONE,
+    INGRESS_CLOSE, /* the stream cannot be read further */
+    INGRESS_HOLD,  /* not taken: its connection is held up, and offers it again afterwards */
+};
+enum ingress ingress_message(const struct source *src, struct slice text);
 void ingress_flaw(const struct source *src, struct slice start, enum sip_flaw flaw);
 
 /* ---------------------------------------------------------------- guard.c: what others may take */
@@ -187,10 +212,24 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
 /* A request, or (m NULL) what cannot be read, of somebody who is not trusted. False: it has been dealt with.
  */
 bool guard_request(const struct source *src, const struct sip_msg *m);
+/* 503 with Retry-After, so many seconds and up to as many more as `spread` says. */
+void guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread);
+void guard_tell(struct shard *s, const struct net_addr *from, const char *id, const char *text);
 bool guard_may_tell(struct shard *s, const struct net_addr *from, enum sources_tell what,
                     uint64_t *ret_since);
 /* Time is up for what is slow or idle. True: the connection is gone, or going. */
 bool guard_times_out(struct flow *f, uint64_t now);
+
+/* ---------------------------------------------------------------- overload.c */
+/* May a request outside the known transactions begin? Not ADMITTED: it has been answered; FLOODED: unless its
+ * connection is held up now. */
+enum share_verdict overload_admits(const struct source *src, const struct sip_msg *m, struct share **ret);
+void overload_sent(const struct flow *f);
+bool overload_memory_full(const struct shard *s);
+void overload_count(struct request *rq); /* again, when it has grown */
+void overload_housekeeping(struct shard *s, uint64_t now);
+void overload_init(struct shard *s);
+void overload_fini(struct shard *s);
 
 /* ---------------------------------------------------------------- server side */
 struct branch;
@@ -227,6 +266,8 @@ struct request {
     struct buf last; /* last response, for retransmissions */
     bool is_ack, answered, cancelled, forwarded, over, abandoned, trusted;
     unsigned last_status;
+    struct share *share; /* NULL: none, or given back */
+    size_t held;
     char to_tag[TAG_TEXT];
     char *peer_identity;
     void *data;

@@ -23,6 +23,7 @@ struct loop {
     bool now_known, wall_known; /* was read in this turn */
     uint64_t now;
     int64_t wall;
+    uint32_t wait_least; /* UINT32_MAX: no turn since it was asked for */
 
     struct timer **heap; /* [1..heap_n], the earliest first */
     size_t heap_n, heap_cap;
@@ -65,6 +66,7 @@ struct loop *loop_new(unsigned index)
     event_config_free(config);
     l->index = index;
     l->alarm_at = UINT64_MAX;
+    l->wait_least = UINT32_MAX;
     list_init(&l->deferred);
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert(l->base && l->wake_fd >= 0);
@@ -323,6 +325,23 @@ void loop_give_back(struct loop *l, struct buf *b)
 /* --- turns ------------------------------------------------------------------------------------------------
  */
 
+static void note_turn(struct loop *l)
+{
+    if (l->now_known) {
+        uint64_t took = clock_ms() - l->now;
+        if (took < l->wait_least)
+            l->wait_least = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX - 1;
+    }
+    l->now_known = l->wall_known = false;
+}
+
+uint32_t loop_wait_least(struct loop *l)
+{
+    uint32_t least = l->wait_least == UINT32_MAX ? 0 : l->wait_least;
+    l->wait_least = UINT32_MAX;
+    return least;
+}
+
 void loop_run(struct loop *l)
 {
     struct loop *outer = current;
@@ -331,7 +350,7 @@ void loop_run(struct loop *l)
     do {
         run_deferred(l);
         alarm_set(l);
-        l->now_known = l->wall_known = false;
+        note_turn(l);
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
             abort(); /* epoll itself failed: nothing could ever arrive again */
     } while (!atomic_load(&l->stop));

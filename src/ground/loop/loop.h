@@ -25,6 +25,10 @@ void loop_stop(struct loop *l); /* from any thread; takes effect at the end of t
 /* The loop that runs on the calling thread, or NULL. */
 struct loop *loop_current(void);
 uint64_t loop_now(const struct loop *l);
+/* How many milliseconds its turns took at the least since this was last asked: whoever came to the loop in
+ * that time waited so long, unless it was the first of a turn. 0 without any. Of turns in which somebody
+ * asked for the time. */
+uint32_t loop_wait_least(struct loop *l);
 int64_t loop_wall(void);                      /* milliseconds since 1970 UTC; within a turn read once */
 struct event_base *loop_base(struct loop *l); /* for net and http alone */
 

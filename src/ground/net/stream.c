@@ -14,6 +14,8 @@ enum {
     STREAM_MAX_INPUT = 128 << 10,
     STREAM_MAX_OUTPUT = 4 << 20,
     STREAM_SETUP_MS = 10000,
+    STREAM_PREFERRED_READS = 15,
+    STREAM_PREFERRED_OUTPUT = 16 << 20,
     STREAM_ALERT_LINGER_MS = 1000, /* for the peer to read our alert; a close with unread data would reset */
     STREAM_MAX_ERROR = 256,
 };
@@ -64,6 +66,8 @@ static void destroy(struct stream *s)
     mem_free(s);
 }
 
+static void want(struct stream *s);
+
 static void enter(struct stream *s)
 {
     s->busy++;
@@ -71,10 +75,7 @@ static void enter(struct stream *s)
 
 static void leave(struct stream *s)
 {
-    if (s->state < STATE_ENDED && s->io) {
-        unsigned want = (s->eof ? 0 : IO_READ) | (s->blocked ? IO_WRITE : 0);
-        io_want(s->io, s->state == STATE_CONNECTING ? IO_WRITE : want);
-    }
+    want(s);
     if (--s->busy == 0 && s->state == STATE_FREED)
         destroy(s);
 }
@@ -140,6 +141,40 @@ void stream_lost(struct stream *s, int error)
 size_t stream_pending_output(const struct stream *s)
 {
     return buf_len(&s->out) + buf_len(&s->net);
+}
+
+size_t stream_backlog(const struct stream *s)
+{
+    return s->blocked ? stream_pending_output(s) : 0;
+}
+
+size_t stream_memory(const struct stream *s)
+{
+    return sizeof(*s) + s->in.cap + s->out.cap + s->net.cap;
+}
+
+static void want(struct stream *s)
+{
+    unsigned what = (s->eof || s->held ? 0 : IO_READ) | (s->blocked ? IO_WRITE : 0);
+    if (s->state < STATE_ENDED && s->io)
+        io_want(s->io, s->state == STATE_CONNECTING ? IO_WRITE : what);
+}
+
+void stream_hold(struct stream *s, bool hold)
+{
+    s->held = hold;
+    if (s->busy == 0)
+        want(s);
+    s->offering_again = !hold && buf_len(&s->in) > 0;
+    if (s->offering_again)
+        stream_flush(s);
+}
+
+void stream_prefer(struct stream *s)
+{
+    s->more_reads = STREAM_PREFERRED_READS;
+    if (s->limits.max_output < STREAM_PREFERRED_OUTPUT)
+        s->limits.max_output = STREAM_PREFERRED_OUTPUT;
 }
 
 struct buf *stream_output(struct stream *s)
@@ -212,7 +247,8 @@ static void ready(void *arg, unsigned what)
         s->blocked = false;
         stream_write_out(s);
     } else {
-        stream_read_in(s);
+        for (unsigned i = 0; stream_read_in(s) && i < s->more_reads; i++)
+            ;
     }
     leave(s);
 }
@@ -226,7 +262,7 @@ static void turn_end(void *arg)
     else if (s->state == STATE_STARTING)
         stream_become_up(s);
     else
-        stream_write_out(s);
+        stream_go_on(s);
     leave(s);
 }
 

@@ -57,6 +57,16 @@ void stream_set_arg(struct stream *s, void *arg);
 struct buf *stream_output(struct stream *s);
 void stream_flush(struct stream *s);
 size_t stream_pending_output(const struct stream *s);
+/* Of it, what the peer has left no room for: 0 while the socket takes what is written. */
+size_t stream_backlog(const struct stream *s);
+/* Bytes of its buffers. */
+size_t stream_memory(const struct stream *s);
+/* For a connection that carries what belongs to many: more of it is read in one turn than of others, and 16
+ * MiB of its output may wait. */
+void stream_prefer(struct stream *s);
+/* Reads nothing until it is released: the sender has to wait. Then what `data` left is
+ * offered again. */
+void stream_hold(struct stream *s, bool hold);
 void stream_finish(struct stream *s, uint32_t linger_ms);
 /* At once and without a word; no callback follows. NULL is fine. */
 void stream_free(struct stream *s);

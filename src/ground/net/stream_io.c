@@ -108,7 +108,7 @@ static void offer(struct stream *s, struct slice fresh)
         return;
     if (used >= fresh.n) {
         buf_fini(&s->in);
-    } else if (used == 0 && fresh.n >= s->limits.max_input) {
+    } else if (used == 0 && fresh.n >= s->limits.max_input && !s->held) {
         stream_set_error(s, "the peer sent %zu bytes without an end", fresh.n);
         stream_end_with(s, STREAM_LOST);
     } else if (kept) {
@@ -116,6 +116,16 @@ static void offer(struct stream *s, struct slice fresh)
     } else {
         buf_append(&s->in, slice_from(fresh, used));
     }
+}
+
+void stream_go_on(struct stream *s)
+{
+    if (s->offering_again && s->state == STATE_UP) {
+        s->offering_again = false;
+        offer(s, SLICE_NONE);
+    }
+    if (s->state < STATE_ENDED)
+        stream_write_out(s);
 }
 
 static void feed_tls(struct stream *s, struct slice in)
@@ -155,23 +165,26 @@ static void read_end(struct stream *s)
         peer_ended(s);
 }
 
-void stream_read_in(struct stream *s)
+bool stream_read_in(struct stream *s)
 {
     static _Thread_local char bytes[STREAM_READ];
     size_t room = buf_len(&s->in) < s->limits.max_input ? s->limits.max_input - buf_len(&s->in) : 0;
     if (s->tls && room < STREAM_READ_LEAST)
         room = STREAM_READ_LEAST;
-    ssize_t n = recv(s->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes), 0);
+    if (room > sizeof(bytes))
+        room = sizeof(bytes);
+    ssize_t n = recv(s->fd, bytes, room, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (n < 0)
         stream_lost(s, errno);
     else if (n == 0)
         read_end(s);
     else if (s->state == STATE_FAILING)
-        return;
+        return false;
     else if (s->tls)
         feed_tls(s, slice_mem(bytes, (size_t)n));
     else
         offer(s, slice_mem(bytes, (size_t)n));
+    return n > 0 && (size_t)n == room && s->state == STATE_UP && !s->held;
 }

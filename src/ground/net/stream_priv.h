@@ -27,9 +27,12 @@ struct stream {
     enum stream_state state;
     unsigned busy;
 
-    bool blocked;    /* the socket is full: IO_WRITE comes */
-    bool eof;        /* the peer's FIN was read */
-    bool peer_ended; /* the end of its data: FIN, or close_notify */
+    bool blocked;        /* the socket is full: IO_WRITE comes */
+    unsigned more_reads; /* in one turn, while there is something */
+    bool held;           /* not read from */
+    bool offering_again; /* it was held, and has input left */
+    bool eof;            /* the peer's FIN was read */
+    bool peer_ended;     /* the end of its data: FIN, or close_notify */
     bool finishing, fin_sent;
     int start_error; /* what connecting ran into at once */
     int write_error; /* nothing can be sent; what the peer sent before it went may still be there to read */
@@ -62,5 +65,7 @@ void stream_become_up(struct stream *s);
 
 /* Encrypts and sends what waits, as far as the socket takes it; completes stream_finish; minds max_output. */
 void stream_write_out(struct stream *s);
+/* What there is to do at the end of a turn: offers again what was left while it was held, and writes. */
+void stream_go_on(struct stream *s);
 /* One read from the socket, and what follows from it. */
-void stream_read_in(struct stream *s);
+bool stream_read_in(struct stream *s); /* there may be more */

@@ -42,6 +42,14 @@ static bool edge_flow_covers(const struct element_config *c, struct flow *f, str
     return peer_covers(edge_of(c), f, identity);
 }
 
+/* What goes out shares with what comes in from the same partner. */
+static struct slice edge_share(const struct element_config *c, const struct sip_msg *m)
+{
+    struct sip_uri to;
+    (void)c;
+    return sip_uri_parse(m->uri, &to) == 0 ? to.host : SLICE_NONE;
+}
+
 static bool edge_is_own_uri(const struct element_config *c, const struct sip_uri *uri)
 {
     return (uri->scheme == SIP_SCHEME_SIP || uri->scheme == SIP_SCHEME_SIPS) &&
@@ -112,6 +120,7 @@ static void edge_describe(const struct request *rq, struct request_record *ret)
 const struct element_ops edge_ops = {
     .flow_up = edge_flow_up,
     .flow_covers = edge_flow_covers,
+    .share = edge_share,
     .is_own_uri = edge_is_own_uri,
     .request = edge_request,
     .response = pass_response,

@@ -162,10 +162,22 @@ static void on_request_over(struct request *rq)
         registrar_over(v);
 }
 
+/* An Edge brings what many partners send: each of them is one who shares. Users share by themselves. */
+static struct slice on_share(const struct element_config *c, const struct sip_msg *m)
+{
+    const struct front_end *fe = c->service;
+    struct sip_addr from;
+    if (sip_addr_parse(sip_msg_value(m, SIP_H_FROM), &from) < 0 ||
+        topology_is_own_domain(fe->t, from.uri.host))
+        return SLICE_NONE;
+    return from.uri.host;
+}
+
 const struct element_ops front_end_ops = {
     .flow_up = on_flow_up,
     .flow_gone = on_flow_gone,
     .flow_covers = on_flow_covers,
+    .share = on_share,
     .is_own_uri = on_is_own_uri,
     .request = on_request,
     .response = on_response,
