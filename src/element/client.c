@@ -191,8 +191,8 @@ void client_response(struct shard *s, const struct source *src, const struct sip
                   "no transaction waits for it");
         return;
     }
-    trace_add(&s->trace, slice_hash(m->call_id), TRACE_RESPONSE_IN, m->cseq_method, m->status, &src->from,
-              NULL);
+    trace_add(&s->trace, c->br ? c->br->rq->call_hash : slice_hash(m->call_id), TRACE_RESPONSE_IN,
+              m->cseq_method, m->status, &src->from, NULL);
     if (c->method == SIP_INVITE && m->status >= 300)
         client_make_ack(c, m);
     if (m->status < 200)

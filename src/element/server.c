@@ -216,13 +216,14 @@ struct request *request_new(const struct source *src, const struct sip_msg *m)
     rq->is_ack = rq->msg.method == SIP_ACK;
     overload_count(rq);
     rq->to_tag[0] = 'e';
-    *text_put_hex(rq->to_tag + 1, slice_hash(rq->msg.branch) + rq->call_hash + ++s->branch_counter, 16) = 0;
+    uint64_t key = request_key(&rq->msg);
+    *text_put_hex(rq->to_tag + 1, key + rq->call_hash + ++s->branch_counter, 16) = 0;
     timer_init(&rq->timer, s->loop, request_timer, rq);
     if (rq->is_ack) {
         rq->txn.state = SIPTXN_TERMINATED;
         return rq;
     }
-    map_insert(&s->servers, &rq->by_key, request_key(&rq->msg));
+    map_insert(&s->servers, &rq->by_key, key);
     rq->keyed = true;
     siptxn_start(&rq->txn, rq->msg.method == SIP_INVITE ? SIPTXN_INVITE_SERVER : SIPTXN_SERVER,
                  src->transport != SIP_UDP, &rq->config->times, now);

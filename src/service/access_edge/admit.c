@@ -18,7 +18,7 @@ static void admit_to_next_hop(struct request *rq)
         return;
     }
     METRIC_COUNT("edge.admitted");
-    pass_inside(rq, &h, slice_hash(request_msg(rq)->call_id) % h.n, true);
+    pass_inside(rq, &h, h.n > 1 ? slice_hash(request_msg(rq)->call_id) % h.n : 0, true);
 }
 
 static void admit_proven(struct request *rq)
