@@ -3,6 +3,7 @@
 that there are go on, nothing is lost, nothing leaks. SOAK=1 for 1,000 changes."""
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
@@ -61,6 +62,10 @@ def shown(address, client, ca, port=5061):
             return tls.getpeercert()["serialNumber"].lstrip("0")
 
 
+def fingerprint_of(cert):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(cert).read_text())).hexdigest()
+
+
 def resident(machine):
     """(KiB resident, open descriptors) of a daemon."""
     folder = Path(proc()) / str(machine.process.pid)
@@ -107,6 +112,38 @@ def test_wrong_files():
     check("certificate.no-client-use" in json.dumps(org.central.json("cert", "import", POOL, *ca.server_only(name))),
           "a warning, not a refusal")
     org.central.entente("cert", "import", POOL, *good)
+
+
+def is_served(context, session=None):
+    """(whether the Edge answers a keep-alive on a new connection, the TLS session for the next one)"""
+    with socket.create_connection((ALONE.lab.contoso.address("edge-old1", external=True), 5061), 20) as raw:
+        with context.wrap_socket(raw, server_hostname=EDGE_NAME, session=session) as tls:
+            try:
+                tls.sendall(b"\r\n\r\n")
+                return tls.recv(2) == b"\r\n", tls.session
+            except (ssl.SSLError, ConnectionError):
+                return False, None
+
+
+def test_trust():
+    "a root that was added by mistake is shown by its fingerprint and taken away again: at once, and for sessions, too"
+    central, ca = ALONE.up().contoso.central, pki.Authority(ALONE.lab.folder / "mistaken", "Mistaken CA")
+    before = central.json("cert", "trust", "list")["trust"]
+    central.entente("cert", "trust", "add", ca.cert)
+    mistaken = fingerprint_of(ca.cert)
+    check(mistaken[:16] in central.entente("cert", "trust", "list"), "shown")
+    wait_current(central)
+    context = ssl.create_default_context(cafile=str(ALONE.lab.contoso.authority.cert))
+    context.load_cert_chain(*ca.issue(PARTNER.domain, [PARTNER.host], file="forged"))
+    served, session = is_served(context)
+    check(served, "while its root is there")
+    for which, want in ((mistaken[:4], "trust.fingerprint"), ("0" * 64, "trust.unknown")):
+        check(want in (said := refused("trust", "remove", which)), f"{which}: {said}")
+    check("Mistaken CA" in central.entente("cert", "trust", "remove", mistaken[:12]), "removed")
+    check_equal(central.json("cert", "trust", "list")["trust"], before, "the others")
+    wait_current(central)
+    check_equal((is_served(context)[0], is_served(context, session)[0]), (False, False), "new, and resumed")
+    check("trust.unknown" in refused("trust", "remove", mistaken), "once")
 
 
 def wrong_inputs(folder, org):

@@ -156,9 +156,23 @@ int cmd_cert_trust_add(struct invocation *v)
     return r;
 }
 
+int cmd_cert_trust_remove(struct invocation *v)
+{
+    struct json_value *body = json_object(&v->arena);
+    struct answer answer;
+    json_set_string(&v->arena, body, "fingerprint", argument(v, 0));
+    int r = call_api(v, "POST", SLICE("/v1/trust/remove"), body, &answer);
+    if (r == EXIT_DONE && !call_json(v, &answer))
+        fprintf(v->out, SLICE_FMT " is no root any more%s\n",
+                SLICE_ARG(json_get_string(answer.json, "removed")),
+                json_get_bool(answer.json, "last", false) ? ": those of the system count" : "");
+    return r;
+}
+
 int cmd_cert_trust_list(struct invocation *v)
 {
-    static const char *const heads[] = {"UNTIL", "CERTIFICATE", NULL};
+    enum { FINGERPRINT_SHOWN = 16 };
+    static const char *const heads[] = {"FINGERPRINT", "UNTIL", "CERTIFICATE", NULL};
     struct answer answer;
     struct table t;
     int r = call_api(v, "GET", SLICE("/v1/trust"), NULL, &answer);
@@ -167,6 +181,7 @@ int cmd_cert_trust_list(struct invocation *v)
     const struct json_value *list = json_get(answer.json, "trust");
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(list); i++) {
+        table_cell(&t, slice_head(json_get_string(json_at(list, i), "fingerprint"), FINGERPRINT_SHOWN));
         table_cell(&t, table_time(&v->arena, json_get_int(json_at(list, i), "not_after_ms", 0)));
         table_cell(&t, json_get_string(json_at(list, i), "certificate"));
     }

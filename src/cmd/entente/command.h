@@ -181,6 +181,7 @@ int cmd_cert_renew(struct invocation *v);
 int cmd_cert_list(struct invocation *v);
 int cmd_cert_check(struct invocation *v);
 int cmd_cert_trust_add(struct invocation *v);
+int cmd_cert_trust_remove(struct invocation *v);
 int cmd_cert_trust_list(struct invocation *v);
 int cmd_dns_server(struct invocation *v);
 int cmd_dns_records(struct invocation *v);

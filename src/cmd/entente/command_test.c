@@ -265,7 +265,7 @@ TEST(completion_knows_the_words)
 {
     static const char *const wants[] = {
         "\"cert\") next=\"required request import assign remove export sign renew list check trust\" ;;",
-        "\"cert trust\") next=\"add list\" ;;",
+        "\"cert trust\") next=\"add remove list\" ;;",
         "\"service\") next=\"list stop start drain\" ;;",
         "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\"; files=0 "
         ";;",

@@ -17,7 +17,7 @@ static struct json_value *names_of(struct api_call *q, const struct crypto_cert 
     return list;
 }
 
-static struct slice fingerprint(struct api_call *q, const struct crypto_cert *cert)
+struct slice api_certificate_fingerprint(struct api_call *q, const struct crypto_cert *cert)
 {
     unsigned char digest[32];
     struct buf hex = {0};
@@ -43,7 +43,7 @@ void api_put_certificate(struct api_call *q, struct json_value *o, struct slice 
     json_set_int(&q->a, o, "days_left", (end - loop_wall()) / PER_DAY_MS);
     json_set_string(&q->a, o, "key", arena_printf(&q->a, "%s %u", view.key, view.key_bits));
     json_set_int(&q->a, o, "chain", (int64_t)crypto_cert_count(cert));
-    json_set_string(&q->a, o, "fingerprint", fingerprint(q, cert));
+    json_set_string(&q->a, o, "fingerprint", api_certificate_fingerprint(q, cert));
 }
 
 struct topology *api_draft_topology(struct api_call *q, struct vault *v)

@@ -90,6 +90,52 @@ static int trust_add(struct api_call *q, struct vault *v)
     return r;
 }
 
+/* Keeps what is not meant. */
+struct trust_cut {
+    struct slice which; /* beginning of a fingerprint */
+    struct buf out;
+    size_t removed;
+    struct slice name; /* of what went */
+};
+
+static void keep_other(struct api_call *q, void *arg, const struct crypto_cert *cert)
+{
+    struct trust_cut *cut = arg;
+    struct slice fingerprint = api_certificate_fingerprint(q, cert);
+    if (slice_caseeq(slice_head(fingerprint, cut->which.n), cut->which)) {
+        cut->removed++;
+        cut->name = crypto_cert_describe(cert, &q->a);
+    } else {
+        crypto_cert_write(cert, &cut->out);
+    }
+}
+
+static int trust_remove(struct api_call *q, struct vault *v)
+{
+    struct trust_cut cut = {.which = json_get_string(q->in, "fingerprint")};
+    int r = 0;
+    if (cut.which.n < TRUST_FINGERPRINT_MIN)
+        return refuse(
+            &q->why, 422, "trust.fingerprint",
+            "Name the root by its fingerprint, or %d digits of its beginning: entente cert trust list.",
+            TRUST_FINGERPRINT_MIN);
+    each_certificate(v->now->material->trust_pem, keep_other, q, &cut);
+    if (cut.removed != 1)
+        r = refuse(&q->why, cut.removed ? 409 : 404, cut.removed ? "trust.several" : "trust.unknown",
+                   cut.removed ? "Several roots begin with '" SLICE_FMT "': give more digits."
+                               : "No root begins with '" SLICE_FMT "': entente cert trust list shows them.",
+                   SLICE_ARG(slice_head(cut.which, 64)));
+    if (r == 0) {
+        struct material *m = material_copy(v->now->material);
+        m->trust_pem = arena_copy(&m->arena, buf_slice(&cut.out));
+        r = vault_set_material(v, m, &q->why);
+        json_set_string(&q->a, q->out, "removed", cut.name);
+        json_set_bool(&q->a, q->out, "last", buf_len(&cut.out) == 0);
+    }
+    buf_fini(&cut.out);
+    return r;
+}
+
 /* --- DNS updates --- */
 /* "hmac-sha256:NAME:BASE64" */
 static int read_tsig_key(struct api_call *q, struct json_value *out)
@@ -144,9 +190,10 @@ static int dns_show(struct api_call *q, struct vault *v)
 }
 
 const struct api_route api_secret_routes[] = {
-    {"GET",  "/v1/trust", trust_list, NULL, "the roots that partners' certificates must lead to"},
-    {"POST", "/v1/trust", trust_add,  NULL, "{pem}"                                             },
-    {"GET",  "/v1/dns",   dns_show,   NULL, "where DNS updates go"                              },
-    {"POST", "/v1/dns",   dns_set,    NULL, "{server, zones, key: \"hmac-sha256:NAME:BASE64\"}" },
+    {"GET",  "/v1/trust",        trust_list,   NULL, "the roots that partners' certificates must lead to"},
+    {"POST", "/v1/trust",        trust_add,    NULL, "{pem}"                                             },
+    {"POST", "/v1/trust/remove", trust_remove, NULL, "{fingerprint}: its beginning will do"              },
+    {"GET",  "/v1/dns",          dns_show,     NULL, "where DNS updates go"                              },
+    {"POST", "/v1/dns",          dns_set,      NULL, "{server, zones, key: \"hmac-sha256:NAME:BASE64\"}" },
 };
 const size_t api_n_secret_routes = sizeof(api_secret_routes) / sizeof(api_secret_routes[0]);

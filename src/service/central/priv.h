@@ -33,6 +33,7 @@ enum {
     CENTRAL_MAX_PENDING = 4, /* keys of a pool whose certificates have not come */
     CENTRAL_NAME_MAX = 64,   /* bytes of such a name */
     CENTRAL_PASSPHRASE_MIN = 8,
+    TRUST_FINGERPRINT_MIN = 8,              /* digits that name a root */
     CENTRAL_CLOCK_APART_MS = 5 * 60 * 1000, /* clocks further apart are worth a warning */
 };
 #define DAY_MS (24LL * 3600 * 1000)
@@ -302,6 +303,8 @@ const struct api_route *api_route_next(size_t *cursor);
 /* Names, dates, fingerprint; pool may be empty. */
 void api_put_certificate(struct api_call *q, struct json_value *o, struct slice pool,
                          const struct crypto_cert *cert);
+/* SHA-256 of it, in hex. */
+struct slice api_certificate_fingerprint(struct api_call *q, const struct crypto_cert *cert);
 /* The draft, or what is published where there is none; NULL: it does not parse. */
 struct topology *api_draft_topology(struct api_call *q, struct vault *v);
 /* Where a certificate is in use, as "POOL USE": by its text, since assigning copies it. */
