@@ -55,10 +55,10 @@ class Central(Machine):
         check_equal(code, 0, f"{words}: {err}")
         return out
 
-    def terminal(self, *words, user="alice", editor="true", **env):
+    def terminal(self, *words, user="alice", editor="true", size=(0, 0), **env):
         env = dict(os.environ, USER=user, TMPDIR=str(FOLDER), TERM="dumb", VISUAL=editor, **env)
         env.pop("SUDO_USER", None)
-        return Terminal([program("entente"), "--state", self.folder, *words], env)
+        return Terminal([program("entente"), "--state", self.folder, *words], env, size)
 
     def draft(self, path):
         code, out, _ = self.run("topology", "show", path, "--format", "tree")
@@ -85,6 +85,42 @@ def left_files():
 
 def sed(script):
     return f"sed -i '{script}'"
+
+
+# --- wrong names ---
+def test_wrong_names_are_answered_with_right_ones():
+    "half-typed and mistyped names: what is wrong, and what was perhaps meant"
+    cms = central()
+    cms.good("topology", "add", "partners", "domain=fabrikam.example")
+    answers = (
+        (("topology", "show", "edge_pools/edge"), "did you mean edge-old.contoso.example, edge-new.contoso.example?"),
+        (("topology", "set", "deployment/timer", "5"), "did you mean timer_c_s?"),
+        (("partner", "remove", "fabrikan.example"), "did you mean fabrikam.example?"),
+        (("partner", "remove", "x.example"), "there is no partner 'x.example' (no-such-object)"),
+        (("topology", "rollback", "99"), "entente topology history lists them"),
+        (("path", "alice", "bob@fabrikam.example"), "name users as user@domain, one of them of contoso.example"),
+        (("firewall", "rules", "edge-old.contoso.example"), "is a pool: name one of its machines, edge-old1.contoso.example"),
+        (("topology", "rebase", "--keep", "ours"), "mine or theirs"),
+    )
+    for words, wanted in answers:
+        code, _, err = cms.run(*words)
+        check(code in (1, 2) and wanted in err, f"{words}: {err}")
+    cms.good("topology", "discard")
+
+
+# --- narrow terminals ---
+def test_tables_fit_the_terminal():
+    "tables on a terminal of 80 columns: no line is longer, nothing is lost; elsewhere as wide as they need to be"
+    cms = central()
+    wide = cms.good("dns", "records")
+    check(max(map(len, wide.splitlines())) > 80, "the table is wide")
+    for words in (("dns", "records"), ("replication", "status"), ("firewall", "rules"), ("machine", "list")):
+        with cms.terminal(*words, size=(24, 80)) as t:
+            check_equal(t.end(), 0, words)
+        lines = t.seen.replace("\r", "").splitlines()
+        check(max(map(len, lines)) <= 80, max(lines, key=len))
+        missing = [w for w in cms.good(*words).split() if len(w) > 8 and w not in " ".join(lines)]
+        check_equal(missing, [], f"{words}: lost")
 
 
 # --- editing ---

@@ -29,9 +29,10 @@ def open_terminal():
         return near, os.open(f"{folder}/{number}", os.O_RDWR | os.O_NOCTTY)
 
 
-def fork_on_terminal():
-    """Like pty.fork: 0 in the child, whose terminal it is; else its number and our end."""
+def fork_on_terminal(size=(0, 0)):
+    """Like pty.fork: 0 in the child, whose terminal it is; else its number and our end. size: lines, columns."""
     near, far = open_terminal()
+    fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     pid = os.fork()
     if pid:
         os.close(far)
@@ -49,9 +50,9 @@ def fork_on_terminal():
 class Terminal:
     """with Terminal(command, env) as t: t.expect("text"); t.type("y\\n"); code = t.end()"""
 
-    def __init__(self, command, env=None):
+    def __init__(self, command, env=None, size=(0, 0)):
         self.seen, self.at = "", 0
-        self.pid, self.fd = fork_on_terminal()
+        self.pid, self.fd = fork_on_terminal(size)
         if self.pid == 0:
             try:
                 os.execvpe(command[0], [str(word) for word in command], env or os.environ)

@@ -17,7 +17,8 @@ struct table {
 void table_init(struct table *t, struct arena *a, const char *const *heads);
 void table_cell(struct table *t, struct slice text);
 void table_int(struct table *t, int64_t n); /* printed to the right of its column */
-/* Empty cells are shown as "-", control characters as '?'. Without rows: `nothing`, one line. */
+/* Empty cells are shown as "-", control characters as '?'. Without rows: `nothing`, one line. On a terminal
+ * that is too narrow the last column goes below the others, or each row becomes a paragraph. */
 void table_print(const struct table *t, FILE *out, const char *nothing);
 
 struct slice table_time(struct arena *a, int64_t ms);     /* wall clock, local; "-" for 0 */

@@ -17,7 +17,7 @@ enum {
     ALL = MACHINES + 1, /* central's own */
     LIMIT_MS = 2000,
     LIMIT_CPU_MS = 1000, /* central and all machines together; it does not depend on what else runs here */
-    ROUNDS = 5,
+    ROUNDS = 8,
     HELPERS = 32 /* each machine has a disk of its own in life */
 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

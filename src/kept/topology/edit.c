@@ -86,11 +86,27 @@ static struct json_value *name_find(const struct json_value *list, struct slice 
     return NULL;
 }
 
-static int no_object(const struct walk *w, const struct kind *k, const struct json_value *list,
-                     struct slice id)
+enum { CANDIDATES = 4 };
+
+/* Half typed: those that begin so, some of them. */
+static size_t begin_with(const struct kind *k, const struct json_value *list, struct slice id,
+                         struct buf *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; list && id.n && i < list->array.n; i++) {
+        struct slice known = identity_of(k, list->array.items[i]);
+        if (slice_casestarts(known, id) && ++n <= CANDIDATES)
+            buf_printf(out, "%s" SLICE_FMT, n > 1 ? ", " : "", SLICE_ARG(known));
+    }
+    if (n > CANDIDATES)
+        buf_append(out, SLICE(", …"));
+    return n;
+}
+
+static struct slice mistyped(const struct kind *k, const struct json_value *list, struct slice id)
 {
     struct slice best = SLICE_NONE;
-    unsigned best_distance = 9;
+    unsigned best_distance = id.n < 4 ? 3 : (unsigned)(id.n / 3 < 6 ? id.n / 3 : 6) + 2;
     for (size_t i = 0; list && i < list->array.n; i++) {
         struct slice known = identity_of(k, list->array.items[i]);
         unsigned d = text_distance(known, id, best_distance);
@@ -99,8 +115,20 @@ static int no_object(const struct walk *w, const struct kind *k, const struct js
             best = known;
         }
     }
-    return REFUSE(w, -ENOENT, "no-such-object", "there is no %s '" SLICE_FMT "'%s" SLICE_FMT "%s", k->name,
-                  SLICE_ARG(id), best.n ? "; did you mean " : "", SLICE_ARG(best), best.n ? "?" : "");
+    return best;
+}
+
+static int no_object(const struct walk *w, const struct kind *k, const struct json_value *list,
+                     struct slice id)
+{
+    struct buf near = {0};
+    if (!begin_with(k, list, id, &near))
+        buf_append(&near, mistyped(k, list, id));
+    int r = REFUSE(w, -ENOENT, "no-such-object", "there is no %s '" SLICE_FMT "'%s" SLICE_FMT "%s", k->name,
+                   SLICE_ARG(id), buf_len(&near) ? "; did you mean " : "", SLICE_ARG(buf_slice(&near)),
+                   buf_len(&near) ? "?" : "");
+    buf_fini(&near);
+    return r;
 }
 
 static int no_property(const struct walk *w, const struct kind *k, struct slice name)

@@ -377,6 +377,8 @@ static int refuse(struct path_work *w, int r, struct slice *ret_why, const char 
     return r;
 }
 
+enum { SHOWN_DOMAINS = 5 };
+
 static int begin(struct path_work *w, struct slice from, struct slice to, struct slice pool,
                  struct slice *ret_why)
 {
@@ -385,8 +387,19 @@ static int begin(struct path_work *w, struct slice from, struct slice to, struct
     if (!is_domain(a) || !is_domain(b))
         return refuse(w, -EINVAL, ret_why, "Name two users as user@domain, or two domains",
                       is_domain(a) ? to : from);
-    if (!a_ours && !b_ours)
-        return refuse(w, -EDOM, ret_why, "Neither domain is one of this deployment", a);
+    if (!a_ours && !b_ours) {
+        struct buf ours = {0};
+        buf_append(&ours, w->t->deployment.default_domain);
+        for (size_t i = 0; i < w->t->deployment.additional_domains.n && i < SHOWN_DOMAINS; i++)
+            buf_printf(&ours, ", " SLICE_FMT, SLICE_ARG(w->t->deployment.additional_domains.items[i]));
+        *ret_why = arena_printf(
+            w->a,
+            "Neither '" SLICE_FMT "' nor '" SLICE_FMT
+            "' is a SIP domain of ours: name users as user@domain, one of them of " SLICE_FMT ".",
+            SLICE_ARG(a), SLICE_ARG(b), SLICE_ARG(buf_slice(&ours)));
+        buf_fini(&ours);
+        return -EDOM;
+    }
     if (pool.n ? !home_find(w->t, pool, &w->home) : !usual_home(w->t, &w->home))
         return refuse(w, -ENOENT, ret_why,
                       pool.n ? "There is no such Front End or foreign pool" : "There is no pool with users",

@@ -376,6 +376,9 @@ const char *kind_nearest(const struct kind *k, struct slice name)
             best = known.p;
         }
     }
+    for (size_t i = 0; !best && name.n && i < k->n_properties; i++) /* half typed */
+        if (slice_casestarts(slice_str(k->properties[i].name), name))
+            best = k->properties[i].name;
     return best;
 }
 

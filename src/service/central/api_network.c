@@ -33,6 +33,38 @@ static struct json_value *rule_to_json(struct api_call *q, const struct firewall
     return o;
 }
 
+struct machines {
+    const struct topology_machine *items;
+    size_t n;
+};
+
+static struct machines machines_of(const struct topology *t, struct slice pool)
+{
+    const struct topology_edge_pool *edge = topology_edge_pool_find(t, pool);
+    const struct topology_front_end_pool *fe = topology_front_end_pool_find(t, pool);
+    const struct topology_director_pool *director = topology_director_pool_find(t, pool);
+    if (edge)
+        return (struct machines){edge->machines, edge->n_machines};
+    if (fe)
+        return (struct machines){fe->machines, fe->n_machines};
+    return director ? (struct machines){director->machines, director->n_machines} : (struct machines){0};
+}
+
+/* Rules are a machine's: who names its pool is told the machines. */
+static bool put_pool(struct api_call *q, const struct topology *t, struct slice pool)
+{
+    struct machines m = machines_of(t, pool);
+    struct buf names = {0};
+    for (size_t i = 0; i < m.n; i++)
+        buf_printf(&names, "%s" SLICE_FMT, i ? ", " : "", SLICE_ARG(m.items[i].fqdn));
+    if (m.n)
+        refuse(&q->why, 404, "firewall.no-machine",
+               "'" SLICE_FMT "' is a pool: name one of its machines, " SLICE_FMT ".", SLICE_ARG(pool),
+               SLICE_ARG(slice_head(buf_slice(&names), 300)));
+    buf_fini(&names);
+    return m.n > 0;
+}
+
 static int firewall(struct api_call *q, const struct snapshot *s)
 {
     struct slice machine = q->query[QUERY_MACHINE];
@@ -43,6 +75,8 @@ static int firewall(struct api_call *q, const struct snapshot *s)
     if (nft && !machine.n)
         return refuse(&q->why, 422, "firewall.machine", "Name the machine whose rules the file shall hold.");
     size_t n = topology_firewall(s->topology, machine, &q->a, &m);
+    if (!n && machine.n && put_pool(q, s->topology, machine))
+        return -EPROTO;
     if (!n && machine.n)
         return refuse(&q->why, 404, "firewall.no-machine",
                       "There is no machine '" SLICE_FMT "' in the topology; entente machine list names them.",

@@ -126,7 +126,8 @@ int vault_revision(struct vault *v, uint64_t number, struct arena *a, struct rev
     }
     revision_free(rev);
     if (r == -ENOENT)
-        return refuse(why, 404, "topology.no-revision", "There is no revision %llu.",
+        return refuse(why, 404, "topology.no-revision",
+                      "There is no revision %llu: entente topology history lists them.",
                       (unsigned long long)number);
     return refuse(why, 500, "topology.damaged", "Revision %llu in the store is damaged.",
                   (unsigned long long)number);
