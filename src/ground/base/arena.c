@@ -76,15 +76,19 @@ char *arena_cstr(struct arena *a, struct slice s)
     return p;
 }
 
+/* Where it fits into what the block has left it is printed once. */
 struct slice arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
-    char *p = arena_alloc(a, (size_t)(n > 0 ? n : 0) + 1);
-    vsnprintf(p, (size_t)(n > 0 ? n : 0) + 1, fmt, again);
+    size_t room = a->blocks ? a->cap - a->used : 0;
+    int printed = vsnprintf(room ? a->blocks->mem + a->used : NULL, room, fmt, ap);
+    size_t n = printed > 0 ? (size_t)printed : 0;
+    char *p = arena_alloc(a, n + 1);
+    if (n + 1 > room)
+        vsnprintf(p, n + 1, fmt, again);
     va_end(again);
     va_end(ap);
-    return slice_mem(p, (size_t)(n > 0 ? n : 0));
+    return slice_mem(p, n);
 }

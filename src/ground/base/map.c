@@ -25,7 +25,7 @@ static void map_grow(struct map *m)
 
 void map_insert(struct map *m, struct map_entry *e, uint64_t hash)
 {
-    if (m->count >= m->n_slots)
+    if (m->count * 2 >= m->n_slots) /* each entry that is passed on the way is a cache miss */
         map_grow(m);
     struct map_entry **slot = &m->slots[hash & (m->n_slots - 1)];
     e->hash = hash;

@@ -16,6 +16,12 @@
  * due), then the deferred work runs until none is left. libevent knows a single timer, that of the earliest
  * entry of the heap, and it is set once a turn: starting and moving timers is work in memory only.
  */
+/* The time beside the pointer: comparing touches no timer. */
+struct due {
+    uint64_t at;
+    struct timer *timer;
+};
+
 struct loop {
     struct event_base *base;
     unsigned index;
@@ -25,7 +31,7 @@ struct loop {
     int64_t wall;
     uint32_t wait_least; /* UINT32_MAX: no turn since it was asked for */
 
-    struct timer **heap; /* [1..heap_n], the earliest first */
+    struct due *heap; /* [1..heap_n], the earliest first */
     size_t heap_n, heap_cap;
     struct event *alarm;
     uint64_t alarm_at; /* what the alarm is set to; UINT64_MAX: not set */
@@ -174,41 +180,41 @@ static void wake_fired(evutil_socket_t fd, short what, void *arg)
 /* --- timers -----------------------------------------------------------------------------------------------
  */
 
-static void heap_put(struct loop *l, size_t slot, struct timer *t)
+static void heap_put(struct loop *l, size_t slot, struct due d)
 {
-    l->heap[slot] = t;
-    t->heap_slot = slot;
+    l->heap[slot] = d;
+    d.timer->heap_slot = slot;
 }
 
-static void heap_up(struct loop *l, size_t slot, struct timer *t)
+static void heap_up(struct loop *l, size_t slot, struct due d)
 {
-    for (; slot > 1 && l->heap[slot / 2]->at > t->at; slot /= 2)
+    for (; slot > 1 && l->heap[slot / 2].at > d.at; slot /= 2)
         heap_put(l, slot, l->heap[slot / 2]);
-    heap_put(l, slot, t);
+    heap_put(l, slot, d);
 }
 
-static void heap_down(struct loop *l, size_t slot, struct timer *t)
+static void heap_down(struct loop *l, size_t slot, struct due d)
 {
     for (;;) {
         size_t child = slot * 2;
         if (child > l->heap_n)
             break;
-        if (child < l->heap_n && l->heap[child + 1]->at < l->heap[child]->at)
+        if (child < l->heap_n && l->heap[child + 1].at < l->heap[child].at)
             child++;
-        if (l->heap[child]->at >= t->at)
+        if (l->heap[child].at >= d.at)
             break;
         heap_put(l, slot, l->heap[child]);
         slot = child;
     }
-    heap_put(l, slot, t);
+    heap_put(l, slot, d);
 }
 
-static void heap_fix(struct loop *l, size_t slot, struct timer *t)
+static void heap_fix(struct loop *l, size_t slot, struct due d)
 {
-    if (slot > 1 && l->heap[slot / 2]->at > t->at)
-        heap_up(l, slot, t);
+    if (slot > 1 && l->heap[slot / 2].at > d.at)
+        heap_up(l, slot, d);
     else
-        heap_down(l, slot, t);
+        heap_down(l, slot, d);
 }
 
 void timer_init(struct timer *t, struct loop *l, void (*fire)(void *arg), void *arg)
@@ -221,14 +227,14 @@ void timer_start(struct timer *t, uint64_t at)
     struct loop *l = t->loop;
     t->at = at;
     if (t->heap_slot) {
-        heap_fix(l, t->heap_slot, t);
+        heap_fix(l, t->heap_slot, (struct due){at, t});
         return;
     }
     if (l->heap_n + 1 >= l->heap_cap) {
         l->heap_cap = l->heap_cap ? l->heap_cap * 2 : 64;
-        l->heap = mem_realloc(l->heap, l->heap_cap * sizeof(struct timer *));
+        l->heap = mem_realloc(l->heap, l->heap_cap * sizeof(struct due));
     }
-    heap_up(l, ++l->heap_n, t);
+    heap_up(l, ++l->heap_n, (struct due){at, t});
 }
 
 void timer_stop(struct timer *t)
@@ -237,8 +243,8 @@ void timer_stop(struct timer *t)
     if (!slot)
         return;
     struct loop *l = t->loop;
-    struct timer *last = l->heap[l->heap_n--];
-    if (last != t)
+    struct due last = l->heap[l->heap_n--];
+    if (last.timer != t)
         heap_fix(l, slot, last);
     t->heap_slot = 0;
 }
@@ -251,8 +257,8 @@ static void alarm_fired(evutil_socket_t fd, short what, void *arg)
     uint64_t now = loop_now(l);
     l->alarm_at = UINT64_MAX;
     /* The count bounds timers that start themselves again for now: they wait for the next turn. */
-    for (size_t n = l->heap_n; n > 0 && l->heap_n > 0 && l->heap[1]->at <= now; n--) {
-        struct timer *t = l->heap[1];
+    for (size_t n = l->heap_n; n > 0 && l->heap_n > 0 && l->heap[1].at <= now; n--) {
+        struct timer *t = l->heap[1].timer;
         timer_stop(t);
         t->fire(t->arg);
     }
@@ -260,7 +266,7 @@ static void alarm_fired(evutil_socket_t fd, short what, void *arg)
 
 static void alarm_set(struct loop *l)
 {
-    uint64_t at = l->heap_n ? l->heap[1]->at : UINT64_MAX;
+    uint64_t at = l->heap_n ? l->heap[1].at : UINT64_MAX;
     if (at == l->alarm_at)
         return;
     l->alarm_at = at;
@@ -383,7 +389,7 @@ void loop_free(struct loop *l)
         return;
     loop_drain(l);
     while (l->heap_n)
-        timer_stop(l->heap[l->heap_n]);
+        timer_stop(l->heap[l->heap_n].timer);
     event_free(l->wake);
     event_free(l->alarm);
     close(l->wake_fd);
