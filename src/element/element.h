@@ -74,7 +74,8 @@ struct element_config {
     uint32_t linger_ms;     /* reading on after our close_notify */
     uint32_t idle_close_ms; /* stopping: a connection with nothing pending is closed after this */
     struct element_limits limits;
-    bool stopping; /* refuse nothing, close listeners, close idle connections */
+    struct slice shown[SIDES]; /* what refusals call us on a side; empty: machine */
+    bool stopping;             /* refuse nothing, close listeners, close idle connections */
     struct resolver_config resolver;
     struct access_log access;
     const struct element_ops *ops;
@@ -234,6 +235,7 @@ struct forward_branch {
 struct forward {
     const struct forward_branch *branches;
     size_t n;
+    bool keeps_vias;               /* those of the request stay here and come back into its responses */
     const struct sip_edits *edits; /* of all branches: Record-Route, identities …; the element does Via,
                                       Max-Forwards, Max-Breadth, Route, URI */
 };

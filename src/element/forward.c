@@ -69,9 +69,15 @@ static void forward_prepare(struct request *rq, const struct forward *plan)
     size_t more = OWN_EDITS;
     for (const struct sip_header *h = sip_msg_header(&rq->msg, SIP_H_ROUTE); h; h = sip_msg_next(&rq->msg, h))
         more++;
+    for (const struct sip_header *h = sip_msg_header(&rq->msg, SIP_H_VIA); h && plan->keeps_vias;
+         h = sip_msg_next(&rq->msg, h))
+        more++;
     struct sip_edits *e = rq->edits = sip_edits_copy(plan->edits ? plan->edits : &none, more, &rq->arena);
     forward_set(rq, e, SIP_H_MAX_FORWARDS, forward_hops(rq));
-    if (rq->top_via.n)
+    rq->keeps_vias = plan->keeps_vias;
+    if (rq->keeps_vias)
+        sip_edit_remove_all(e, &rq->msg, SIP_H_VIA);
+    else if (rq->top_via.n)
         sip_edit_set_first(e, &rq->arena, &rq->msg, SIP_H_VIA, rq->top_via);
     if (!sip_msg_header(&rq->msg, SIP_H_CONTENT_LENGTH) && !e->replace_body) { /* 16.6 step 9 */
         e->replace_body = true;
@@ -165,6 +171,21 @@ static void best_consider_own(struct request *rq, const struct refusal *why, con
 }
 
 /* ---------------------------------------------------------------- upstream */
+/* All Vias of the request in one row, the topmost as it goes back. */
+static struct slice forward_kept_vias(struct request *rq)
+{
+    struct sip_values v = sip_values(&rq->msg, SIP_H_VIA);
+    struct buf all = {0};
+    for (struct slice value; sip_values_next(&v, &value);) {
+        bool top = buf_len(&all) == 0;
+        buf_append(&all, top ? SLICE("") : SLICE(", "));
+        buf_append(&all, top && rq->top_via.n ? rq->top_via : value);
+    }
+    struct slice s = arena_copy(&rq->arena, buf_slice(&all));
+    buf_fini(&all);
+    return s;
+}
+
 static void forward_upstream(struct request *rq, const struct sip_msg *m, struct slice more_rows)
 {
     struct sip_edits e;
@@ -172,6 +193,8 @@ static void forward_upstream(struct request *rq, const struct sip_msg *m, struct
     loop_lend(rq->s->loop, &out);
     sip_edits_init(&e);
     sip_edit_pop_value(&e, m, SIP_H_VIA);
+    if (rq->keeps_vias)
+        sip_edit_top(&e, "Via", forward_kept_vias(rq));
     struct slice rest = more_rows, line, name, value;
     while (slice_cut(rest, '\n', &line, &rest))
         if (slice_cut(line, ':', &name, &value))
@@ -459,18 +482,19 @@ static void branch_final(struct branch *b, const struct sip_msg *m)
     branch_done(b);
 }
 
-/* 16.7 step 3: without a Via but ours the response was not made for the sender, and must not reach it. */
-static bool branch_response_is_for_sender(const struct sip_msg *m)
+/* 16.7 step 3: without a Via but ours the response was not made for the sender, and must not reach it; unless
+ * all but ours stayed here. */
+static bool branch_response_is_for_sender(const struct request *rq, const struct sip_msg *m)
 {
     struct sip_values v = sip_values(m, SIP_H_VIA);
     struct slice value;
-    return sip_values_next(&v, &value) && sip_values_next(&v, &value);
+    return sip_values_next(&v, &value) && sip_values_next(&v, &value) != rq->keeps_vias;
 }
 
 void branch_response(struct branch *b, const struct sip_msg *m)
 {
     struct request *rq = b->rq;
-    if (!branch_response_is_for_sender(m)) {
+    if (!branch_response_is_for_sender(rq, m)) {
         if (m->status >= 200) {
             best_consider_own(rq, &REFUSE_BAD_RESPONSE, "");
             branch_done(b);

@@ -58,7 +58,7 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
 void guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread)
 {
     struct buf rows = {0};
-    refusal_rows(src->s->config, &REFUSE_OVERLOAD, &rows);
+    refusal_rows(src->s->config, src->side, &REFUSE_OVERLOAD, &rows);
     buf_printf(&rows, "Retry-After: %llu\r\n",
                (unsigned long long)(retry_s + slice_hash(m->call_id) % spread));
     reply_stateless(src, m, REFUSE_OVERLOAD.status, SLICE_NONE, buf_slice(&rows), "");

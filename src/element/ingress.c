@@ -135,7 +135,7 @@ static void ingress_unmatched(const struct source *src, const struct sip_msg *m)
     struct shard *s = src->s;
     if (m->method == SIP_CANCEL) {
         struct buf rows = {0};
-        refusal_rows(s->config, &REFUSE_NO_TRANSACTION, &rows);
+        refusal_rows(s->config, src->side, &REFUSE_NO_TRANSACTION, &rows);
         reply_stateless(src, m, REFUSE_NO_TRANSACTION.status, SLICE_NONE, buf_slice(&rows), "");
         METRIC_COUNT("refused.element.no-transaction");
         buf_fini(&rows);

@@ -584,11 +584,12 @@ void request_reply(struct request *rq, const struct reply *r)
 }
 
 /* ---------------------------------------------------------------- refusals */
-void refusal_rows(const struct element_config *c, const struct refusal *why, struct buf *out)
+void refusal_rows(const struct element_config *c, enum side side, const struct refusal *why, struct buf *out)
 {
+    struct slice name = c->shown[side].n ? c->shown[side] : c->machine;
     buf_printf(out, "Reason: SIP;cause=%u;text=\"%s\"\r\n", why->status, why->id);
     buf_printf(out, "ms-diagnostics: %u;reason=\"%s\";source=\"" SLICE_FMT "\";entente=\"%s\"\r\n",
-               why->number, why->text, SLICE_ARG(c->machine), why->id);
+               why->number, why->text, SLICE_ARG(name), why->id);
 }
 
 static void refusal_log(struct request *rq, const struct refusal *why, const char *detail)
@@ -615,7 +616,7 @@ static void refusal_send(struct request *rq, const struct refusal *why, struct s
     struct buf rows = {0};
     refusal_log(rq, why, detail);
     buf_append(&rows, extra);
-    refusal_rows(rq->config, why, &rows);
+    refusal_rows(rq->config, rq->src.side, why, &rows);
     request_reply(rq, &(struct reply){.status = why->status, .extra = buf_slice(&rows)});
     buf_fini(&rows);
 }

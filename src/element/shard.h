@@ -275,6 +275,7 @@ struct request {
     uint64_t began_ms;
     struct request_account account;
     /* forwarding */
+    bool keeps_vias;
     struct sip_edits *edits;
     struct branch *branches;
     size_t n_branches;
@@ -306,7 +307,7 @@ void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned
 /* Sends a response back: on the connection it came on, or to where 18.2.2 says. */
 void source_send(const struct source *src, const struct sip_via *via, struct slice message,
                  struct slice peer_identity);
-void refusal_rows(const struct element_config *c, const struct refusal *why, struct buf *out);
+void refusal_rows(const struct element_config *c, enum side side, const struct refusal *why, struct buf *out);
 
 /* ---------------------------------------------------------------- client side */
 /* One attempt at one target: a client transaction. */

@@ -64,6 +64,10 @@ static const struct property edge_pool_rows[] = {
         .help = "Its machines run entented and get every published topology."),
     ROW(topology_edge_pool, federation, BOOL, .help = "Federates with other organisations.",
         .lync = "enable federation for this Edge pool"),
+    ROW(topology_edge_pool, hide_topology, BOOL,
+        .help = "Lets no internal name or address out in a header: Via, Record-Route and Contact are kept or "
+                "sealed, "
+                "products are not told."),
     ROW(topology_edge_pool, federation_port, INT, .otherwise = "5061", PORT,
         .help = "The TLS port for partners.", .lync = "Access Edge external SIP port"),
     ROW(topology_edge_pool, external_fqdn, FQDN, .help = "The Access Edge's name as partners know it.",

@@ -226,6 +226,7 @@ struct topology_edge_pool {
     struct slice version; /* "entente", "2010", "2013", … */
     bool managed;         /* its machines run entented (default true) */
     bool federation;
+    bool hide_topology;      /* no internal name or address leaves in a header */
     int64_t federation_port; /* 5061 */
     struct slice external_fqdn;
     int64_t internal_port;        /* 5061 */

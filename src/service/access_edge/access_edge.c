@@ -1,4 +1,4 @@
-#include "service/access_edge/priv.h"
+#include "service/access_edge/hide.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,6 +175,9 @@ static int external_side(struct compiling *k)
         return fail(k, "no external certificate for Edge pool " SLICE_FMT ": entente cert import",
                     SLICE_ARG(pool->fqdn));
     k->e->outer_host = choose_outer_host(k->e, mc);
+    hide_compile(k->e);
+    if (k->e->words)
+        k->c->shown[SIDE_EXTERNAL] = k->e->outer_host;
     struct tls_config tls = {.peer = TLS_PEER_REQUIRED,
                              .refuse_server_auth_only = !k->e->t->deployment.accept_server_auth_only,
                              .refuse_client_auth_only = true};

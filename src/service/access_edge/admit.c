@@ -1,5 +1,5 @@
 /* From outside, outside a dialog: the sender's domain is proven, the called domain is ours. */
-#include "service/access_edge/priv.h"
+#include "service/access_edge/hide.h"
 #include "service/access_edge/sender.h"
 
 #include "ground/log/metric.h"
@@ -38,6 +38,11 @@ static void admit_proven(struct request *rq)
     if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host)) {
         if (local_may_pass(rq, uri))
             admit_to_next_hop(rq);
+    } else if (hide_is_sealed(p->e, uri)) { /* a Contact of ours that was handed on: REFER, 302 */
+        if (unhide_request(rq))
+            admit_to_next_hop(rq);
+        else
+            request_refuse(rq, &EDGE_HIDDEN_UNREADABLE, NULL);
     } else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&
                names_own(p->e, uri->host, uri->port)) {
         request_reply(rq, &(struct reply){.status = 200}); /* a partner's test of the connection */

@@ -1,5 +1,5 @@
 /* Within a dialog: our Record-Route token says what the dialog is. */
-#include "service/access_edge/priv.h"
+#include "service/access_edge/hide.h"
 
 static const struct refusal *const outcomes[] = {
     [TOKEN_GOOD] = NULL,
@@ -44,6 +44,8 @@ static void dialog_inwards(struct request *rq)
                        "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
     } else if (!discovered_may_pass(rq, false)) {
         return;
+    } else if (!unhide_request(rq)) {
+        request_refuse(rq, &EDGE_HIDDEN_UNREADABLE, NULL);
     } else if (hops_of_machine(p->e->t, p->dialog.token.machine, &h, &first) ||
                hops_of_pool(p->e->t, p->e->pool->next_hop, &h)) {
         pass_inside(rq, &h, first, false);

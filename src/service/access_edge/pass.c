@@ -1,4 +1,4 @@
-#include "service/access_edge/priv.h"
+#include "service/access_edge/hide.h"
 #include "service/access_edge/rows.h"
 #include "service/access_edge/sender.h"
 
@@ -45,7 +45,7 @@ struct dialog_sides {
  * no key (the request has been answered). */
 static bool record_route(struct request *rq, const struct dialog_sides *d, struct sip_edits *edits)
 {
-    const struct passage *p = passage_of(rq);
+    struct passage *p = passage_of(rq);
     const struct edge *e = p->e;
     struct arena *a = request_arena(rq);
     const struct sip_msg *m = request_msg(rq);
@@ -58,22 +58,32 @@ static bool record_route(struct request *rq, const struct dialog_sides *d, struc
     struct slice outer = arena_printf(a, SLICE_FMT ":%u;transport=tls", SLICE_ARG(e->outer_host),
                                       (unsigned)e->pool->federation_port);
     struct slice inner = inner_hostport(e, d->inner_transport, d->inner_port, a);
+    struct slice values[2]; /* from below */
+    p->inside = d->machine;
     for (int step = 0; step < 2; step++) {
         bool faces_outside = (step == 0) == d->began_outside;
         struct buf text = {0};
-        struct token t = {d->began_outside, faces_outside, p->partner, d->machine};
+        struct token t = {d->began_outside, faces_outside, p->partner,
+                          e->words ? HIDE_NO_MACHINE : d->machine};
         int r = token_make(&t, m->call_id, m->from_tag, key, &text);
-        if (r == 0)
-            sip_edit_top(edits, sip_header_name(SIP_H_RECORD_ROUTE),
-                         arena_printf(a, "<%s:" SLICE_FMT "@" SLICE_FMT ";lr>", scheme,
-                                      SLICE_ARG(buf_slice(&text)), SLICE_ARG(faces_outside ? outer : inner)));
+        struct slice token = arena_copy(a, buf_slice(&text));
+        *(faces_outside ? &p->outer_token : &p->inner_token) = token;
+        values[step] = arena_printf(a, "<%s:" SLICE_FMT "@" SLICE_FMT ";lr>", scheme, SLICE_ARG(token),
+                                    SLICE_ARG(faces_outside ? outer : inner));
         buf_fini(&text);
         if (r < 0) {
             request_refuse(rq, &EDGE_FROM_MALFORMED, "a name is too long for the Record-Route token");
             return false;
         }
     }
-    return true;
+    if (p->hides) { /* what faces inside stays inside */
+        values[0] = hide_record_route(rq, values[1], values[0], edits);
+        values[1] = SLICE_NONE;
+    }
+    for (int step = 0; step < 2; step++)
+        if (values[step].n)
+            sip_edit_top(edits, sip_header_name(SIP_H_RECORD_ROUTE), values[step]);
+    return values[0].n > 0;
 }
 
 /* ---------------------------------------------------------------- identities */
@@ -134,8 +144,10 @@ static void clean_for_outside(struct request *rq, const struct sip_msg *m, struc
 /* ---------------------------------------------------------------- on its way */
 static void pass(struct request *rq, const struct target *t, const struct sip_edits *edits)
 {
-    struct forward_branch branch = {.target = *t};
-    request_forward(rq, &(struct forward){.branches = &branch, .n = 1, .edits = edits});
+    struct forward_branch branch = {.target = *t, .uri = passage_of(rq)->uri};
+    request_forward(
+        rq,
+        &(struct forward){.branches = &branch, .n = 1, .keeps_vias = passage_of(rq)->hides, .edits = edits});
 }
 
 void pass_inside(struct request *rq, const struct hops *h, size_t first, bool begins)
@@ -146,6 +158,7 @@ void pass_inside(struct request *rq, const struct hops *h, size_t first, bool be
     p->pool = h->pool;
     sip_edits_init(&edits);
     clean_from_outside(rq, request_msg(rq), &edits);
+    unhide_rows(rq, &edits);
     struct dialog_sides sides = {.began_outside = true,
                                  .machine = h->machines[first].fqdn,
                                  .inner_transport = h->transport,
@@ -169,6 +182,8 @@ void pass_outside(struct request *rq, struct target *t, bool begins)
     size_t index;
     sip_edits_init(&edits);
     clean_for_outside(rq, request_msg(rq), &edits);
+    if (p->e->words && !hide_request(rq, &edits))
+        return;
     struct dialog_sides sides = {.machine = p->machine, .inner_transport = request_transport(rq)};
     if (hops_of_machine(p->e->t, p->machine, &h, &index)) {
         sides.inner_port = h.port;
@@ -191,6 +206,10 @@ void pass_response(struct request *rq, const struct sip_msg *response, struct si
         clean_from_outside(rq, response, edits);
     else
         clean_for_outside(rq, response, edits);
+    if (passage_of(rq)->hides)
+        unhide_response(rq, response, edits);
+    else if (request_side(rq) == SIDE_EXTERNAL && passage_of(rq)->e->words)
+        hide_response(rq, response, edits);
     if (!passage_of(rq)->policy.listed)
         discovered_answered(rq, response->status);
 }

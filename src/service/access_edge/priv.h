@@ -39,6 +39,8 @@ struct edge {
     struct watch *watch;
     struct measure_limits limits; /* of discovered partners */
     uint64_t report_ms;
+    struct slice *words; /* names and addresses that may not leave; NULL: the topology is not hidden */
+    size_t n_words;
     struct map welcome; /* FQDNs that allowed partners are pinned to */
 };
 const struct edge *edge_of(const struct element_config *c);
@@ -113,6 +115,12 @@ struct passage {
     struct slice targets[ELEMENT_MAX_TARGETS]; /* SRV targets of the partner that count for rule c */
     size_t n_targets;
     void (*next)(struct request *rq);
+    /* hide.c */
+    bool hides; /* from inside: what it is answered needs back what was taken off */
+    struct slice outer_token, inner_token; /* of our Record-Route */
+    struct slice inside;                   /* machine that a dialog is begun with */
+    struct slice taken_routes;             /* Record-Route values that did not leave */
+    struct slice uri, routes;              /* as they were inside; empty: as they came */
 };
 struct passage *passage_of(const struct request *rq);
 void passage_over(struct request *rq);

@@ -81,6 +81,9 @@
     X(DISCOVERED_FULL, "edge.discovered-full", 503, 58125, GUILTY_US,                                        \
       "No more partners that are in no list can be watched at the same time.",                               \
       "entente partner list --watch; list those that are known, block the others.")                          \
+    X(HIDDEN_UNREADABLE, "edge.hidden-unreadable", 404, 58130, GUILTY_PEER,                                  \
+      "An address of ours that stands for a hidden one cannot be read.",                                     \
+      "The sender must send Contact and Route values back unchanged, and only those it was given itself.")   \
     X(FEDERATION_OFF, "edge.federation-off", 403, 58126, GUILTY_US, "Federation is off for all users.",      \
       "Turn access_edge/federated_users on in the topology and publish.")                                    \
     X(USER_NOT_FEDERATED, "edge.user-not-federated", 403, 58127, GUILTY_US,                                  \
