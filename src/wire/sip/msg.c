@@ -64,9 +64,14 @@ static const char *find_control(const char *p, const char *end)
         uint64_t x;
         memcpy(&x, p, sizeof(x));
         x = le64toh(x);
-        uint64_t del = x ^ (0x7f * ones);
-        /* in either term the lowest bit set is exact: borrows only run upwards */
-        uint64_t hit = (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & highs;
+        uint64_t hit;
+        if ((x & highs) == 0) { /* ASCII: no octet carries into the next */
+            hit = (~(x + 0x60 * ones) | (x + ones)) & highs;
+        } else {
+            uint64_t del = x ^ (0x7f * ones);
+            /* in either term the lowest bit set is exact: borrows only run upwards */
+            hit = (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & highs;
+        }
         if (hit == 0) {
             p += 8;
             continue;
