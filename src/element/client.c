@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 
+static void transmit_post(struct shard *s, uint32_t to_shard, enum side side, const struct target_address *to,
+                          struct flow_ref flow, struct slice identity, struct slice bytes, uint32_t origin,
+                          const char *branch, unsigned hops);
+
 /* ---------------------------------------------------------------- finding */
 /* A CANCEL has the branch of its INVITE (9.1); every other method is found by the branch alone. */
 static struct client *client_find(struct shard *s, struct slice branch, enum sip_method method)
@@ -55,8 +59,27 @@ void client_detach(struct client *c)
         client_free(c);
 }
 
+/* A probe's shard may have to make a connection for it. */
+static void client_send_probe(struct client *c, struct slice bytes)
+{
+    uint32_t worker = c->s->index;
+    struct flow *f = flow_to_probe(c->s, c->side, &c->to, c->to.identity, &worker);
+    if (f)
+        flow_send_request(f, bytes, c->to.identity, c->to.secure_name, c->s->index, c->inflight.branch,
+                          &c->inflight);
+    else if (worker != c->s->index)
+        transmit_post(c->s, worker, c->side, &c->to, c->flow, c->to.identity, bytes, c->s->index,
+                      c->inflight.branch, 0);
+    else
+        client_failed(c->s->e, c->s, c->s->index, c->inflight.branch, "no connection can be made");
+}
+
 static void client_send(struct client *c, struct slice bytes, bool watch)
 {
+    if (c->probe && c->to.transport != SIP_UDP) {
+        client_send_probe(c, bytes);
+        return;
+    }
     client_transmit(c->s, c->side, &c->to, c->flow, c->to.identity, bytes, watch ? c->inflight.branch : "",
                     watch ? &c->inflight : NULL);
 }
@@ -116,6 +139,60 @@ struct client *client_new(struct branch *br, const struct target_address *to, st
     return c;
 }
 
+struct client *client_new_probe(struct shard *s, enum side side, const struct target_address *to)
+{
+    struct client *c = client_make(s, s->config, SIP_OPTIONS, side, to, (struct flow_ref){0});
+    c->probe = true;
+    c->times.timer_f = s->config->health.probe_timeout_ms;
+    via_branch_make(s, NULL, c->inflight.branch);
+    client_enter(c);
+    return c;
+}
+
+/* ---------------------------------------------------------------- health of where it went */
+static struct destination_key client_destination(const struct client *c)
+{
+    return destination_key_of(c->side, &c->to, c->to.identity);
+}
+
+/* why NULL: answered. */
+static void client_probe_ended(struct client *c, const char *why)
+{
+    struct destination_key k = client_destination(c);
+    METRIC_COUNT("element.probe");
+    destinations_probed(c->s->e->destinations, &k, &c->config->health, loop_now(c->s->loop), why);
+    c->probe = false;
+}
+
+/* Any answer shows that somebody is there, but for 503, which asks to be left alone. */
+static void client_note_answer(struct client *c, const struct sip_msg *m)
+{
+    struct destination_key k = client_destination(c);
+    struct destinations *d = c->s->e->destinations;
+    uint64_t now = loop_now(c->s->loop);
+    uint32_t s = 0;
+    if (c->flow.generation) /* to a client that registered, not to an address */
+        return;
+    if (m->status != 503) {
+        destinations_answered(d, &k, now);
+        return;
+    }
+    struct slice value = sip_msg_value(m, SIP_H_RETRY_AFTER); /* seconds, then perhaps more (20.33) */
+    size_t digits = 0;
+    while (digits < value.n && value.p[digits] >= '0' && value.p[digits] <= '9')
+        digits++;
+    if (sip_number_parse(slice_head(value, digits), &s) < 0)
+        s = 0;
+    destinations_refused(d, &k, &c->config->health, now, (uint64_t)s * 1000);
+}
+
+static void client_note_silence(struct client *c)
+{
+    struct destination_key k = client_destination(c);
+    if (!c->provisional && c->br && c->flow.generation == 0)
+        destinations_suspected(c->s->e->destinations, &k, loop_now(c->s->loop), "no answer in time");
+}
+
 /* Answered or given up: the branch goes on without it; it may have something left to absorb or acknowledge.
  */
 static struct branch *client_let_go(struct client *c)
@@ -147,6 +224,12 @@ static void client_act(struct client *c, unsigned act, const struct sip_msg *m)
         bool stays = m->status < 200 || (c->method == SIP_INVITE && m->status < 300);
         branch_response(stays ? c->br : client_let_go(c), m);
     }
+    if (act & SIPTXN_DO_PASS && c->probe && m)
+        client_probe_ended(c, m->status == 503 ? "503 to OPTIONS" : NULL);
+    if (act & SIPTXN_DO_TIMEOUT && c->probe)
+        client_probe_ended(c, "no answer to OPTIONS");
+    if (act & SIPTXN_DO_TIMEOUT)
+        client_note_silence(c);
     if (act & SIPTXN_DO_TIMEOUT && c->br)
         branch_attempt_ended(client_let_go(c), ATTEMPT_TIMEOUT, "no answer in time");
     client_tick(c);
@@ -199,6 +282,7 @@ void client_response(struct shard *s, const struct source *src, const struct sip
         c->provisional = true;
     if (m->status < 200)
         client_has_patience(c);
+    client_note_answer(c, m);
     bool cancel = c->cancel_wanted && !c->cancelled && m->status < 200;
     unsigned act = siptxn_response(&c->txn, loop_now(s->loop), m->status);
     if (cancel)
@@ -257,6 +341,8 @@ static void client_failed_here(struct mail *mail, struct loop *to)
         trace_add(&s->trace, c->br->rq->call_hash, TRACE_NOTE_LINE, c->method, 0, &c->to.addr,
                   "connection gone while ringing");
     } else if (c) {
+        if (c->probe)
+            client_probe_ended(c, f->why);
         siptxn_transport_failed(&c->txn, loop_now(s->loop));
         struct branch *br = client_let_go(c);
         if (br)
@@ -288,6 +374,7 @@ struct transmit_mail {
     struct mail mail;
     struct element *e;
     uint32_t to_shard, origin;
+    unsigned hops;
     enum side side;
     struct target_address to;
     struct flow_ref flow;
@@ -296,12 +383,19 @@ struct transmit_mail {
     size_t n;
     char bytes[]; /* message, identity, name */
 };
+/* Workers that it goes round when connections come and go just then. */
+enum { TRANSMIT_MAX_HOPS = 4 };
 
 static void transmit_here(struct shard *s, enum side side, const struct target_address *to,
                           struct flow_ref flow, struct slice identity, struct slice bytes, uint32_t origin,
-                          const char *branch, struct inflight *inflight)
+                          const char *branch, struct inflight *inflight, unsigned hops)
 {
-    struct flow *f = flow.generation ? flow_find(s, flow) : flow_to(s, side, to, identity);
+    uint32_t worker = s->index;
+    struct flow *f = flow.generation ? flow_find(s, flow) : flow_to(s, side, to, identity, &worker);
+    if (!f && worker != s->index && hops < TRANSMIT_MAX_HOPS) {
+        transmit_post(s, worker, side, to, flow, identity, bytes, origin, branch, hops + 1);
+        return;
+    }
     if (!f) {
         if (branch[0])
             client_failed(s->e, s, origin, branch, "the connection is gone");
@@ -319,18 +413,20 @@ static void transmit_deliver(struct mail *mail, struct loop *to)
     struct transmit_mail *m = (struct transmit_mail *)mail;
     (void)to;
     transmit_here(m->e->shards[m->to_shard], m->side, &m->to, m->flow, m->identity, slice_mem(m->bytes, m->n),
-                  m->origin, m->branch, NULL);
+                  m->origin, m->branch, NULL, m->hops);
     mem_free(m);
 }
 
 static void transmit_post(struct shard *s, uint32_t to_shard, enum side side, const struct target_address *to,
-                          struct flow_ref flow, struct slice identity, struct slice bytes, const char *branch)
+                          struct flow_ref flow, struct slice identity, struct slice bytes, uint32_t origin,
+                          const char *branch, unsigned hops)
 {
     struct transmit_mail *m = mem_alloc(sizeof(*m) + bytes.n + identity.n + to->name.n);
     *m = (struct transmit_mail){.mail.deliver = transmit_deliver,
                                 .e = s->e,
                                 .to_shard = to_shard,
-                                .origin = s->index,
+                                .origin = origin,
+                                .hops = hops,
                                 .side = side,
                                 .to = *to,
                                 .flow = flow,
@@ -366,14 +462,10 @@ static void transmit_udp(struct shard *s, enum side side, const struct target_ad
 void client_transmit(struct shard *s, enum side side, const struct target_address *to, struct flow_ref flow,
                      struct slice identity, struct slice bytes, const char *branch, struct inflight *inflight)
 {
-    uint32_t n = s->config->connections_per_destination;
     if (to->transport == SIP_UDP && flow.generation == 0)
         transmit_udp(s, side, to, bytes, branch);
     else if (flow.generation && flow.worker != s->index)
-        transmit_post(s, flow.worker % s->e->n, side, to, flow, identity, bytes, branch);
-    else if (flow.generation == 0 && n &&
-             s->index >= n) /* the named number of connections is made by the first workers */
-        transmit_post(s, s->index % n, side, to, flow, identity, bytes, branch);
+        transmit_post(s, flow.worker % s->e->n, side, to, flow, identity, bytes, s->index, branch, 0);
     else
-        transmit_here(s, side, to, flow, identity, bytes, s->index, branch, inflight);
+        transmit_here(s, side, to, flow, identity, bytes, s->index, branch, inflight, 0);
 }

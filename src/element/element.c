@@ -23,6 +23,8 @@ struct element_config *element_config_new(void)
     c->connect_ms = 3000;
     c->timer_c_ms = 185000;
     c->connections_per_destination = 4;
+    c->health = (struct health_times){
+        .probe_ms = 30000, .probe_timeout_ms = 3000, .block_ms = 1000, .block_max_ms = 60000};
     c->linger_ms = 10000;
     c->idle_close_ms = 3000;
     c->limits = ELEMENT_LIMITS_DEFAULT;
@@ -213,6 +215,8 @@ static void apply_switch(struct shard *s, struct element_config *c)
         list_push_back(&s->ports, &p->link);
     }
     resolver_switch(s, c);
+    if (s->index == 0)
+        destinations_watch(s->e->destinations, c->watched, c->n_watched, loop_now(s->loop));
     struct element_config *before = s->config;
     s->config = element_config_ref(c);
     LIST_FOR(it, &s->ports)
@@ -311,6 +315,7 @@ static void shard_housekeeping(void *arg)
     flow_housekeeping(s);
     if (s->config)
         overload_housekeeping(s, now);
+    probe_tick(s);
     timer_start(&s->housekeeping, now + HOUSEKEEPING_MS);
 }
 
@@ -357,6 +362,7 @@ struct element *element_new(struct workers *team, const char *machine_fqdn)
     crypto_random(e->secret, sizeof(e->secret));
     e->sources = sources_new();
     e->names = account_names_new();
+    e->destinations = destinations_new();
     e->shards = mem_zalloc(e->n * sizeof(struct shard *));
     for (unsigned i = 0; i < e->n; i++)
         e->shards[i] = shard_new(e, i);
@@ -409,6 +415,7 @@ void element_free(struct element *e)
     for (unsigned i = 0; i < e->n; i++)
         loop_drain(workers_loop(e->team, i));
     sources_free(e->sources);
+    destinations_free(e->destinations);
     mem_free(e->shards);
     account_names_free(e->names);
     mem_free(e);
@@ -431,6 +438,12 @@ void element_load(struct element *e, struct element_load *ret)
     if (dialog)
         l.dialog_requests_ago_ms = now > dialog ? now - dialog : 0;
     *ret = l;
+}
+
+size_t element_destinations(struct element *e, uint64_t now, struct arena *a,
+                            struct element_destination **ret)
+{
+    return destinations_list(e->destinations, now, a, ret);
 }
 
 /* ---------------------------------------------------------------- trace over all shards */

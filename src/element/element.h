@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "element/health.h"
 #include "element/limits.h"
 #include "element/record.h"
 #include "element/refusal.h"
@@ -53,7 +54,18 @@ struct element_listener {
 
 struct element_side {
     struct tls_ctx *client_tls; /* for dialling; may be NULL where nothing is dialled over TLS */
-    struct net_addr local; /* outgoing connections are bound to its address (port ignored); family 0: any */
+    struct net_addr local;   /* outgoing connections are bound to its address (port ignored); family 0: any */
+    struct slice probe_from; /* URI in From of the OPTIONS that probe its destinations; empty: no probes */
+};
+
+/* Where a request may go. */
+struct target_address {
+    struct net_addr addr;
+    enum sip_transport transport;
+    uint16_t rank;         /* those of the same rank were put in their order by chance */
+    struct slice name;     /* SNI, and for the log */
+    struct slice identity; /* who must be proven; empty: the target's */
+    bool secure_name;
 };
 
 struct element_ops;
@@ -70,7 +82,10 @@ struct element_config {
     uint32_t attempts_max;
     uint32_t connect_ms;
     uint32_t timer_c_ms;
-    uint32_t connections_per_destination;
+    uint32_t connections_per_destination; /* to one partner, over all its addresses and our workers; 0: any */
+    struct health_times health;
+    struct target_address watched[ELEMENT_MAX_TARGETS]; /* internal side: probed even when nothing is wrong */
+    size_t n_watched;
     uint32_t linger_ms;     /* reading on after our close_notify */
     uint32_t idle_close_ms; /* stopping: a connection with nothing pending is closed after this */
     struct element_limits limits;
@@ -206,18 +221,11 @@ enum target_kind {
     TARGET_NAME,       /* RFC 3263: host, port, transport of a URI */
     TARGET_FEDERATION, /* SRV _sipfederationtls._tcp.host, TLS; without SRV: nothing */
 };
-struct target_address {
-    struct net_addr addr;
-    enum sip_transport transport;
-    uint16_t rank;         /* those of the same rank were put in their order by chance */
-    struct slice name;     /* SNI, and for the log */
-    struct slice identity; /* who must be proven; empty: the target's */
-    bool secure_name;
-};
 struct target {
     enum target_kind kind;
     enum side side;        /* by which it leaves */
-    struct slice identity; /* handed to flow_covers; empty: nothing to prove (UDP, TCP) */
+    struct slice identity; /* handed to flow_covers; empty: nothing to prove (UDP, TCP). Its first word is the
+                              partner for whom connections are counted */
     struct flow_ref flow;
     const struct target_address *addresses;
     size_t n_addresses;
@@ -255,6 +263,23 @@ typedef void request_srv_done(struct request *rq, const struct srv_names *names)
 void request_lookup_federation(struct request *rq, struct slice domain, request_srv_done *done);
 
 /* ------------------------------------------------------------------ seeing */
+/* The addresses that were dialled of late, or are watched: how they are (element/health.h). */
+struct element_destination {
+    enum side side;
+    enum sip_transport transport;
+    struct net_addr addr;
+    struct slice name, partner; /* dialled name; for whom */
+    const char *state;          /* good, suspect, probed, blocked */
+    bool good;
+    uint64_t since_ms;   /* in this state since */
+    uint64_t blocked_ms; /* still */
+    unsigned failures;   /* in a row */
+    unsigned connections;
+    struct slice error; /* the last one; empty: none */
+};
+/* From any thread; now: loop_now of its loop. */
+size_t element_destinations(struct element *e, uint64_t now, struct arena *a,
+                            struct element_destination **ret);
 /* Lines of the trace of one Call-ID over all shards, oldest first, as text; `done` on `back`. */
 typedef void element_traced(void *arg, struct slice lines);
 void element_trace(struct element *e, struct slice call_id, struct loop *back, element_traced *done,

@@ -37,6 +37,15 @@ static inline int listen_any(struct net_addr *ret)
     return fd;
 }
 
+/* The port of pick_port, now served. */
+static inline int listen_at(const struct net_addr *a)
+{
+    int fd = socket(a->sa.sa_family, SOCK_STREAM, 0), yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    CHECK(bind(fd, &a->sa, net_addr_len(a)) == 0 && listen(fd, 16) == 0);
+    return fd;
+}
+
 static inline int connect_to(const struct net_addr *a)
 {
     int fd = socket(a->sa.sa_family, SOCK_STREAM, 0);

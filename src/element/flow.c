@@ -116,11 +116,31 @@ static void flow_pool(struct flow *f, const struct net_addr *destination)
     map_insert(&f->s->pool, &f->pool_entry, pool_hash(destination, f->side, f->transport));
 }
 
-static void flow_unpool(struct flow *f)
+static struct destination_key flow_destination(const struct flow *f)
 {
+    struct target_address to = {
+        .addr = f->destination, .transport = f->transport, .name = slice_str(f->name)};
+    return destination_key_of(f->side, &to, slice_str(f->identity));
+}
+
+void flow_unpool(struct flow *f)
+{
+    if (f->ticket) {
+        struct destination_key k = flow_destination(f);
+        destinations_release(f->s->e->destinations, &k, f->ticket);
+    }
     if (f->pooled)
         map_remove(&f->s->pool, &f->pool_entry);
+    f->ticket = 0;
     f->pooled = false;
+}
+
+/* A connection that we made could not be had, or is lost. */
+static void flow_note_failure(struct flow *f, const char *why)
+{
+    struct destination_key k = flow_destination(f);
+    if (!f->inbound && !f->finishing && f->s->config)
+        destinations_failed(f->s->e->destinations, &k, &f->s->config->health, loop_now(f->s->loop), why);
 }
 
 /* ---------------------------------------------------------------- life */
@@ -229,8 +249,8 @@ void flow_accept(struct port *p, int fd, const struct net_addr *remote)
     }
 }
 
-static struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
-                              struct slice identity)
+struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
+                       struct slice identity, destination_ticket ticket)
 {
     const struct element_side *es = &s->config->sides[side];
     struct stream_limits limits = flow_limits(s);
@@ -240,6 +260,7 @@ static struct flow *flow_dial(struct shard *s, enum side side, const struct targ
     f->identity = slice_dup(identity);
     f->name = slice_dup(to->name);
     f->secure_name = to->secure_name;
+    f->ticket = ticket;
     flow_pool(f, &to->addr);
     METRIC_COUNT("element.connection-dialled");
     f->stream = stream_connect(s->loop, local.sa.sa_family == to->addr.sa.sa_family ? &local : NULL,
@@ -248,7 +269,8 @@ static struct flow *flow_dial(struct shard *s, enum side side, const struct targ
     return f;
 }
 
-struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity)
+struct flow *flow_standing(struct shard *s, enum side side, const struct target_address *to,
+                           struct slice identity)
 {
     uint64_t h = pool_hash(&to->addr, side, to->transport);
     for (struct map_entry *e = map_first(&s->pool, h); e; e = map_next(e)) {
@@ -262,9 +284,7 @@ struct flow *flow_to(struct shard *s, enum side side, const struct target_addres
                        : slice_caseeq(slice_str(f->identity), identity) && f->secure_name == to->secure_name)
             return f;
     }
-    if (s->n_flows >= ELEMENT_MAX_FLOWS || (to->transport == SIP_TLS && !s->config->sides[side].client_tls))
-        return NULL;
-    return flow_dial(s, side, to, identity);
+    return NULL;
 }
 
 void flow_alias(struct flow *f, uint16_t port)
@@ -504,6 +524,8 @@ static void flow_ended(struct stream *st, void *arg, enum stream_end why)
               FIELDS({"peer", peer}, {"name", slice_str(f->name)},
                      {"side", slice_str(f->side == SIDE_EXTERNAL ? "external" : "internal")}),
               "connection %s " SLICE_FMT " %s", f->inbound ? "from" : "to", SLICE_ARG(peer), text);
+    if (why != STREAM_CLOSED || !list_empty(&f->inflight) || !list_empty(&f->waiting))
+        flow_note_failure(f, text);
     flow_end(f, text);
 }
 
@@ -530,6 +552,7 @@ static bool flow_keep_alive(struct flow *f, uint64_t now)
         struct slice peer = net_addr_text(&f->remote, addr);
         log_event(LOG_WARN, "element.keep-alive-lost", FIELDS({"peer", peer}, {"name", slice_str(f->name)}),
                   "the peer answers keep-alives no more, connection closed");
+        flow_note_failure(f, "keep-alives are not answered");
         flow_end(f, "keep-alives are not answered");
         return false;
     }
@@ -553,7 +576,8 @@ void flow_housekeeping(struct shard *s)
             continue;
         if (f->finishing || f->pending || !f->up || !list_empty(&f->inflight) || !list_empty(&f->waiting))
             continue;
-        if (f->half_closed || (s->config->stopping && now - f->last_ms >= s->config->idle_close_ms))
+        if (f->half_closed || f->retiring ||
+            (s->config->stopping && now - f->last_ms >= s->config->idle_close_ms))
             flow_finish(f);
     }
 }

@@ -379,6 +379,15 @@ static void branch_attempt(struct branch *b)
     client_start(c);
 }
 
+/* What failed of late comes last. */
+static void branch_order(struct branch *b, struct target_address *list, size_t n)
+{
+    struct shard *s = b->rq->s;
+    if (b->target.kind != TARGET_FLOW && n > 1)
+        destinations_order(s->e->destinations, b->target.side, list, n, b->target.identity,
+                           b->rq->config->connections_per_destination, loop_now(s->loop));
+}
+
 static const struct refusal *const no_target[] = {
     [TARGETS_NONE] = &REFUSE_NO_ADDRESS,
     [TARGETS_NO_SERVICE] = &REFUSE_NO_SERVICE,
@@ -400,6 +409,7 @@ static void branch_resolved(void *arg, enum target_outcome outcome, struct targe
         branch_done(b);
         return;
     }
+    branch_order(b, list, n);
     b->list = list;
     b->n = n;
     branch_attempt(b);
@@ -608,9 +618,9 @@ static void forward_ack_resolved(void *arg, enum target_outcome outcome, struct 
     struct request *rq = b->rq;
     char branch[BRANCH_TEXT];
     struct buf out = {0};
-    (void)n;
     b->query = NULL;
     if (outcome == TARGETS_FOUND) {
+        branch_order(b, list, n);
         struct target_address to = list[0];
         if (to.identity.n == 0)
             to.identity = b->target.identity;

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "element/destinations.h"
 #include "element/element.h"
 #include "element/share.h"
 #include "element/sources.h"
@@ -36,6 +37,7 @@ struct element {
     unsigned n;
     struct shard **shards;
     struct sources *sources;
+    struct destinations *destinations;
     bool ending; /* the threads have stopped, everything is being freed: no more mail */
     char machine[256];
     uint32_t machine_hash;    /* in our Via branches */
@@ -167,6 +169,8 @@ struct flow {
     char *identity;              /* dialled for */
     char *name;                  /* dialled name */
     bool secure_name;
+    destination_ticket ticket; /* of a dialled one, as long as it takes requests */
+    bool retiring;             /* takes no more requests, and ends when the last one on it has */
     void *data;
     void (*data_free)(void *data);
 };
@@ -178,8 +182,20 @@ bool flow_send(struct flow *f, struct slice message);
  * waits; a failure is told to `origin`. */
 void flow_send_request(struct flow *f, struct slice message, struct slice identity, bool secure_name,
                        uint32_t origin, const char *branch, struct inflight *inflight);
-/* The connection to this address for this identity: standing, or dialled now. */
-struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity);
+/* The connection to this address for this identity: standing, or dialled now. NULL: none can be had here;
+ * *ret_worker is then another shard that has one, because no more are allowed, or this one's own index. */
+struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity,
+                     uint32_t *ret_worker);
+/* The same for a probe, which takes no other's place: beyond the limit it has a connection for itself, which
+ * ends with it. */
+struct flow *flow_to_probe(struct shard *s, enum side side, const struct target_address *to,
+                           struct slice identity, uint32_t *ret_worker);
+/* For dial.c: one that stands for this very identity, or NULL; a new one; no more requests for it. */
+struct flow *flow_standing(struct shard *s, enum side side, const struct target_address *to,
+                           struct slice identity);
+struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
+                       struct slice identity, destination_ticket ticket);
+void flow_unpool(struct flow *f);
 /* Keeps an inbound connection for requests too (RFC 5923). */
 void flow_alias(struct flow *f, uint16_t port);
 void flow_finish(struct flow *f);
@@ -326,10 +342,12 @@ struct client {
     struct flow_ref flow; /* fixed connection; generation 0: by address */
     struct element_config *config;
     struct siptxn_times times; /* of this attempt */
-    bool provisional, cancel_wanted, cancelled;
+    bool provisional, cancel_wanted, cancelled, probe;
     struct slice cancel_reason; /* static text */
     char names[];               /* what `to` points to */
 };
+/* An OPTIONS of our own (probe.c): nobody's branch; its end goes to destinations. */
+struct client *client_new_probe(struct shard *s, enum side side, const struct target_address *to);
 struct client *client_new(struct branch *br, const struct target_address *to, struct flow_ref flow);
 void client_start(struct client *c);
 void client_response(struct shard *s, const struct source *src, const struct sip_msg *m);
@@ -348,6 +366,10 @@ void client_free_all(struct shard *s);
 void client_transmit(struct shard *s, enum side side, const struct target_address *to, struct flow_ref flow,
                      struct slice identity, struct slice bytes, const char *branch,
                      struct inflight *inflight);
+
+/* ---------------------------------------------------------------- probes */
+/* Sends what is due; on one shard of the element. */
+void probe_tick(struct shard *s);
 
 /* ---------------------------------------------------------------- forwarding */
 /* All attempts together end well before the sender's own 32 s (timer F and B). */

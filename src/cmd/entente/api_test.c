@@ -11,8 +11,15 @@ TEST(status_for_people_and_programs)
          "{\"machine\":\"fe1.example\",\"revision\":7,\"version\":\"0.1.0\",\"uptime_ms\":130000,\"memory_in_"
          "use\":20480,"
          "\"services\":"
-         "{\"front_end\":\"serving\"},\"load\":{\"requests\":3},\"counters\":{\"sip.requests\":12}}"},
-        {NULL,  NULL,         0,   NULL                                                             }
+         "{\"front_end\":\"serving\"},\"load\":{\"requests\":3},\"counters\":{\"sip.requests\":12},"
+         "\"destinations\":["
+         "{\"transport\":\"TLS\",\"address\":\"192.0.2.1:5061\",\"name\":\"e1.example\",\"side\":"
+         "\"internal\","
+         "\"state\":\"good\",\"since_ms\":1000,\"connections\":2,\"error\":\"\"},"
+         "{\"transport\":\"TLS\",\"address\":\"192.0.2.2:5061\",\"name\":\"e2.example\",\"side\":"
+         "\"internal\","
+         "\"state\":\"blocked\",\"since_ms\":120000,\"connections\":0,\"error\":\"could not connect\"}]}"},
+        {NULL,  NULL,         0,   NULL                                                                  }
     };
     struct ran r;
     fake_start(rows);
@@ -23,6 +30,8 @@ TEST(status_for_people_and_programs)
     CHECK_HAS(r.out, "memory    20 KiB\n");
     CHECK_HAS(r.out, "services  front_end serving\n");
     CHECK_HAS(r.out, "sip.requests     12\n");
+    CHECK_HAS(r.out, "TLS 192.0.2.2:5061  e2.example  internal  blocked  2 min");
+    CHECK_HAS(r.out, "could not connect\nTLS 192.0.2.1:5061"); /* the bad ones first */
     ran_fini(&r);
     RUN(&r, "status", "--json");
     CHECK_HAS(r.out, "  \"revision\": 7,\n");

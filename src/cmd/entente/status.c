@@ -40,6 +40,32 @@ static int metrics(struct invocation *v)
     return EXIT_DONE;
 }
 
+/* Addresses that were dialled of late, the bad ones first. */
+static void destinations(struct invocation *v, const struct json_value *all)
+{
+    static const char *const heads[] = {"DESTINATION", "NAME",        "SIDE",       "STATE",
+                                        "SINCE",       "CONNECTIONS", "LAST ERROR", NULL};
+    struct table t;
+    table_init(&t, &v->arena, heads);
+    for (int good = 0; good < 2; good++)
+        for (size_t i = 0; i < json_count(all); i++) {
+            const struct json_value *o = json_at(all, i);
+            if (slice_eq(json_get_string(o, "state"), SLICE("good")) != (good == 1))
+                continue;
+            table_cell(&t, arena_printf(&v->arena, SLICE_FMT " " SLICE_FMT,
+                                        SLICE_ARG(json_get_string(o, "transport")),
+                                        SLICE_ARG(json_get_string(o, "address"))));
+            table_cell(&t, json_get_string(o, "name"));
+            table_cell(&t, json_get_string(o, "side"));
+            table_cell(&t, json_get_string(o, "state"));
+            table_cell(&t, table_age(&v->arena, json_get_int(o, "since_ms", 0)));
+            table_int(&t, json_get_int(o, "connections", 0));
+            table_cell(&t, json_get_string(o, "error"));
+        }
+    table_print(&t, v->out, "no destinations");
+    fputc('\n', v->out);
+}
+
 int cmd_status(struct invocation *v)
 {
     static const char *const heads[] = {"COUNTER", "VALUE", NULL};
@@ -61,6 +87,7 @@ int cmd_status(struct invocation *v)
     line(v, "services", in_words(v, json_get(answer.json, "services")));
     line(v, "load", in_words(v, json_get(answer.json, "load")));
     fputc('\n', v->out);
+    destinations(v, json_get(answer.json, "destinations"));
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(counters) && counters->kind == JSON_OBJECT; i++) {
         table_cell(&t, counters->object.members[i].name);

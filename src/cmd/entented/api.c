@@ -40,6 +40,7 @@ static void api_status(struct daemon *d, struct http_request *rq)
     json_set_int(a, o, "uptime_ms", loop_wall() - d->started_ms);
     json_set_int(a, o, "memory_in_use", (int64_t)mem_in_use());
     roles_describe(d, a, o);
+    roles_describe_destinations(d, a, o);
     for (unsigned i = 0; metric_next(&i, &name, &value);)
         json_set_int(a, counters, name, value);
     json_set(a, o, "counters", counters);

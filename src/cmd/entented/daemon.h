@@ -84,6 +84,8 @@ void daemon_stop(struct daemon *d, int code);
 void roles_apply(void *arg, struct topology *t, const struct revision *r, struct material *m,
                  const struct replica_identity *id, replica_applied *done, void *done_arg);
 void roles_describe(void *arg, struct arena *a, struct json_value *object);
+/* The addresses that the element dials, and how they are. */
+void roles_describe_destinations(const struct daemon *d, struct arena *a, struct json_value *object);
 /* Applies the running revision again as stopping. */
 void roles_stop(struct daemon *d, element_applied *done, void *arg);
 void roles_free(struct daemon *d);

@@ -271,6 +271,30 @@ uint64_t roles_dialogs_estimate(const struct element_sums *sums)
     return sums->dialogs_begun > sums->dialogs_ended ? sums->dialogs_begun - sums->dialogs_ended : 0;
 }
 
+void roles_describe_destinations(const struct daemon *d, struct arena *a, struct json_value *object)
+{
+    struct json_value *list = json_array(a);
+    struct element_destination *all;
+    size_t n = d->element ? element_destinations(d->element, loop_now(d->control), a, &all) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct json_value *o = json_object(a);
+        char *addr = arena_alloc(a, NET_ADDR_TEXT);
+        json_set_string(a, o, "address", net_addr_text(&all[i].addr, addr));
+        json_set_string(a, o, "transport", slice_str(sip_transport_name(all[i].transport)));
+        json_set_string(a, o, "side", slice_str(all[i].side == SIDE_EXTERNAL ? "external" : "internal"));
+        json_set_string(a, o, "name", all[i].name);
+        json_set_string(a, o, "partner", all[i].partner);
+        json_set_string(a, o, "state", slice_str(all[i].state));
+        json_set_int(a, o, "since_ms", (int64_t)all[i].since_ms);
+        json_set_int(a, o, "blocked_ms", (int64_t)all[i].blocked_ms);
+        json_set_int(a, o, "failures", all[i].failures);
+        json_set_int(a, o, "connections", all[i].connections);
+        json_set_string(a, o, "error", all[i].error);
+        json_push(a, list, o);
+    }
+    json_set(a, object, "destinations", list);
+}
+
 void roles_describe(void *arg, struct arena *a, struct json_value *object)
 {
     struct daemon *d = arg;

@@ -43,6 +43,18 @@ static const struct property deployment_rows[] = {
         .help = "Targets that are tried for one request at most."),
     ROW(topology_deployment, connect_ms, INT, .otherwise = "3000", .min = 100, .max = 30000,
         .unit = "milliseconds", .help = "How long TCP and TLS set-up with one target may take."),
+    ROW(topology_deployment, probe_interval_s, INT, .otherwise = "30", .min = 0, .max = 3600,
+        .unit = "seconds",
+        .help =
+            "How often the machines of the next hop are asked by OPTIONS whether they are there; 0 switches "
+            "all probes off."),
+    ROW(topology_deployment, probe_timeout_ms, INT, .otherwise = "3000", .min = 100, .max = 30000,
+        .unit = "milliseconds", .help = "How long the answer to such a probe may take."),
+    ROW(topology_deployment, block_ms, INT, .otherwise = "1000", .min = 100, .max = 60000,
+        .unit = "milliseconds",
+        .help = "How long an address that failed is tried after all others; doubles with each failed probe."),
+    ROW(topology_deployment, block_max_s, INT, .otherwise = "60", .min = 1, .max = 3600, .unit = "seconds",
+        .help = "How long an address that failed is tried after all others at most."),
     ROW(topology_deployment, timer_c_s, INT, .otherwise = "185", .min = 181, .max = 86400, .unit = "seconds",
         .help = "How long a call may ring without news (Timer C of RFC 3261, which wants more than three "
                 "minutes)."),

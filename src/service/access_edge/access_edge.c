@@ -252,6 +252,10 @@ static int settings(struct compiling *k)
     c->connect_ms = (uint32_t)d->connect_ms;
     c->timer_c_ms = (uint32_t)(d->timer_c_s * SECOND_MS);
     c->connections_per_destination = (uint32_t)d->connections_per_partner;
+    c->health = (struct health_times){.probe_ms = (uint32_t)(d->probe_interval_s * SECOND_MS),
+                                      .probe_timeout_ms = (uint32_t)d->probe_timeout_ms,
+                                      .block_ms = (uint32_t)d->block_ms,
+                                      .block_max_ms = (uint32_t)(d->block_max_s * SECOND_MS)};
     c->linger_ms = (uint32_t)(d->drain_linger_s * SECOND_MS);
     c->idle_close_ms = (uint32_t)(d->idle_close_s * SECOND_MS);
     c->resolver.validate = d->dnssec;
@@ -263,6 +267,18 @@ static int settings(struct compiling *k)
             return fail(k, "'" SLICE_FMT "' is not the address of a DNS server",
                         SLICE_ARG(d->dns_servers.items[i]));
     return 0;
+}
+
+/* The machines of the next hop are probed always, whatever traffic there is. */
+static void probes(struct compiling *k)
+{
+    struct element_config *c = k->c;
+    struct hops next;
+    if (hops_of_pool(k->e->t, k->e->pool->next_hop, &next))
+        c->n_watched = hops_targets(&next, 0, c->watched);
+    c->sides[SIDE_INTERNAL].probe_from = arena_printf(&c->arena, "sip:" SLICE_FMT, SLICE_ARG(k->e->machine));
+    c->sides[SIDE_EXTERNAL].probe_from =
+        arena_printf(&c->arena, "sip:" SLICE_FMT, SLICE_ARG(k->e->t->deployment.default_domain));
 }
 
 int access_edge_compile(const struct topology *t, const struct material *m,
@@ -280,6 +296,7 @@ int access_edge_compile(const struct topology *t, const struct material *m,
     c->ops = &edge_ops;
     c->stopping = !role.edge->federation || role.edge->access_edge == TOPOLOGY_DISABLED;
     int r = settings(&k);
+    probes(&k);
     if (r == 0)
         r = internal_side(&k);
     /* A service that ends needs its outer side for the dialogs on the connections that are left, as far as it

@@ -37,6 +37,11 @@ void depart(struct request *rq)
     const struct topology *t = passage_of(rq)->e->t;
     const struct sip_uri *uri = request_uri(rq);
     struct sip_uri from;
+    if (request_msg(rq)->method == SIP_OPTIONS && !uri->has_user &&
+        names_own(passage_of(rq)->e, uri->host, uri->port)) {
+        request_reply(rq, &(struct reply){.status = 200}); /* a machine asks whether we are there */
+        return;
+    }
     enum sender_outcome r = sender_of(request_msg(rq), request_from(rq), &from);
     if (r != SENDER_NAMED || !topology_is_own_domain(t, from.host)) {
         request_refuse(rq, &EDGE_SENDER_NOT_OURS, "From " SLICE_FMT, SLICE_ARG(request_from(rq)->uri_text));

@@ -1,5 +1,6 @@
 /* A revision of the topology, made into the element_config of a Front End machine. */
 #include "service/front_end/priv.h"
+#include "service/front_end/routes.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -117,6 +118,10 @@ static void set_times(struct element_config *c, const struct topology_deployment
     c->connect_ms = (uint32_t)d->connect_ms;
     c->timer_c_ms = (uint32_t)d->timer_c_s * 1000;
     c->connections_per_destination = (uint32_t)d->connections_per_partner;
+    c->health = (struct health_times){.probe_ms = (uint32_t)d->probe_interval_s * 1000,
+                                      .probe_timeout_ms = (uint32_t)d->probe_timeout_ms,
+                                      .block_ms = (uint32_t)d->block_ms,
+                                      .block_max_ms = (uint32_t)d->block_max_s * 1000};
     c->linger_ms = (uint32_t)d->drain_linger_s * 1000;
     c->idle_close_ms = (uint32_t)d->idle_close_s * 1000;
 }
@@ -158,6 +163,17 @@ static int make_tls(const struct front_end_self *self, struct tls_ctx **ret_serv
     return r < 0 ? -EINVAL : 0;
 }
 
+/* The machines of the site's federation route are probed always, whatever traffic there is. */
+static void set_probes(struct element_config *c, const struct front_end *fe)
+{
+    struct slice route = fe->site ? topology_federation_route(fe->t, fe->site) : SLICE_NONE;
+    struct target_address *to;
+    c->n_watched = routes_to(fe->t, route, 0, &c->arena, &to);
+    for (size_t i = 0; i < c->n_watched; i++)
+        c->watched[i] = to[i];
+    c->sides[SIDE_INTERNAL].probe_from = arena_printf(&c->arena, "sip:" SLICE_FMT, SLICE_ARG(c->machine));
+}
+
 int front_end_compile(const struct topology *t, const struct material *m, const struct front_end_self *self,
                       struct element_config *c, char *error)
 {
@@ -188,5 +204,6 @@ int front_end_compile(const struct topology *t, const struct material *m, const 
     c->ops = &front_end_ops;
     c->service = front_end_new(t, &role, self);
     c->service_free = front_end_free;
+    set_probes(c, c->service);
     return 0;
 }
