@@ -4,6 +4,7 @@
 #include "ground/base/text.h"
 #include "ground/log/log.h"
 #include "ground/log/metric.h"
+#include "ground/net/answers.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -23,6 +24,9 @@ struct resolver {
     struct ub_ctx *ctx;
     struct list queries; /* asked */
     struct list queued;
+    struct list detached; /* answered from memory; libunbound goes on, and what it finds is remembered */
+    struct answers memory;
+    uint64_t stale_ms;
     struct deferred begin, destroy;
     unsigned in_callback;
     bool set_up; /* the first question has been asked */
@@ -33,13 +37,14 @@ struct resolver {
 static pthread_mutex_t set_up_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 struct resolver_query {
-    struct list link; /* queries or queued; none while its callback runs */
+    struct list link; /* queries, queued or detached; none while its callback runs */
     struct resolver *resolver;
     int async_id;
     bool outstanding; /* libunbound will answer it */
     bool finished;
     bool *answered_inside; /* set while ub_resolve_event runs */
-    struct timer deadline;
+    struct timer deadline; /* at first, when there may be an old answer */
+    uint64_t give_up;
     resolver_done *done;
     void *arg;
     uint16_t type;
@@ -134,6 +139,78 @@ static void tell(struct resolver_query *q, enum resolver_status status, struct s
     mem_free(q);
 }
 
+static struct slice query_name(const struct resolver_query *q)
+{
+    return slice_str(q->name);
+}
+
+static void forget(struct resolver_query *q)
+{
+    if (q->outstanding)
+        ub_cancel(q->resolver->ctx, q->async_id);
+    q->outstanding = false;
+}
+
+static struct answer *remembered(struct resolver_query *q)
+{
+    struct resolver *r = q->resolver;
+    return r->stale_ms ? answers_find(&r->memory, query_name(q), q->type, r->stale_ms, loop_now(r->loop))
+                       : NULL;
+}
+
+/* The old answer, out of reach of what the callback may do to the memory. */
+static void tell_old(struct resolver_query *q, const struct answer *old)
+{
+    struct slice packet = answer_packet(old);
+    bool secure = old->secure;
+    char *copy = slice_dup(packet);
+    METRIC_COUNT("resolver.stale");
+    log_debug("resolver.stale", "%s: no server answers, an old answer serves", q->name);
+    tell(q, RESOLVER_ANSWER, slice_mem(copy, packet.n), secure);
+    mem_free(copy);
+}
+
+static void detached_over(struct resolver_query *q)
+{
+    forget(q);
+    list_unlink(&q->link);
+    timer_stop(&q->deadline);
+    mem_free(q);
+}
+
+static void detached_too_late(void *arg)
+{
+    detached_over(arg);
+}
+
+/* Answers from memory while the question goes on: a second one takes its place at the caller's. */
+static void tell_early(struct resolver_query *q, const struct answer *old)
+{
+    struct resolver *r = q->resolver;
+    struct resolver_query *caller = MEM_NEW(struct resolver_query);
+    *caller = (struct resolver_query){
+        .resolver = r, .finished = true, .done = q->done, .arg = q->arg, .type = q->type};
+    memcpy(caller->name, q->name, sizeof(q->name));
+    list_unlink(&q->link);
+    list_push_back(&r->detached, &q->link);
+    q->finished = true;
+    timer_stop(&q->deadline);
+    timer_init(&q->deadline, r->loop, detached_too_late, q);
+    timer_start(&q->deadline, loop_now(r->loop) + 2 * (uint64_t)RESOLVER_TIMEOUT_MS);
+    tell_old(caller, old);
+}
+
+static void failed(struct resolver_query *q)
+{
+    struct answer *old = remembered(q);
+    if (old) {
+        old->failed = loop_now(q->resolver->loop);
+        tell_old(q, old);
+    } else {
+        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+    }
+}
+
 static void answered(void *arg, int rcode, void *packet, int len, int sec, char *why_bogus, int ratelimited)
 {
     (void)why_bogus;
@@ -145,24 +222,32 @@ static void answered(void *arg, int rcode, void *packet, int len, int sec, char 
     /* rcode is not 0: there is no packet. It is 0: what the header says counts (a failure from the cache). */
     unsigned code = rcode || len < DNS_HEADER ? 2 : ((const unsigned char *)packet)[3] & 15;
     bool good = (code == 0 || code == 3) && sec != SEC_BOGUS; /* NOERROR, NXDOMAIN */
-    if (good)
-        tell(q, RESOLVER_ANSWER, slice_mem(packet, (size_t)len), sec == SEC_SECURE);
+    struct slice bytes = good ? slice_mem(packet, (size_t)len) : SLICE_NONE;
+    if (good && q->resolver->stale_ms)
+        answers_keep(&q->resolver->memory, query_name(q), q->type, bytes, sec == SEC_SECURE,
+                     loop_now(q->resolver->loop));
+    if (q->finished)
+        detached_over(q);
+    else if (good)
+        tell(q, RESOLVER_ANSWER, bytes, sec == SEC_SECURE);
     else
-        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
-}
-
-static void forget(struct resolver_query *q)
-{
-    if (q->outstanding)
-        ub_cancel(q->resolver->ctx, q->async_id);
-    q->outstanding = false;
+        failed(q);
 }
 
 static void too_late(void *arg)
 {
     struct resolver_query *q = arg;
-    forget(q);
-    tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+    struct resolver *r = q->resolver;
+    struct answer *old = q->outstanding ? remembered(q) : NULL;
+    if (old) {
+        old->failed = loop_now(r->loop);
+        tell_early(q, old);
+    } else if (loop_now(r->loop) < q->give_up) {
+        timer_start(&q->deadline, q->give_up);
+    } else {
+        forget(q);
+        failed(q);
+    }
 }
 
 /* True: the query has been answered, and is gone. */
@@ -186,12 +271,16 @@ static bool ask(struct resolver_query *q)
     q->answered_inside = NULL;
     if (e) {
         log_debug("resolver.refused", "%s: %s", q->name, ub_strerror(e));
-        tell(q, RESOLVER_FAILED, SLICE_NONE, false);
+        failed(q);
         return true;
     }
     q->async_id = id; /* not written by libunbound itself: q may be gone when it returns */
     q->outstanding = true;
-    return false;
+    struct answer *old = remembered(q);
+    if (!old || !answer_waits_in_vain(old, loop_now(r->loop)))
+        return false;
+    tell_early(q, old);
+    return true;
 }
 
 static void begin_queued(void *arg)
@@ -232,7 +321,8 @@ struct resolver_query *resolver_ask(struct resolver *r, struct slice name, uint1
     if (name.n)
         memcpy(q->name, name.p, name.n);
     q->name[name.n] = '.'; /* absolute; the root is "." */
-    timer_start(&q->deadline, loop_now(r->loop) + RESOLVER_TIMEOUT_MS);
+    q->give_up = loop_now(r->loop) + RESOLVER_TIMEOUT_MS;
+    timer_start(&q->deadline, r->stale_ms ? loop_now(r->loop) + RESOLVER_STALE_AFTER_MS : q->give_up);
     if (r->in_callback) {
         list_push_back(&r->queued, &q->link);
         deferred_add(r->loop, &r->begin);
@@ -259,6 +349,7 @@ static void destroy(void *arg)
     pthread_mutex_lock(&set_up_lock);
     ub_ctx_delete(r->ctx);
     pthread_mutex_unlock(&set_up_lock);
+    answers_fini(&r->memory);
     mem_free(r);
 }
 
@@ -271,6 +362,9 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_config *conf
     pthread_mutex_unlock(&set_up_lock);
     list_init(&r->queries);
     list_init(&r->queued);
+    list_init(&r->detached);
+    answers_init(&r->memory);
+    r->stale_ms = config->stale_ms;
     deferred_init(&r->begin, begin_queued, r);
     deferred_init(&r->destroy, destroy, r);
     return r;
@@ -288,6 +382,8 @@ void resolver_free(struct resolver *r)
         return;
     cancel_all(&r->queries);
     cancel_all(&r->queued);
+    for (struct list *it; (it = list_first(&r->detached)) != NULL;)
+        detached_over(LIST_ENTRY(it, struct resolver_query, link));
     deferred_cancel(&r->begin);
     if (r->in_callback)
         deferred_add(r->loop, &r->destroy);

@@ -17,7 +17,8 @@ enum { DEADLINE_MS = 60000, A = 1, SRV = 33 };
 struct server {
     struct udp *udp;
     unsigned asked;
-    struct buf late; /* the question for "late", to be answered on demand */
+    bool dead, broken, changed; /* says nothing; SERVFAIL; another address */
+    struct buf late;            /* the question for "late", to be answered on demand */
     struct net_addr late_from;
 };
 
@@ -41,7 +42,7 @@ static void answer(struct server *s, struct slice question, const struct net_add
     end += 5;
     struct slice label = slice_mem(question.p + 13, (size_t)question.p[12]);
     struct buf b = {0};
-    bool nx = slice_caseeq(label, SLICE("nx")), fail = slice_caseeq(label, SLICE("fail"));
+    bool nx = slice_caseeq(label, SLICE("nx")), fail = s->broken || slice_caseeq(label, SLICE("fail"));
     put(&b, question.p, 2);
     put(&b,
         (char[]){(char)0x81,
@@ -58,7 +59,7 @@ static void answer(struct server *s, struct slice question, const struct net_add
                    slice_caseeq(label, SLICE("zero"))  ? 0
                    : slice_caseeq(label, SLICE("one")) ? 1
                                                        : 60,
-                   "\xc0\0\2\x07", 4);
+                   s->changed ? "\xc0\0\2\x08" : "\xc0\0\2\x07", 4);
     CHECK_INT(udp_send(s->udp, buf_slice(&b), to), 0);
     buf_fini(&b);
 }
@@ -71,7 +72,7 @@ static void on_question(struct udp *u, void *arg, struct slice d, const struct n
         return;
     s->asked++;
     struct slice label = slice_mem(d.p + 13, (size_t)d.p[12]);
-    if (slice_caseeq(label, SLICE("silent")))
+    if (s->dead || slice_caseeq(label, SLICE("silent")))
         return;
     if (slice_caseeq(label, SLICE("late"))) {
         buf_clear(&s->late, 4096);
@@ -281,6 +282,117 @@ TEST(silent_server)
     CHECK_INT(r.status, RESOLVER_FAILED);
     CHECK(server.asked > 0);
     CHECK(loop_now(loop) - start < RESOLVER_TIMEOUT_MS + 10000);
+    end();
+    buf_fini(&r.packet);
+}
+
+/* --- old answers while no server answers (RFC 8767) --- */
+static void begin_stale(uint64_t stale_ms)
+{
+    begin();
+    struct resolver_config config = {
+        .servers = {*udp_addr(server.udp)}, .n_servers = 1, .stale_ms = stale_ms};
+    resolver_free(resolver);
+    resolver = resolver_new(loop, &config);
+}
+
+static void stop_waiting(void *arg)
+{
+    (void)arg;
+    loop_stop(loop);
+}
+
+static void pass(uint64_t ms)
+{
+    struct timer t;
+    timer_init(&t, loop, stop_waiting, NULL);
+    timer_start(&t, loop_now(loop) + ms);
+    while (timer_running(&t))
+        loop_run(loop);
+}
+
+TEST(old_answer_of_a_silent_server)
+{
+    struct result r = {0};
+    begin_stale(86400000);
+    ask_and_wait(&r, "one.contoso.example", A);
+    server.dead = true;
+    pass(2500); /* its TTL, in whole seconds */
+    uint64_t start = loop_now(loop);
+    ask_and_wait(&r, "one.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_ANSWER);
+    CHECK(holds(&r, "\xc0\0\2\x07", 4));
+    CHECK(loop_now(loop) - start >= RESOLVER_STALE_AFTER_MS);
+    CHECK(loop_now(loop) - start < RESOLVER_TIMEOUT_MS);
+    for (int i = 0; i < 3; i++) { /* nobody waits a second time */
+        ask(&r, "one.contoso.example", A);
+        CHECK(r.query == NULL);
+        CHECK_INT(r.status, RESOLVER_ANSWER);
+    }
+    ask_and_wait(&r, "a.unknown.example", A); /* of what was never known there is no old answer */
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    /* the server is back, with news: what goes on behind the old answers finds it */
+    server.dead = false;
+    server.changed = true;
+    for (int i = 0; i < 400 && !holds(&r, "\xc0\0\2\x08", 4); i++) {
+        pass(50);
+        ask_and_wait(&r, "one.contoso.example", A);
+        CHECK_INT(r.status, RESOLVER_ANSWER);
+    }
+    CHECK(holds(&r, "\xc0\0\2\x08", 4));
+    end();
+    buf_fini(&r.packet);
+}
+
+TEST(old_answer_of_a_broken_server)
+{
+    struct result r = {0};
+    begin_stale(2000);
+    ask_and_wait(&r, "zero.contoso.example", A);
+    ask_and_wait(&r, "nx.contoso.example", A);
+    server.broken = true;
+    uint64_t start = loop_now(loop);
+    ask_and_wait(&r, "zero.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_ANSWER);
+    CHECK_INT(r.n_answers, 1);
+    CHECK(loop_now(loop) - start < RESOLVER_STALE_AFTER_MS);
+    pass(2500); /* no older than it may be */
+    ask_and_wait(&r, "zero.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    end();
+    buf_fini(&r.packet);
+}
+
+TEST(no_old_answers_unless_asked_for)
+{
+    struct result r = {0};
+    begin();
+    ask_and_wait(&r, "zero.contoso.example", A);
+    server.broken = true;
+    ask_and_wait(&r, "zero.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    end();
+    buf_fini(&r.packet);
+}
+
+static void free_resolver(struct result *r)
+{
+    (void)r;
+    resolver_free(resolver);
+    resolver = NULL;
+    loop_stop(loop);
+}
+
+/* The resolver goes while an old answer is being given; the question behind it goes with it. */
+TEST(freed_while_an_old_answer_is_given)
+{
+    struct result r = {0};
+    begin_stale(86400000);
+    ask_and_wait(&r, "zero.contoso.example", A);
+    server.dead = true;
+    r.then = free_resolver;
+    ask_and_wait(&r, "zero.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_ANSWER);
     end();
     buf_fini(&r.packet);
 }
@@ -657,7 +769,8 @@ TEST(two_threads)
     close(done_pipe[1]);
 }
 
-TEST_MAIN(answers, cached_inside_the_call, failure, small_ttl, silent_server, server_comes_back, closed_port,
-          second_server_answers, malformed_names, cancelled, cancelled_inside, freed_inside,
-          freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once,
+TEST_MAIN(answers, cached_inside_the_call, failure, small_ttl, silent_server, old_answer_of_a_silent_server,
+          old_answer_of_a_broken_server, no_old_answers_unless_asked_for, freed_while_an_old_answer_is_given,
+          server_comes_back, closed_port, second_server_answers, malformed_names, cancelled, cancelled_inside,
+          freed_inside, freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once,
           validating_without_anchor, system_servers, two_threads)

@@ -55,6 +55,10 @@ static const struct property deployment_rows[] = {
         .help = "How long an address that failed is tried after all others; doubles with each failed probe."),
     ROW(topology_deployment, block_max_s, INT, .otherwise = "60", .min = 1, .max = 3600, .unit = "seconds",
         .help = "How long an address that failed is tried after all others at most."),
+    ROW(topology_deployment, dns_stale_s, INT, .otherwise = "86400", .min = 0, .max = 604800,
+        .unit = "seconds",
+        .help =
+            "How long old DNS answers serve while no name server answers (RFC 8767); 0 means not at all."),
     ROW(topology_deployment, timer_c_s, INT, .otherwise = "185", .min = 181, .max = 86400, .unit = "seconds",
         .help = "How long a call may ring without news (Timer C of RFC 3261, which wants more than three "
                 "minutes)."),

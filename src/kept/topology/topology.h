@@ -119,6 +119,7 @@ struct topology_deployment {
     int64_t probe_timeout_ms;          /* for a probe to be answered (3000) */
     int64_t block_ms;                  /* how long an address that failed is tried last, at first (1000) */
     int64_t block_max_s;               /* … and at most (60) */
+    int64_t dns_stale_s;               /* how long old DNS answers serve while no name server answers (86400) */
     int64_t drain_linger_s;            /* reading on after close_notify (10) */
     int64_t idle_close_s;              /* an idle connection of a draining service is closed after (3) */
     /* two views of DNS (split DNS), when both are set */

@@ -258,6 +258,7 @@ static int settings(struct compiling *k)
                                       .block_max_ms = (uint32_t)(d->block_max_s * SECOND_MS)};
     c->linger_ms = (uint32_t)(d->drain_linger_s * SECOND_MS);
     c->idle_close_ms = (uint32_t)(d->idle_close_s * SECOND_MS);
+    c->resolver.stale_ms = (uint64_t)d->dns_stale_s * SECOND_MS;
     c->resolver.validate = d->dnssec;
     if (d->dnssec_anchor.n)
         c->resolver.trust_anchor = arena_cstr(&c->arena, d->dnssec_anchor);

@@ -138,6 +138,7 @@ static int set_resolver(struct element_config *c, const struct topology_deployme
         }
         r->n_servers++;
     }
+    r->stale_ms = (uint64_t)d->dns_stale_s * 1000;
     r->validate = d->dnssec;
     r->trust_anchor = d->dnssec_anchor.n ? arena_cstr(&c->arena, d->dnssec_anchor) : NULL;
     return 0;
