@@ -118,13 +118,18 @@ class Organisation:
         central = self.topology["central"]["machine"]
         fqdns = [central] + [m["fqdn"] for key in ("front_end_pools", "edge_pools")
                              for pool in self.topology.get(key, []) for m in pool["machines"]]
+        self.options = (workers, level)
         for fqdn in dict.fromkeys(fqdns):
-            short = fqdn.split(".")[0]
-            self.machines[short] = Machine(fqdn, self.folder / short, self.logs / f"{short}.log", workers, level)
+            self.add_machine(fqdn)
         self.central = self.machines[central.split(".")[0]]
         self.front_end = self.machines["fe1"]
         self.authority = None
         self.certificates = {}
+
+    def add_machine(self, fqdn):
+        """One that a test puts into the topology before the lab starts."""
+        short = fqdn.split(".")[0]
+        self.machines[short] = Machine(fqdn, self.folder / short, self.logs / f"{short}.log", *self.options)
 
     def address(self, short, external=False):
         return self.net.address(f"{self.name} {short}" + (" external" if external else ""))
