@@ -48,6 +48,9 @@ static const struct property machine_rows[] = {
         .lync = "public IP address of the A/V Edge service (NAT)"),
     ROW(topology_machine, nat_address6, ADDRESS, .help = KEPT("The same, of IPv6", "the A/V Edge"),
         .lync = "public IPv6 address of the A/V Edge service (NAT)"),
+    ROW(topology_machine, weight, INT, .otherwise = "1", .min = 0, .max = 100,
+        .help =
+            "The machine's share of new requests among those of its pool; 0: only when no other is left."),
 };
 static const struct kind machine_kind =
     KIND("machine", topology_machine, machine_rows, "One host of a pool, known by its full name.");

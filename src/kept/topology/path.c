@@ -55,8 +55,11 @@ void path_put_address(struct path_hop *h, struct path_work *w, struct slice name
 static void put_machines(struct path_hop *h, struct path_work *w, const struct topology_machine *m, size_t n,
                          int64_t port)
 {
-    for (size_t i = 0; i < n; i++)
-        path_put_address(h, w, m[i].fqdn, m[i].internal_address, port);
+    size_t first = topology_machine_pick(m, n, 0);
+    for (size_t i = 0; i < n; i++) {
+        const struct topology_machine *one = &m[topology_machine_next(m, n, first, i)];
+        path_put_address(h, w, one->fqdn, one->internal_address, port);
+    }
 }
 
 /* --- inside: clients and Front Ends --- */

@@ -119,9 +119,9 @@ struct topology_deployment {
     int64_t probe_timeout_ms;          /* for a probe to be answered (3000) */
     int64_t block_ms;                  /* how long an address that failed is tried last, at first (1000) */
     int64_t block_max_s;               /* … and at most (60) */
-    int64_t dns_stale_s;               /* how long old DNS answers serve while no name server answers (86400) */
-    int64_t drain_linger_s;            /* reading on after close_notify (10) */
-    int64_t idle_close_s;              /* an idle connection of a draining service is closed after (3) */
+    int64_t dns_stale_s;    /* how long old DNS answers serve while no name server answers (86400) */
+    int64_t drain_linger_s; /* reading on after close_notify (10) */
+    int64_t idle_close_s;   /* an idle connection of a draining service is closed after (3) */
     /* two views of DNS (split DNS), when both are set */
     struct topology_names inside_dns_servers, outside_dns_servers;
 };
@@ -224,6 +224,7 @@ struct topology_machine {
     struct slice conf_address, conf_address6;
     struct slice av_address, av_address6;
     struct slice nat_address, nat_address6; /* of the A/V Edge as the Internet sees it */
+    int64_t weight;                         /* its share of what is new (1); 0: only when no other is left */
 };
 struct topology_edge_pool {
     struct slice fqdn; /* of the internal interface */
@@ -478,6 +479,13 @@ struct topology_role {
     bool managed;
 };
 bool topology_role_find(const struct topology *t, struct slice machine_fqdn, struct topology_role *ret);
+/* The machine of a pool that a request outside a dialog goes to: spread, a hash of its Call-ID, decides by
+ * weight.
+ */
+size_t topology_machine_pick(const struct topology_machine *m, size_t n, uint64_t spread);
+/* The machine that is tried after `step` others when `first` was picked: the next ones going round, those of
+ * weight 0 last. step < n. */
+size_t topology_machine_next(const struct topology_machine *m, size_t n, size_t first, size_t step);
 /* Walks all managed machines (central's too): *cursor = 0 at first. */
 bool topology_managed_next(const struct topology *t, size_t *cursor, struct slice *ret_fqdn);
 /* The names that the internal certificate of a machine must carry: machine, pool, names adopted; for Front

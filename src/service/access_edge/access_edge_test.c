@@ -248,6 +248,12 @@ TEST(hops)
     CHECK_STR(net_addr_text(&to[0].addr, addr), "127.10.1.11:5061");
     CHECK_STR(to[0].identity, "fe2.contoso.example");
     CHECK_STR(to[1].identity, "fe1.contoso.example");
+    /* a machine that stands by comes after all others */
+    struct topology_machine three[3] = {h.machines[0], h.machines[1], h.machines[0]};
+    three[0].weight = 0;
+    CHECK_INT(hops_targets(&(struct hops){three, 3, h.pool, h.transport, h.port}, 1, to), 3);
+    CHECK_STR(to[0].identity, "fe2.contoso.example");
+    CHECK(to[1].name.p == three[2].fqdn.p && to[2].name.p == three[0].fqdn.p);
     CHECK(hops_of_pool(t, SLICE("pbx.contoso.example"), &h));
     CHECK_INT(hops_targets(&h, 0, to), 1);
     CHECK(to[0].transport == SIP_UDP && to[0].identity.n == 0);

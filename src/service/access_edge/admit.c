@@ -18,7 +18,8 @@ static void admit_to_next_hop(struct request *rq)
         return;
     }
     METRIC_COUNT("edge.admitted");
-    pass_inside(rq, &h, h.n > 1 ? slice_hash(request_msg(rq)->call_id) % h.n : 0, true);
+    size_t first = h.n > 1 ? topology_machine_pick(h.machines, h.n, slice_hash(request_msg(rq)->call_id)) : 0;
+    pass_inside(rq, &h, first, true);
 }
 
 static void admit_proven(struct request *rq)

@@ -73,7 +73,7 @@ size_t hops_targets(const struct hops *h, size_t first, struct target_address ou
 {
     size_t n = 0;
     for (size_t i = 0; i < h->n && n < ELEMENT_MAX_TARGETS; i++) {
-        const struct topology_machine *m = &h->machines[(first + i) % h->n];
+        const struct topology_machine *m = &h->machines[topology_machine_next(h->machines, h->n, first, i)];
         struct net_addr a;
         if (net_addr_parse(m->internal_address, h->port, &a) < 0)
             continue;

@@ -72,7 +72,7 @@ bool hops_of_machine(const struct topology *t, struct slice machine, struct hops
  * for what is too large for a datagram); NULL: none. */
 const struct topology_machine *hops_foreign(const struct topology *t, enum sip_transport transport,
                                             const struct net_addr *source);
-/* All machines, beginning with `first` and going round; ELEMENT_MAX_TARGETS at the most. */
+/* All machines, beginning with `first` (topology_machine_next); ELEMENT_MAX_TARGETS at the most. */
 size_t hops_targets(const struct hops *h, size_t first, struct target_address out[ELEMENT_MAX_TARGETS]);
 
 /* --- peer.c: what is remembered of a connection --- */

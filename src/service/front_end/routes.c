@@ -18,7 +18,7 @@ static void add_machines(struct list_of_targets *l, const struct topology_machin
                          int64_t port)
 {
     for (size_t i = 0; i < n; i++)
-        add_machine(l, &m[(first + i) % n], port);
+        add_machine(l, &m[topology_machine_next(m, n, first, i)], port);
 }
 
 static size_t first_of(const struct topology_machine *m, size_t n, struct slice host, uint64_t spread)
@@ -26,7 +26,7 @@ static size_t first_of(const struct topology_machine *m, size_t n, struct slice 
     for (size_t i = 0; i < n; i++)
         if (slice_caseeq(m[i].fqdn, host))
             return i;
-    return n ? spread % n : 0;
+    return topology_machine_pick(m, n, spread);
 }
 
 static bool adopts(const struct topology_edge_pool *p, struct slice name)
