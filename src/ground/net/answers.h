@@ -16,6 +16,7 @@ enum {
     ANSWERS_MAX_PACKET = 8192, /* longer ones are not kept */
     ANSWERS_RECHECK_MS =
         30000,                 /* after a failure so long the old one is given at once (RFC 8767 section 5) */
+    ANSWERS_BEHIND_MS = 500,   /* between questions behind old answers, of one name */
     ANSWERS_REFRESH_MS = 1000, /* an answer that comes again is not copied again before */
 };
 struct answer {
@@ -23,6 +24,7 @@ struct answer {
     struct list by_use;
     uint64_t kept;   /* when it was last good */
     uint64_t failed; /* when its question last failed; 0: it did not since */
+    uint64_t behind; /* when it was last asked for behind an old answer */
     uint16_t type;
     bool secure;
     size_t n_name, n;

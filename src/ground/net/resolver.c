@@ -184,7 +184,7 @@ static void detached_too_late(void *arg)
 }
 
 /* Answers from memory while the question goes on: a second one takes its place at the caller's. */
-static void tell_early(struct resolver_query *q, const struct answer *old)
+static void tell_early(struct resolver_query *q, struct answer *old)
 {
     struct resolver *r = q->resolver;
     struct resolver_query *caller = MEM_NEW(struct resolver_query);
@@ -197,6 +197,7 @@ static void tell_early(struct resolver_query *q, const struct answer *old)
     timer_stop(&q->deadline);
     timer_init(&q->deadline, r->loop, detached_too_late, q);
     timer_start(&q->deadline, loop_now(r->loop) + 2 * (uint64_t)RESOLVER_TIMEOUT_MS);
+    old->behind = loop_now(r->loop);
     tell_old(caller, old);
 }
 
@@ -255,6 +256,12 @@ static bool ask(struct resolver_query *q)
 {
     struct resolver *r = q->resolver;
     bool inside = false;
+    struct answer *old = remembered(q);
+    if (old && answer_waits_in_vain(old, loop_now(r->loop)) &&
+        loop_now(r->loop) - old->behind < ANSWERS_BEHIND_MS) {
+        tell_old(q, old); /* somebody asked a moment ago, and that goes on */
+        return true;
+    }
     q->answered_inside = &inside;
     list_push_back(&r->queries, &q->link);
     int id = 0;
@@ -276,7 +283,7 @@ static bool ask(struct resolver_query *q)
     }
     q->async_id = id; /* not written by libunbound itself: q may be gone when it returns */
     q->outstanding = true;
-    struct answer *old = remembered(q);
+    old = remembered(q); /* libunbound may have answered others meanwhile */
     if (!old || !answer_waits_in_vain(old, loop_now(r->loop)))
         return false;
     tell_early(q, old);
