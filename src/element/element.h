@@ -269,8 +269,7 @@ struct element_destination {
     enum sip_transport transport;
     struct net_addr addr;
     struct slice name, partner; /* dialled name; for whom */
-    const char *state;          /* good, suspect, probed, blocked */
-    bool good;
+    enum health_state state;
     uint64_t since_ms;   /* in this state since */
     uint64_t blocked_ms; /* still */
     unsigned failures;   /* in a row */

@@ -144,7 +144,7 @@ static bool in_state(size_t i, const char *state)
     struct element_destination d;
     char error[160];
     for (int ms = 0; ms < WAIT_MS; ms++, usleep(1000))
-        if (destination(i, &d, error) && strcmp(d.state, state) == 0)
+        if (destination(i, &d, error) && strcmp(health_state_name(d.state), state) == 0)
             return true;
     TEST_DIAG("target %zu does not become %s", i, state);
     return false;
@@ -154,7 +154,7 @@ static bool failed_by(size_t i, const char *why)
 {
     struct element_destination d;
     char error[160] = "";
-    bool ok = destination(i, &d, error) && !d.good && strstr(error, why);
+    bool ok = destination(i, &d, error) && d.state != HEALTH_GOOD && strstr(error, why);
     if (!ok)
         TEST_DIAG("target %zu: '%s' and not '%s'", i, error, why);
     return ok;
@@ -324,8 +324,10 @@ TEST(unavailable_with_retry_after)
     CHECK(served_with(&one, 503, "Retry-After: 7200 (upgrade)\r\n"));
     two.fd = accept_one(l2);
     CHECK(served(&two));
+    CHECK(!slice_eq(one.m.branch, two.m.branch)); /* a transaction of its own */
+    CHECK_STR(two.m.call_id, "f1");
     CHECK(got(&client, 200));
-    CHECK(destination(0, &d, error) && !d.good && d.blocked_ms > 1500 && d.blocked_ms <= 3000);
+    CHECK(destination(0, &d, error) && d.state != HEALTH_GOOD && d.blocked_ms > 1500 && d.blocked_ms <= 3000);
     message(&client, "f2");
     CHECK(served(&two));
     CHECK(got(&client, 200));

@@ -14,12 +14,15 @@ struct seen { /* one partner or pool */
     char *name;
     struct account_sums by_direction[RECORD_DIRECTIONS];
 };
+enum { UNWELL_MAX = 100 }; /* series of addresses that are not well */
 struct scrape {
     struct daemon *d;
     struct buf *out;
     struct arena arena;
     struct element_sums sums;
     struct element_load load;
+    struct element_destination *destinations;
+    size_t n_destinations;
     struct seen *seen[ACCOUNT_KINDS];
     size_t n_seen[ACCOUNT_KINDS];
 };
@@ -156,6 +159,43 @@ static void write_refusals(struct scrape *s, const char *name)
     }
 }
 
+/* ---------------------------------------------------------------- addresses that are dialled */
+static void write_destinations(struct scrape *s, const char *name)
+{
+    size_t counts[SIDES][HEALTH_STATE_COUNT] = {0};
+    for (size_t i = 0; i < s->n_destinations; i++)
+        counts[s->destinations[i].side][s->destinations[i].state]++;
+    for (int side = 0; side < SIDES; side++)
+        for (int state = 0; state < HEALTH_STATE_COUNT; state++) {
+            struct expose_label labels[] = {
+                {"side",  side == SIDE_EXTERNAL ? SLICE("external") : SLICE("internal")},
+                {"state", slice_str(health_state_name((enum health_state)state))       },
+                {NULL,    SLICE_NONE                                                   }
+            };
+            expose_value(s->out, name, labels, (int64_t)counts[side][state]);
+        }
+}
+
+static void write_unwell(struct scrape *s, const char *name)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < s->n_destinations && told < UNWELL_MAX; i++) {
+        const struct element_destination *d = &s->destinations[i];
+        char addr[NET_ADDR_TEXT];
+        struct expose_label labels[] = {
+            {"name",    d->name               },
+            {"address", net_addr_text(&d->addr, addr)},
+            {"partner",         d->partner                      },
+            {"state",         slice_str(health_state_name(d->state))  },
+            {NULL,         SLICE_NONE                         }
+        };
+        if (d->state == HEALTH_GOOD)
+            continue;
+        expose_milli(s->out, name, labels, (int64_t)d->since_ms);
+        told++;
+    }
+}
+
 static void write_dialogs_begun(struct scrape *s, const char *name)
 {
     expose_value(s->out, name, NULL, (int64_t)s->sums.dialogs_begun);
@@ -267,28 +307,32 @@ ACCOUNT_WRITERS(POOL)
     }
 
 static const struct family families[] = {
-    {"entente_info",                        EXPOSE_GAUGE,     "machine, version, service", "What runs; always 1.",                                         write_info         },
-    {"entente_up_seconds",                  EXPOSE_GAUGE,     "",                          "How long the process runs.",                                   write_up           },
-    {"entente_ready",                       EXPOSE_GAUGE,     "",                          "1 while a revision runs and the daemon is not being stopped.",
-     write_ready                                                                                                                                                              },
-    {"entente_revision",                    EXPOSE_GAUGE,     "",                          "The revision that runs.",                                      write_revision     },
+    {"entente_info",                        EXPOSE_GAUGE,     "machine, version, service",     "What runs; always 1.",                                         write_info         },
+    {"entente_up_seconds",                  EXPOSE_GAUGE,     "",                              "How long the process runs.",                                   write_up           },
+    {"entente_ready",                       EXPOSE_GAUGE,     "",                              "1 while a revision runs and the daemon is not being stopped.",
+     write_ready                                                                                                                                                                  },
+    {"entente_revision",                    EXPOSE_GAUGE,     "",                              "The revision that runs.",                                      write_revision     },
     {"entente_certificate_expires_seconds", EXPOSE_GAUGE,     "use, subject",
-     "Time until a certificate of this machine expires; negative when it has.",                                                                            write_expiry       },
+     "Time until a certificate of this machine expires; negative when it has.",                                                                                write_expiry       },
     {"entente_worker_lag_seconds",          EXPOSE_HISTOGRAM, "",
-     "How late timers of the workers fire; what waits in their queues waits as long.",                                                                     write_lag          },
+     "How late timers of the workers fire; what waits in their queues waits as long.",                                                                         write_lag          },
     {"entente_requests_total",              EXPOSE_COUNTER,   "method, class",
-     "Requests that are over, by method and class of the final response; none: no response was sent.",                                                     write_requests     },
-    {"entente_request_seconds",             EXPOSE_HISTOGRAM, "",                          "From a request to its final response.",
-     write_request_seconds                                                                                                                                                    },
-    {"entente_requests_pending",            EXPOSE_GAUGE,     "",                          "Requests without a final response.",                           write_pending      },
-    {"entente_connections",                 EXPOSE_GAUGE,     "side, opened",              "Connections that stand.",                                      write_connections  },
-    {"entente_handshakes_total",            EXPOSE_COUNTER,   "side, opened, result",      "TLS handshakes.",                                              write_handshakes   },
-    {"entente_refusals_total",              EXPOSE_COUNTER,   "id",                        "Refusals by their id (refusals.md).",                          write_refusals     },
-    {"entente_dialogs_begun_total",         EXPOSE_COUNTER,   "",                          "INVITE outside a dialog answered with 2xx.",
-     write_dialogs_begun                                                                                                                                                      },
-    {"entente_dialogs_ended_total",         EXPOSE_COUNTER,   "",                          "BYE with a final response.",                                   write_dialogs_ended},
+     "Requests that are over, by method and class of the final response; none: no response was sent.",                                                         write_requests     },
+    {"entente_request_seconds",             EXPOSE_HISTOGRAM, "",                              "From a request to its final response.",
+     write_request_seconds                                                                                                                                                        },
+    {"entente_requests_pending",            EXPOSE_GAUGE,     "",                              "Requests without a final response.",                           write_pending      },
+    {"entente_connections",                 EXPOSE_GAUGE,     "side, opened",                  "Connections that stand.",                                      write_connections  },
+    {"entente_handshakes_total",            EXPOSE_COUNTER,   "side, opened, result",          "TLS handshakes.",                                              write_handshakes   },
+    {"entente_destinations",                EXPOSE_GAUGE,     "side, state",
+     "Addresses that were dialled of late, by how they are.",                                                                                                  write_destinations },
+    {"entente_destination_unwell_seconds",  EXPOSE_GAUGE,     "name, address, partner, state",
+     "How long an address that is not good has been in its state; 100 of them at most.",                                                                       write_unwell       },
+    {"entente_refusals_total",              EXPOSE_COUNTER,   "id",                            "Refusals by their id (refusals.md).",                          write_refusals     },
+    {"entente_dialogs_begun_total",         EXPOSE_COUNTER,   "",                              "INVITE outside a dialog answered with 2xx.",
+     write_dialogs_begun                                                                                                                                                          },
+    {"entente_dialogs_ended_total",         EXPOSE_COUNTER,   "",                              "BYE with a final response.",                                   write_dialogs_ended},
     {"entente_dialogs_estimate",            EXPOSE_GAUGE,     "",
-     "Dialogs begun less dialogs ended here since the start, at least 0: an estimate, no dialog is kept.",                                                 write_dialogs      },
+     "Dialogs begun less dialogs ended here since the start, at least 0: an estimate, no dialog is kept.",                                                     write_dialogs      },
     ACCOUNT_FAMILIES(PARTNER, "partner", "a partner's domain"),
     ACCOUNT_FAMILIES(POOL, "pool", "a pool inside"),
 };
@@ -298,6 +342,7 @@ static const struct {
     const char *metric, *help;
 } counters[] = {
     {"central.certificates-issued",    "Internal certificates that central management issued."               },
+    {"resolver.stale",                 "Questions that an old answer served, as no name server did."         },
     {"central.pushes-failed",          "Pushes that no machine answered."                                    },
     {"central.pushes-refused",         "Pushes that a machine refused."                                      },
     {"dns.asked",                      "Questions to name servers, and to what is remembered of them."       },
@@ -316,6 +361,11 @@ static const struct {
     {"element.connection-ended",       "Connections that ended by themselves."                               },
     {"element.connection-over-limit",  "Connections closed because there were too many."                     },
     {"element.connection-refused",     "Connections closed because of who came."                             },
+    {"element.connection-retired",     "Connections given up for one to a better address."                   },
+    {"element.destination-blocked",    "Times an address was put last."                                      },
+    {"element.destination-recovered",  "Times an address was good again."                                    },
+    {"element.destinations-full",      "Addresses that could not be remembered."                             },
+    {"element.probe",                  "Probes (OPTIONS) that were answered or not."                         },
     {"element.malformed",              "Messages that do not follow RFC 3261."                               },
     {"element.no-ack",                 "INVITEs whose final response was never acknowledged."                },
     {"element.request-in",             "Requests that came in, retransmissions included."                    },
@@ -378,6 +428,7 @@ void metrics_write(struct daemon *d, struct buf *out)
     if (d->element) {
         element_sum(d->element, &s.sums);
         element_load(d->element, &s.load);
+        s.n_destinations = element_destinations(d->element, loop_now(d->control), &s.arena, &s.destinations);
         for (int k = 0; k < ACCOUNT_KINDS; k++)
             scrape_accounts(&s, (enum account_kind)k);
     }

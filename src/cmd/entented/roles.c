@@ -284,7 +284,7 @@ void roles_describe_destinations(const struct daemon *d, struct arena *a, struct
         json_set_string(a, o, "side", slice_str(all[i].side == SIDE_EXTERNAL ? "external" : "internal"));
         json_set_string(a, o, "name", all[i].name);
         json_set_string(a, o, "partner", all[i].partner);
-        json_set_string(a, o, "state", slice_str(all[i].state));
+        json_set_string(a, o, "state", slice_str(health_state_name(all[i].state)));
         json_set_int(a, o, "since_ms", (int64_t)all[i].since_ms);
         json_set_int(a, o, "blocked_ms", (int64_t)all[i].blocked_ms);
         json_set_int(a, o, "failures", all[i].failures);
