@@ -1,6 +1,8 @@
 /* XMPP partners, simple URLs, backup pools and pools of branch sites. */
 #include "kept/topology/check_priv.h"
 
+#include "ground/base/map.h"
+
 #define EACH_XMPP_PARTNER(t, p) EACH(xmpp_partner, p, (t)->xmpp_partners, (t)->n_xmpp_partners)
 #define EACH_SIMPLE_URL(t, u) EACH(simple_url, u, (t)->simple_urls, (t)->n_simple_urls)
 
@@ -32,14 +34,6 @@ void check_xmpp_not_encrypted(const struct topology *t, struct findings *f)
               "Streams with XMPP partner " SLICE_FMT " may go without encryption.", SLICE_ARG(p->domain));
 }
 
-static size_t xmpp_partners_with(const struct topology *t, struct slice domain)
-{
-    size_t n = 0;
-    EACH_XMPP_PARTNER(t, p)
-    n += slice_caseeq(p->domain, domain) || check_names_have(&p->additional_domains, domain);
-    return n;
-}
-
 typedef void judge_domain(const struct topology *t, struct findings *f, struct slice path,
                           struct slice domain);
 
@@ -61,12 +55,6 @@ static void judge_own(const struct topology *t, struct findings *f, struct slice
               SLICE_ARG(domain));
 }
 
-static void judge_twice(const struct topology *t, struct findings *f, struct slice path, struct slice domain)
-{
-    if (xmpp_partners_with(t, domain) > 1)
-        FOUND(f, "xmpp-domain-twice", path, SLICE_FMT " belongs to two XMPP partners.", SLICE_ARG(domain));
-}
-
 static void judge_sip(const struct topology *t, struct findings *f, struct slice path, struct slice domain)
 {
     if (topology_partner_find(t, domain))
@@ -79,9 +67,46 @@ void check_xmpp_domain_own(const struct topology *t, struct findings *f)
     each_xmpp_domain(t, f, judge_own);
 }
 
+/* Domains that came before, in a set. */
+struct seen_domain {
+    struct map_entry entry;
+    struct slice domain;
+};
+struct seen {
+    struct map domains;
+    struct arena arena;
+};
+
+static bool seen_before(struct seen *s, struct slice domain)
+{
+    uint64_t hash = slice_casehash(domain);
+    for (struct map_entry *e = map_first(&s->domains, hash); e; e = map_next(e))
+        if (slice_caseeq(MAP_OBJECT(e, struct seen_domain, entry)->domain, domain))
+            return true;
+    struct seen_domain *d = ARENA_NEW(&s->arena, struct seen_domain);
+    d->domain = domain;
+    map_insert(&s->domains, &d->entry, hash);
+    return false;
+}
+
+static void judge_twice(struct seen *s, struct findings *f, struct slice partner, struct slice domain)
+{
+    if (seen_before(s, domain))
+        FOUND(f, "xmpp-domain-twice", check_path(f, "xmpp_partners", partner, NULL),
+              SLICE_FMT " belongs to two XMPP partners.", SLICE_ARG(domain));
+}
+
 void check_xmpp_domain_twice(const struct topology *t, struct findings *f)
 {
-    each_xmpp_domain(t, f, judge_twice);
+    struct seen s = {0};
+    EACH_XMPP_PARTNER(t, p)
+    {
+        judge_twice(&s, f, p->domain, p->domain);
+        for (size_t i = 0; i < p->additional_domains.n; i++)
+            judge_twice(&s, f, p->domain, p->additional_domains.items[i]);
+    }
+    map_fini(&s.domains);
+    arena_fini(&s.arena);
 }
 
 void check_xmpp_domain_also_sip(const struct topology *t, struct findings *f)
