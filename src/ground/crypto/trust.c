@@ -47,6 +47,7 @@ static int trust_add_one(struct crypto_trust *t, X509 *x)
     if (X509_digest(x, EVP_sha256(), fingerprint, NULL) != 1)
         return 0;
     trust_mix(t, slice_mem(fingerprint, sizeof(fingerprint)));
+    (void)X509_check_purpose(x, -1, 0); /* decodes its extensions now, not at the first use by some thread */
     return X509_STORE_add_cert(t->store, x);
 }
 
