@@ -142,9 +142,13 @@ struct request *request_match(struct shard *s, const struct sip_msg *m, bool inv
     return NULL;
 }
 
-static void request_free_later(void *arg)
+static void request_end_of_turn(void *arg)
 {
-    request_free(arg);
+    struct request *rq = arg;
+    if (rq->txn.state == SIPTXN_TERMINATED)
+        request_free(rq);
+    else
+        request_shed(rq);
 }
 
 static struct request *request_alloc(struct shard *s)
@@ -166,7 +170,7 @@ static struct request *request_alloc(struct shard *s)
     rq->s = s;
     list_push_back(&s->requests, &rq->link);
     s->n_requests++;
-    deferred_init(&rq->freeing, request_free_later, rq);
+    deferred_init(&rq->freeing, request_end_of_turn, rq);
     return rq;
 }
 
@@ -275,6 +279,7 @@ void request_free(struct request *rq)
     s->n_requests--;
     s->held -= rq->held;
     element_config_unref(rq->config);
+    mem_free(rq->shed);
     if (s->n_idle_requests < FREE_REQUESTS_KEPT && rq->arena.total <= REQUEST_ARENA_KEPT) {
         arena_reset(&rq->arena);
         buf_clear(&rq->last, 4096);
@@ -488,6 +493,7 @@ void request_send(struct request *rq, unsigned status, struct buf *message)
         rq->account.bytes_out = buf_len(message);
         rq->answered = true;
         request_settle(rq);
+        deferred_add(s->loop, &rq->freeing);
     }
     request_tick(rq);
 }

@@ -286,6 +286,7 @@ struct request {
     size_t held;
     char to_tag[TAG_TEXT];
     char *peer_identity;
+    char *shed; /* what msg and peer_identity point to when nothing else is kept of it (shed.c) */
     void *data;
     uint64_t call_hash;
     uint64_t began_ms;
@@ -313,6 +314,8 @@ void request_cancel(struct request *rq);
 void request_free(struct request *rq);
 /* Ends it without a response (RFC 4320), or after an ACK was sent. */
 void request_abandon(struct request *rq);
+/* When it only absorbs retransmissions: at the end of a turn, nobody up the stack looks at it. */
+void request_shed(struct request *rq);
 /* When nothing holds it any more. */
 void request_maybe_free(struct request *rq);
 /* A whole response text, written for upstream. */
