@@ -3,6 +3,7 @@
 the log line names the reason."""
 
 import contextlib
+import hashlib
 import itertools
 import re
 import select
@@ -17,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 from partner import EDGE_NAME, EVENT_S, Partner, World, contoso, run_with
 from tap import check, check_equal
 
+from lab import pki
 from lab.sipmsg import new_branch, new_call_id, new_tag
 
 PARTNER = Partner("partner.example")
@@ -33,10 +35,10 @@ def source():
     return WORLD.up().net.address(f"client {next(NUMBERS)}")
 
 
-def options():
+def options(domain="partner.example"):
     """A partner's test of the connection: the Edge itself answers 200 when the domain is proven."""
-    return (f"OPTIONS sip:{EDGE_NAME}:5061 SIP/2.0\r\nVia: SIP/2.0/TLS sip.partner.example;branch={new_branch()}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:partner.example>;tag={new_tag()}\r\nTo: <sip:{EDGE_NAME}>\r\n"
+    return (f"OPTIONS sip:{EDGE_NAME}:5061 SIP/2.0\r\nVia: SIP/2.0/TLS sip.{domain};branch={new_branch()}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:{domain}>;tag={new_tag()}\r\nTo: <sip:{EDGE_NAME}>\r\n"
             f"Call-ID: {new_call_id()}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
 
 
@@ -56,7 +58,7 @@ class Client:
         self.since = WORLD.edge().log_end()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
-        self.seen = b""
+        self.seen = self.head = b""
 
     def send(self, data):
         with contextlib.suppress(BrokenPipeError):
@@ -88,11 +90,14 @@ class Client:
     def __exit__(self, *_):
         self.close()
 
-    def ask(self):
+    def ask(self, domain="partner.example"):
         """The status of OPTIONS through the connection; None when the connection ended instead."""
-        self.read_until(rb"Verify return code: \d+[^\n]*\n(.*\n)*?---\n")
-        self.send(options())
-        found = self.read_until(rb"SIP/2\.0 (\d+)")
+        if not self.head:
+            self.read_until(rb"Verify return code: \d+[^\n]*\n(.*\n)*?---\n")
+        self.send(options(domain))
+        found = self.read_until(rb"SIP/2\.0 (\d+)[^$]*?Content-Length: 0")
+        self.head = self.head or self.seen
+        self.seen = self.seen[found.end():] if found else self.seen
         return int(found.group(1)) if found else None
 
     def event(self, name):
@@ -133,7 +138,7 @@ def test_good():
     accepted(pair, "-tls1_2")
     with Client(pair) as client:
         check_equal(client.ask(), 200, "OPTIONS")
-        check(b"Verification: OK" in client.seen, "our certificate is verified")
+        check(b"Verification: OK" in client.head, "our certificate is verified")
         check_equal(client.event("edge.identity-proven")["rule"], "c", "rule")
 
 
@@ -243,6 +248,111 @@ def test_internal_side():
             check_equal(client.ask(), None, "answered")
             event = client.event(HANDSHAKE)
             check(words in event["text"] and event["side"] == "internal", str(event))
+
+
+def change(*commands):
+    """Commands of central management, published when they are through, with a setting that trust has nothing to do
+    with: what is no property of the topology travels with the revision."""
+    for command in (*commands, ("topology", "set", "deployment/attempt_ms", str(6000 + next(NUMBERS)))):
+        WORLD.lab.contoso.central.entente(*command)
+    WORLD.lab.contoso.publish("another trust")
+
+
+def key_id(pair):
+    key = subprocess.run(["openssl", "x509", "-in", str(pair.cert), "-noout", "-pubkey"], capture_output=True, check=True)
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key.stdout, capture_output=True, check=True)
+    return hashlib.sha256(der.stdout).hexdigest()
+
+
+def answer(pair, domain, *more):
+    with Client(pair, *more) as client:
+        return client.ask(domain)
+
+
+def test_trust_of_their_own():
+    "a partner's own authority proves that partner and no other; taken away, it proves nobody, on standing connections too"
+    WORLD.up()
+    private = pki.Authority(WORLD.lab.folder / "private-ca", "private CA")
+    own, forged = (private.issue(d, [d]) for d in ("own.example", "partner.example"))
+    public = WORLD.ca.issue("own-public", ["own.example"])
+    refused(own, "unknown issuer")
+    change(("cert", "trust", "add", "--name", "private", private.cert),
+           ("partner", "allow", "own.example", "--trust", "private"))
+    check_equal(answer(own, "own.example"), 200, "by its own authority")
+    with Client(forged) as client:
+        check_equal(client.ask(), 403, "a partner of the public roots, certified by the private authority")
+        client.event("edge.sender-not-trusted")
+    check_equal(answer(public, "own.example"), 403, "by a public authority, though it has its own")
+    with Client(own) as standing:
+        check_equal(standing.ask("own.example"), 200, "before")
+        change(("cert", "trust", "remove", "--name", "private"))
+        check_equal(standing.ask("own.example"), 403, "on the connection that stands")
+    refused(own, "unknown issuer")
+
+
+def test_pinned_key():
+    "a pinned key needs no authority and no other one does; another key in its place, and the key is the old one's no more"
+    WORLD.up()
+    first, second = (pki.Authority(WORLD.lab.folder / f"own-{n}").self_signed("pinned.example") for n in (1, 2))
+    public = WORLD.ca.issue("pinned-public", ["pinned.example"])
+    change(("partner", "allow", "pinned.example", "--pin-key", key_id(first)))
+    check_equal(answer(first, "pinned.example"), 200, "the pinned key")
+    check_equal(answer(first, "partner.example"), 403, "it proves nobody else")
+    check_equal(answer(public, "pinned.example"), 403, "another key of a public authority")
+    refused(second, "self-signed certificate")
+    session = WORLD.lab.folder / "pinned.session"
+    resumed(first, "pinned.example", session)
+    change(("partner", "allow", "pinned.example", "--pin-key", key_id(second)))
+    refused(first, "self-signed certificate", "-sess_in", str(session))
+    check_equal(answer(second, "pinned.example"), 200, "the new pinned key")
+
+
+def resumed(pair, domain, session):
+    """A session is made, written down, and resumed."""
+    with Client(pair, "-sess_out", str(session)) as client:
+        check_equal(client.ask(domain), 200, "the full handshake")
+        check(b"New, TLSv1.3" in client.head, "a full handshake")
+    with Client(pair, "-sess_in", str(session)) as client:
+        check_equal(client.ask(domain), 200, "resumed")
+        check(b"Reused, TLSv1.3" in client.head, client.head.decode(errors="replace")[-500:])
+
+
+def test_resumed():
+    "a session is resumed over an unchanged revision; the partner blocked meanwhile is refused; a root that goes ends it"
+    pair, session = issue(), WORLD.lab.folder / "partner.session"
+    resumed(pair, "partner.example", session)
+    change()
+    with Client(pair, "-sess_in", str(session)) as client:
+        check_equal(client.ask(), 200, "another revision, the same trust")
+        check(b"Reused, TLSv1.3" in client.head, "kept over a revision")
+    change(("partner", "block", "partner.example"))
+    check_equal(answer(pair, "partner.example", "-sess_in", str(session)), 403, "blocked")
+    change(("partner", "allow", "partner.example"))
+    with Client(pair, "-sess_in", str(session)) as client:
+        check_equal(client.ask(), 200, "allowed again")
+    other = pki.Authority(WORLD.lab.folder / "other-root", "another root")
+    change(("cert", "trust", "add", other.cert), ("cert", "trust", "remove", fingerprint(WORLD.ca.cert)))
+    refused(pair, "unknown issuer", "-sess_in", str(session))
+    change(("cert", "trust", "add", WORLD.ca.cert))
+    with Client(pair, "-sess_in", str(session)) as client:
+        check_equal(client.ask(), 200, "the root is back")
+        check(b"New, TLSv1.3" in client.head, "the session fell with the root")
+
+
+def fingerprint(cert):
+    done = subprocess.run(["openssl", "x509", "-in", str(cert), "-outform", "DER"], capture_output=True, check=True)
+    return hashlib.sha256(done.stdout).hexdigest()
+
+
+def test_wildcards():
+    "*.partner.example: not for sip.partner.example by default; by a setting of the partner"
+    WORLD.up()
+    pair = WORLD.ca.issue("wild", ["*.partner.example"])
+    check_equal(answer(pair, "partner.example"), 403, "RFC 5922 7.2")
+    change(("topology", "set", "partners/partner.example/accept_wildcards", "true"))
+    check_equal(answer(pair, "partner.example"), 200, "allowed for this partner")
+    change(("topology", "set", "partners/partner.example/accept_wildcards", "false"))
+    check_equal(answer(pair, "partner.example"), 403, "and no more")
 
 
 def test_the_end():

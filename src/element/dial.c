@@ -18,14 +18,6 @@ static struct flow *flow_with_ticket(struct shard *s, destination_ticket ticket)
     return NULL;
 }
 
-/* No more requests; those on their way are still answered on it. */
-static void flow_retire(struct flow *f)
-{
-    METRIC_COUNT("element.connection-retired");
-    flow_unpool(f);
-    f->retiring = true;
-}
-
 static void flow_given_up(struct mail *mail, struct loop *to)
 {
     struct give_up_mail *m = (struct give_up_mail *)mail;

@@ -219,6 +219,7 @@ static void apply_switch(struct shard *s, struct element_config *c)
         destinations_watch(s->e->destinations, c->watched, c->n_watched, loop_now(s->loop));
     struct element_config *before = s->config;
     s->config = element_config_ref(c);
+    s->epoch++;
     LIST_FOR(it, &s->ports)
     port_go_live(LIST_ENTRY(it, struct port, link));
     LIST_FOR(it, &old) /* what waits in their queues is accepted under the new configuration */

@@ -269,20 +269,73 @@ struct flow *flow_dial(struct shard *s, enum side side, const struct target_addr
     return f;
 }
 
+static bool flow_admits(struct flow *f, struct slice identity, bool secure_name)
+{
+    return identity.n == 0 || f->s->config->ops->flow_covers(f->s->config, f, identity, secure_name);
+}
+
+void flow_retire(struct flow *f)
+{
+    METRIC_COUNT("element.connection-retired");
+    flow_unpool(f);
+    f->retiring = true;
+}
+
+/* Presents it the certificate that we would present now? */
+static bool flow_is_as_we_are(const struct flow *f)
+{
+    const struct element_config *c = f->s->config;
+    const struct tls_ctx *tls = stream_tls(f->stream);
+    if (f->transport != SIP_TLS)
+        return true;
+    if (!f->inbound)
+        return tls_ctx_same_identity(tls, c->sides[f->side].client_tls);
+    for (size_t i = 0; i < c->n_listeners; i++)
+        if (c->listeners[i].side == f->side && tls_ctx_same_identity(tls, c->listeners[i].tls))
+            return true;
+    return false;
+}
+
+/* One that we dialled was dialled for somebody, whom it must prove under each configuration anew; one that
+ * came in proves what it proves. ret_stale: dialled by whom we are not now, or for a domain that it proved
+ * once and does not prove now. One that never proved it stays: it fails each request, where dialling for each
+ * would. */
+static bool flow_may_serve(struct flow *f, struct slice identity, bool secure_name, bool *ret_stale)
+{
+    struct shard *s = f->s;
+    *ret_stale = false;
+    if (f->finishing || f->half_closed)
+        return false;
+    if (!flow_is_as_we_are(f)) {
+        *ret_stale = !f->inbound;
+        return false;
+    }
+    if (f->inbound)
+        return identity.n && flow_admits(f, identity, secure_name);
+    if (!slice_caseeq(slice_str(f->identity), identity) || f->secure_name != secure_name)
+        return false;
+    if (f->epoch != s->epoch && f->covered && !flow_admits(f, identity, secure_name)) {
+        *ret_stale = true;
+        return false;
+    }
+    f->epoch = s->epoch;
+    return true;
+}
+
 struct flow *flow_standing(struct shard *s, enum side side, const struct target_address *to,
                            struct slice identity)
 {
     uint64_t h = pool_hash(&to->addr, side, to->transport);
-    for (struct map_entry *e = map_first(&s->pool, h); e; e = map_next(e)) {
+    for (struct map_entry *e = map_first(&s->pool, h), *next; e; e = next) {
         struct flow *f = MAP_OBJECT(e, struct flow, pool_entry);
+        next = map_next(e);
         if (f->side != side || f->transport != to->transport || !net_addr_eq(&f->destination, &to->addr))
             continue;
-        if (f->finishing || f->half_closed)
-            continue;
-        /* One that we dialled was dialled for somebody; one that came in proves what it proves. */
-        if (f->inbound ? identity.n && s->config->ops->flow_covers(s->config, f, identity, to->secure_name)
-                       : slice_caseeq(slice_str(f->identity), identity) && f->secure_name == to->secure_name)
+        bool stale;
+        if (flow_may_serve(f, identity, to->secure_name, &stale))
             return f;
+        if (stale)
+            flow_retire(f);
     }
     return NULL;
 }
@@ -335,11 +388,6 @@ void flow_relayed_done(struct shard *s, struct slice branch)
     }
 }
 
-static bool flow_admits(struct flow *f, struct slice identity, bool secure_name)
-{
-    return identity.n == 0 || f->s->config->ops->flow_covers(f->s->config, f, identity, secure_name);
-}
-
 static size_t flow_unread_max(const struct flow *f)
 {
     return f->side == SIDE_INTERNAL && !f->inbound ? FLOW_INSIDE_UNREAD : FLOW_MAX_UNREAD;
@@ -350,20 +398,24 @@ void flow_send_request(struct flow *f, struct slice message, struct slice identi
 {
     struct shard *s = f->s;
     const char *why = NULL;
+    bool proven = !f->up || f->finishing || f->half_closed || flow_admits(f, identity, secure_name);
     if (f->finishing || f->half_closed)
         why = "the connection is being closed";
-    else if (f->up && !flow_admits(f, identity, secure_name))
+    else if (!proven)
         why = "the peer's certificate does not prove the destination";
     else if (!f->up && f->waiting_bytes + message.n > FLOW_MAX_WAITING)
         why = "too much waits for this connection";
     else if (f->up && stream_pending_output(f->stream) > flow_unread_max(f))
         why = "too much waits to be read by the peer";
     if (why) {
+        if (!proven && f->covered && f->pooled && !f->inbound)
+            flow_retire(f); /* it proved it once: a new connection may again */
         if (branch[0])
             client_failed(s->e, s, origin, branch, why);
         return;
     }
     if (f->up) {
+        f->covered = true;
         flow_watch(f, origin, branch, inflight);
         flow_send(f, message);
         overload_sent(f);

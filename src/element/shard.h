@@ -61,6 +61,7 @@ struct shard {
     unsigned index;
     struct loop *loop;
     struct element_config *config; /* NULL before the first apply */
+    uint64_t epoch;                /* grows with each configuration */
     struct resolver *resolver;
     struct list ports;
     struct list next_ports; /* of an apply that is being prepared */
@@ -171,6 +172,8 @@ struct flow {
     bool secure_name;
     destination_ticket ticket; /* of a dialled one, as long as it takes requests */
     bool retiring;             /* takes no more requests, and ends when the last one on it has */
+    bool covered;              /* proved its identity once */
+    uint64_t epoch;            /* configuration under which it was last judged */
     void *data;
     void (*data_free)(void *data);
 };
@@ -196,6 +199,8 @@ struct flow *flow_standing(struct shard *s, enum side side, const struct target_
 struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
                        struct slice identity, destination_ticket ticket);
 void flow_unpool(struct flow *f);
+/* No more requests; those on their way are still answered on it, then it ends in order. */
+void flow_retire(struct flow *f);
 /* Keeps an inbound connection for requests too (RFC 5923). */
 void flow_alias(struct flow *f, uint16_t port);
 void flow_finish(struct flow *f);

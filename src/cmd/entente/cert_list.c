@@ -149,6 +149,8 @@ int cmd_cert_trust_add(struct invocation *v)
     if (r == EXIT_DONE)
         json_set_string(&v->arena, body, "pem", text);
     buf_fini(&pem);
+    if (option_given(v, OPTION_NAME))
+        json_set_string(&v->arena, body, "name", option_slice(v, OPTION_NAME));
     if (r == EXIT_DONE)
         r = call_api(v, "POST", SLICE("/v1/trust"), body, &answer);
     if (r == EXIT_DONE && !call_json(v, &answer))
@@ -160,7 +162,10 @@ int cmd_cert_trust_remove(struct invocation *v)
 {
     struct json_value *body = json_object(&v->arena);
     struct answer answer;
-    json_set_string(&v->arena, body, "fingerprint", argument(v, 0));
+    if (v->arguments[0])
+        json_set_string(&v->arena, body, "fingerprint", argument(v, 0));
+    if (option_given(v, OPTION_NAME))
+        json_set_string(&v->arena, body, "name", option_slice(v, OPTION_NAME));
     int r = call_api(v, "POST", SLICE("/v1/trust/remove"), body, &answer);
     if (r == EXIT_DONE && !call_json(v, &answer))
         fprintf(v->out, SLICE_FMT " is no root any more%s\n",
@@ -172,7 +177,7 @@ int cmd_cert_trust_remove(struct invocation *v)
 int cmd_cert_trust_list(struct invocation *v)
 {
     enum { FINGERPRINT_SHOWN = 16 };
-    static const char *const heads[] = {"FINGERPRINT", "UNTIL", "CERTIFICATE", NULL};
+    static const char *const heads[] = {"FINGERPRINT", "FOR", "UNTIL", "CERTIFICATE", NULL};
     struct answer answer;
     struct table t;
     int r = call_api(v, "GET", SLICE("/v1/trust"), NULL, &answer);
@@ -181,7 +186,9 @@ int cmd_cert_trust_list(struct invocation *v)
     const struct json_value *list = json_get(answer.json, "trust");
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(list); i++) {
+        struct slice name = json_get_string(json_at(list, i), "name");
         table_cell(&t, slice_head(json_get_string(json_at(list, i), "fingerprint"), FINGERPRINT_SHOWN));
+        table_cell(&t, name.n ? name : SLICE("all partners"));
         table_cell(&t, table_time(&v->arena, json_get_int(json_at(list, i), "not_after_ms", 0)));
         table_cell(&t, json_get_string(json_at(list, i), "certificate"));
     }

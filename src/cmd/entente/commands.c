@@ -12,7 +12,8 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(MACHINE, "machine", "FQDN", 0, COMPLETES_NOTHING, NULL, "name of this machine"),
     ROW(ADDRESS, "address", "ADDR", 0, COMPLETES_NOTHING, NULL, "its internal address"),
     ROW(NAME, "name", "NAME", 0, COMPLETES_NOTHING, NULL,
-        "name of the deployment; of a certificate that is kept; or the host that one is checked for"),
+        "name of the deployment; of a certificate that is kept; of roots; or the host that one is checked "
+        "for"),
     ROW(DOMAIN, "domain", "DOMAIN", 0, COMPLETES_NOTHING, NULL, "its first SIP domain"),
     ROW(TOPOLOGY, "topology", "FILE", 0, COMPLETES_FILE, NULL, "begin with this topology (YAML)"),
     ROW(OUTPUT, "output", "FILE", 'o', COMPLETES_FILE, NULL, "write to FILE"),
@@ -62,6 +63,10 @@ const struct option_row option_rows[OPTION_N] = {
         "how long what the certificate before has signed is still verified (24)"),
     ROW(OLD_WINDOWS, "old-windows", NULL, 0, COMPLETES_NOTHING, NULL,
         "3DES and SHA-1, for Windows before 2019: protect the file itself"),
+    ROW(TRUST, "trust", "NAME", 0, COMPLETES_NOTHING, NULL,
+        "roots of its own that the partner's certificate must lead to (cert trust add --name NAME)"),
+    ROW(PIN_KEY, "pin-key", "SHA256", 0, COMPLETES_NOTHING, NULL,
+        "the one key that proves the partner: SHA-256 of its SubjectPublicKeyInfo, in hex digits"),
     ROW(ROOT, "root", "FILE", 0, COMPLETES_FILE, NULL, "roots that are trusted (otherwise the system's)"),
 };
 
@@ -183,12 +188,14 @@ const struct command commands[] = {
             "show the chain that a TLS server sends, and what is wrong with it",
             "Exit code 2 when something is. For STARTTLS there is nothing; HOST may be an address with "
             "--name HOST."),
-    COMMAND("cert trust add", "FILE.pem", WITH_DAEMON, 0, cmd_cert_trust_add,
+    COMMAND("cert trust add", "FILE.pem", WITH_DAEMON | WITH(NAME), 0, cmd_cert_trust_add,
             "add roots that certificates of partners must lead to",
-            "While none was added, those of the system count."),
-    COMMAND("cert trust remove", "FINGERPRINT", WITH_DAEMON, 0, cmd_cert_trust_remove,
-            "take away a root, named by the beginning of its fingerprint",
-            "Connections that are up go on. When the last one is gone, those of the system count again."),
+            "While none was added, those of the system count. With --name NAME they prove only the partners "
+            "whose property trust is that name (partner allow DOMAIN --trust NAME)."),
+    COMMAND("cert trust remove", "[FINGERPRINT]", WITH_DAEMON | WITH(NAME), 0, cmd_cert_trust_remove,
+            "take away a root, named by the beginning of its fingerprint, or all of --name NAME",
+            "Partners that were proven by it are refused from then on, on connections that are up, too. When "
+            "the last one for all partners is gone, those of the system count again."),
     COMMAND("cert trust list", "", WITH_DAEMON, 0, cmd_cert_trust_list,
             "the roots that certificates of partners must lead to", NULL),
     COMMAND("dns server", "ADDR:PORT ZONE…", WITH_DAEMON | WITH(KEY_FILE), WITH(KEY_FILE), cmd_dns_server,
@@ -225,8 +232,8 @@ const struct command commands[] = {
         "partner list", "", WITH_DAEMON | WITH(WATCH), 0, cmd_partner_list, "partners in the draft",
         "With --watch: the discovered partners that met one of the limits of access_edge/discovered_…, as "
         "every Edge machine tells now; where central management does not run, as this machine does."),
-    COMMAND("partner allow", "DOMAIN", WITH_DAEMON | WITH(EDGE), 0, cmd_partner_allow,
-            "allow a partner (in the draft)", NULL),
+    COMMAND("partner allow", "DOMAIN", WITH_DAEMON | WITH(EDGE) | WITH(TRUST) | WITH(PIN_KEY), 0,
+            cmd_partner_allow, "allow a partner (in the draft)", NULL),
     COMMAND("partner block", "DOMAIN", WITH_DAEMON, 0, cmd_partner_block, "block a partner (in the draft)",
             NULL),
     COMMAND("partner remove", "DOMAIN", WITH_DAEMON, 0, cmd_partner_remove, "forget a partner (in the draft)",

@@ -8,23 +8,46 @@ static struct slice partner_path(struct invocation *v, const char *below)
     return arena_printf(&v->arena, "partners/%s%s", v->arguments[0], below);
 }
 
+/* Options that are properties of a partner. */
+static const struct {
+    unsigned option;
+    const char *property;
+} settings[] = {
+    {OPTION_EDGE,    "edge_fqdn"},
+    {OPTION_TRUST,   "trust"    },
+    {OPTION_PIN_KEY, "pin_key"  },
+};
+enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
+static int change_partner(struct invocation *v, const char *policy, struct answer *answer)
+{
+    int r = draft_ask(v, DRAFT_SET, draft_body_set(v, partner_path(v, "/policy"), slice_str(policy)), answer);
+    for (size_t i = 0; r == EXIT_DONE && i < N_SETTINGS; i++) {
+        struct slice value = option_slice(v, settings[i].option);
+        const char *below = arena_printf(&v->arena, "/%s", settings[i].property).p;
+        if (value.n)
+            r = draft_ask(v, DRAFT_SET, draft_body_set(v, partner_path(v, below), value), answer);
+    }
+    return r;
+}
+
 /* Adds the partner, or changes the one that is there. */
 static int put_partner(struct invocation *v, const char *policy)
 {
-    struct slice edge = option_slice(v, OPTION_EDGE), assignments[3];
+    struct slice assignments[2 + N_SETTINGS];
     struct answer answer;
     size_t n = 0;
     assignments[n++] = arena_printf(&v->arena, "domain=%s", v->arguments[0]);
     assignments[n++] = arena_printf(&v->arena, "policy=%s", policy);
-    if (edge.n)
-        assignments[n++] = arena_printf(&v->arena, "edge_fqdn=" SLICE_FMT, SLICE_ARG(edge));
-    int r = draft_ask(v, DRAFT_ADD, draft_body_add(v, SLICE("partners"), assignments, n), &answer);
-    if (r == EXIT_REFUSED && slice_eq(json_get_string(answer.json, "id"), SLICE("double-identity"))) {
-        r = draft_ask(v, DRAFT_SET, draft_body_set(v, partner_path(v, "/policy"), slice_str(policy)),
-                      &answer);
-        if (r == EXIT_DONE && edge.n)
-            r = draft_ask(v, DRAFT_SET, draft_body_set(v, partner_path(v, "/edge_fqdn"), edge), &answer);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        struct slice value = option_slice(v, settings[i].option);
+        if (value.n)
+            assignments[n++] =
+                arena_printf(&v->arena, "%s=" SLICE_FMT, settings[i].property, SLICE_ARG(value));
     }
+    int r = draft_ask(v, DRAFT_ADD, draft_body_add(v, SLICE("partners"), assignments, n), &answer);
+    if (r == EXIT_REFUSED && slice_eq(json_get_string(answer.json, "id"), SLICE("double-identity")))
+        r = change_partner(v, policy, &answer);
     if (r == EXIT_REFUSED)
         return call_refused(v, &answer);
     if (r || call_json(v, &answer))

@@ -66,6 +66,8 @@ struct crypto_trust *crypto_trust_new(void);
 /* These two only before others hold a reference. */
 int crypto_trust_add(struct crypto_trust *t, struct slice pem); /* one or more certificates */
 void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32]);
+/* Takes over the reference to `fresh`: one that stands and holds the same, or fresh itself. */
+struct crypto_trust *crypto_trust_shared(struct crypto_trust *fresh);
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t);
 void crypto_trust_unref(struct crypto_trust *t);
 /* Chain, dates and basic constraints; any purpose. 0 (CRYPTO_VERIFY_OK), or the number of what is wrong

@@ -81,6 +81,44 @@ void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32])
     trust_mix(t, slice_mem(key_id, 32));
 }
 
+/* --- sets that outlive a revision --- */
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct crypto_trust *shared_list; /* without references: the last crypto_trust_unref takes one out */
+
+static struct crypto_trust *shared_find(const unsigned char id[32])
+{
+    for (struct crypto_trust *x = shared_list; x; x = x->next)
+        if (memcmp(x->id, id, sizeof(x->id)) == 0 && ref_up_alive(&x->refs))
+            return x;
+    return NULL;
+}
+
+struct crypto_trust *crypto_trust_shared(struct crypto_trust *fresh)
+{
+    pthread_mutex_lock(&shared_lock);
+    struct crypto_trust *standing = shared_find(fresh->id);
+    if (!standing) {
+        fresh->shared = true;
+        fresh->next = shared_list;
+        shared_list = fresh;
+    }
+    pthread_mutex_unlock(&shared_lock);
+    if (!standing)
+        return fresh;
+    crypto_trust_unref(fresh);
+    return standing;
+}
+
+static void shared_forget(struct crypto_trust *t)
+{
+    pthread_mutex_lock(&shared_lock);
+    struct crypto_trust **at = &shared_list;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    pthread_mutex_unlock(&shared_lock);
+}
+
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t)
 {
     ref_up(&t->refs);
@@ -100,6 +138,8 @@ void crypto_trust_unref(struct crypto_trust *t)
 {
     if (!t || !ref_down(&t->refs))
         return;
+    if (t->shared)
+        shared_forget(t);
     LIST_FOR(it, &t->recent)
     known_free(t, LIST_ENTRY(it, struct trust_known, recent));
     map_fini(&t->known);

@@ -22,6 +22,8 @@ struct crypto_trust {
     X509_STORE *store;
     struct map pins;
     struct trust_pin *all_pins;
+    bool shared; /* in the list of crypto_trust_shared */
+    struct crypto_trust *next;
     unsigned char id[32]; /* two with the same hold the same, added in the same order */
 
     pthread_mutex_t lock;

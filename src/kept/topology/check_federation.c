@@ -1,6 +1,8 @@
 #include "kept/topology/check_priv.h"
 
 #include "ground/base/map.h"
+#include "ground/base/text.h"
+#include "ground/crypto/hash.h"
 
 /* --- partners and providers --- */
 static bool is_our_edge(const struct topology *t, struct slice name)
@@ -123,6 +125,24 @@ void check_discovery_unlimited(const struct topology *t, struct findings *f)
     if (t->deployment.partner_discovery && !t->access_edge.limit_discovered_contacts)
         FOUND(f, "discovery-unlimited", SLICE("access_edge/limit_discovered_contacts"),
               "Any domain is admitted, and it may try as many of our addresses as it likes.");
+}
+
+static bool is_key_id(struct slice text)
+{
+    unsigned char id[CRYPTO_SHA256];
+    return text_unhex(text, id, sizeof(id)) == sizeof(id);
+}
+
+void check_pin_key_malformed(const struct topology *t, struct findings *f)
+{
+    EACH_PARTNER(t, p)
+    if (p->pin_key.n && !is_key_id(p->pin_key))
+        FOUND(f, "pin-key-malformed", check_path(f, "partners", p->domain, "pin_key"),
+              "The key to which partner " SLICE_FMT " is pinned is not 64 hex digits.", SLICE_ARG(p->domain));
+    EACH_PROVIDER(t, v)
+    if (v->pin_key.n && !is_key_id(v->pin_key))
+        FOUND(f, "pin-key-malformed", check_path(f, "providers", v->name, "pin_key"),
+              "The key to which provider " SLICE_FMT " is pinned is not 64 hex digits.", SLICE_ARG(v->name));
 }
 
 void check_crls_not_checked(const struct topology *t, struct findings *f)

@@ -374,6 +374,10 @@ static const struct row rows[] = {
     {"discovery-unlimited",                 "access_edge/limit_discovered_contacts",
      "schema: 1\ndeployment: {default_domain: c.example, partner_discovery: true}\n" REST
      "access_edge: {limit_discovered_contacts: false}"                                                                                                                                                               },
+    {"pin-key-malformed",                   "partners/x.example/pin_key",
+     BASE "partners: [{domain: x.example, pin_key: 0123456789abcdef}]"                                                                                                                                               },
+    {"pin-key-malformed",                   "providers/p/pin_key",
+     BASE "providers: [{name: p, edge_fqdn: a.example, pin_key: sha256}]"                                                                                                                                            },
     {"crls-not-checked",                    "access_edge/check_crls",                                             BASE "access_edge: {check_crls: false}"                                                            },
     {"anonymous-without-outside",           "access_edge/anonymous_users",
      BASE "access_edge: {anonymous_users: true, outside_users: false}"                                                                                                                                               },

@@ -268,6 +268,8 @@
     X(discovery_unlimited, "discovery-unlimited", WARNING,                                                   \
       "limits of discovered partners; failure: a discovered partner held back",                              \
       "Discovered partners may try all addresses that they like.", "set limit_discovered_contacts")          \
+    X(pin_key_malformed, "pin-key-malformed", ERROR, "lists of partners and providers",                      \
+      "A pinned key is not written as SHA-256: nobody could have it.", "write 64 hex digits")                \
     X(crls_not_checked, "crls-not-checked", WARNING,                                                         \
       "global Access Edge settings; failure: revocation lists out of reach",                                 \
       "Revoked certificates of partners stay good.", "set check_crls")                                       \

@@ -29,6 +29,9 @@ static const struct property deployment_rows[] = {
     ROW(topology_deployment, accept_server_auth_only, BOOL, .otherwise = "true",
         .help = "Accepts partners' certificates that are made for servers alone, as public authorities issue "
                 "them."),
+    ROW(topology_deployment, accept_wildcards, BOOL,
+        .help = "Lets *.example.com in a partner's certificate stand for a host name; RFC 5922 7.2 forbids "
+                "it."),
     ROW(topology_deployment, discovered_srv_names, BOOL,
         .help = "Lets a discovered partner be proven by the target of its SRV record."),
     ROW(topology_deployment, dialog_key_days, INT, .otherwise = "7", .min = 0, .max = 3650, .unit = "days",
@@ -206,6 +209,14 @@ static const struct property partner_rows[] = {
         .help = "The hosting provider behind which the domain is found.", .lync = "hosting provider"),
     ROW(topology_partner, srv_names, BOOL, .otherwise = "true",
         .help = "Lets the domain be proven by the target of its SRV record, as Lync's certificates need it."),
+    ROW(topology_partner, trust, NAME,
+        .help = "Roots that the partner's certificate must lead to, by the name under which they were added "
+                "(cert trust add --name); none means those of all partners."),
+    ROW(topology_partner, pin_key, TEXT,
+        .help = "The one key that proves the partner: SHA-256 of its SubjectPublicKeyInfo, 64 hex digits; "
+                "with it and without trust, no root is needed."),
+    ROW(topology_partner, accept_wildcards, BOOL,
+        .help = "Lets *.example.com in the partner's certificate stand for a host name."),
     ROW(topology_partner, verification, ENUM, .values = VERIFICATION, .otherwise = "use_source_verification",
         .help = "How far the partner is believed about who sends.", .lync = "VerificationLevel"),
     ROW(topology_partner, monitored, BOOL,
@@ -220,6 +231,10 @@ static const struct property provider_rows[] = {
     ROW(topology_provider, name, NAME, .identity = true, .help = "The provider's name.",
         .lync = "hosting provider identity"),
     ROW(topology_provider, edge_fqdn, FQDN, .help = "The provider's Access Edge.", .lync = "ProxyFqdn"),
+    ROW(topology_provider, trust, NAME,
+        .help = "Roots that the provider's certificate must lead to, by name; none means those of all "
+                "partners."),
+    ROW(topology_provider, pin_key, TEXT, .help = "The one key that proves the provider, as of a partner."),
     ROW(topology_provider, enabled, BOOL, .help = "Whether domains behind the provider may speak with ours.",
         .lync = "Enabled"),
     ROW(topology_provider, shared_address_space, BOOL,

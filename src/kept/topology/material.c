@@ -150,6 +150,20 @@ static int parse_uses(const struct json_value *list, struct material *m)
     return 0;
 }
 
+static int parse_trusts(const struct json_value *list, struct material *m)
+{
+    if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_TRUSTS))
+        return -EBADMSG;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *v = json_at(list, i);
+        struct slice name = json_get_string(v, "name"), pem = json_get_string(v, "pem");
+        if (!name.n || !pem.n || material_trust_find(m, name))
+            return -EBADMSG;
+        material_trust_set(m, name, pem);
+    }
+    return 0;
+}
+
 static int from_json(const struct json_value *doc, struct material *m)
 {
     int64_t serial = json_get_int(doc, "serial", -1);
@@ -160,6 +174,8 @@ static int from_json(const struct json_value *doc, struct material *m)
     int r = parse_keys(json_get(doc, "keys"), m);
     if (r == 0)
         r = parse_certs(json_get(doc, "certs"), m);
+    if (r == 0)
+        r = parse_trusts(json_get(doc, "trusts"), m);
     return r < 0 ? r : parse_uses(json_get(doc, "uses"), m);
 }
 
@@ -229,6 +245,16 @@ static void write_use(const struct material_use *u, struct buf *out)
     buf_printf(out, ",\"from_ms\":%lld,\"until_ms\":%lld}", (long long)u->from_ms, (long long)u->until_ms);
 }
 
+static void write_trust(const struct material_trust *t, struct buf *out)
+{
+    const struct written members[] = {
+        {"{\"name\":", t->name},
+        {",\"pem\":",  t->pem }
+    };
+    write_members(members, sizeof(members) / sizeof(members[0]), out);
+    buf_append_char(out, '}');
+}
+
 void material_write(const struct material *m, struct buf *out)
 {
     buf_printf(out, "{\"serial\":%llu,\"keys\":[", (unsigned long long)m->serial);
@@ -246,6 +272,11 @@ void material_write(const struct material *m, struct buf *out)
         buf_append(out, i ? SLICE(",") : SLICE(""));
         write_use(&m->uses[i], out);
     }
+    buf_append(out, SLICE("],\"trusts\":["));
+    for (size_t i = 0; i < m->n_trusts; i++) {
+        buf_append(out, i ? SLICE(",") : SLICE(""));
+        write_trust(&m->trusts[i], out);
+    }
     buf_append(out, SLICE("],\"trust\":"));
     json_write_string(m->trust_pem, out);
     buf_append_char(out, '}');
@@ -262,6 +293,14 @@ const struct material_cert *material_cert_find(const struct material *m, struct 
     for (size_t i = 0; i < m->n_certs; i++)
         if (slice_caseeq(m->certs[i].pool, pool))
             return &m->certs[i];
+    return NULL;
+}
+
+const struct material_trust *material_trust_find(const struct material *m, struct slice name)
+{
+    for (size_t i = 0; i < m->n_trusts; i++)
+        if (slice_eq(m->trusts[i].name, name))
+            return &m->trusts[i];
     return NULL;
 }
 
@@ -315,13 +354,39 @@ const struct material_key *material_signing_key(const struct material *m, int64_
 }
 
 /* --- making --- */
+int material_trust_set(struct material *m, struct slice name, struct slice pem)
+{
+    struct material_trust *t = (struct material_trust *)(uintptr_t)material_trust_find(m, name);
+    if (t && !pem.n) {
+        *t = m->trusts[--m->n_trusts];
+        return 0;
+    }
+    if (!pem.n)
+        return 0;
+    if (!t && m->n_trusts == MATERIAL_MAX_TRUSTS)
+        return -ENOSPC;
+    if (!t) {
+        t = &m->trusts[m->n_trusts++];
+        t->name = arena_copy(&m->arena, name);
+    }
+    t->pem = arena_copy(&m->arena, pem);
+    return 0;
+}
+
+static void copy_trusts(const struct material *m, struct material *to)
+{
+    to->trust_pem = arena_copy(&to->arena, m->trust_pem);
+    for (size_t i = 0; i < m->n_trusts; i++)
+        material_trust_set(to, m->trusts[i].name, m->trusts[i].pem);
+}
+
 struct material *material_copy(const struct material *m)
 {
     struct material *copy = material_new();
     copy->serial = m->serial;
     memcpy(copy->keys, m->keys, sizeof(m->keys));
     copy->n_keys = m->n_keys;
-    copy->trust_pem = arena_copy(&copy->arena, m->trust_pem);
+    copy_trusts(m, copy);
     for (size_t i = 0; i < m->n_certs; i++)
         material_cert_set(copy, m->certs[i].pool, m->certs[i].cert_pem, m->certs[i].key_pem);
     for (size_t i = 0; i < m->n_uses; i++)
@@ -409,7 +474,7 @@ struct material *material_for_pools(const struct material *m, const struct slice
     part->serial = m->serial;
     memcpy(part->keys, m->keys, sizeof(m->keys));
     part->n_keys = m->n_keys;
-    part->trust_pem = arena_copy(&part->arena, m->trust_pem);
+    copy_trusts(m, part);
     for (size_t i = 0; i < n; i++) {
         const struct material_cert *c = material_cert_find(m, pools[i]);
         if (c)

@@ -13,6 +13,7 @@ enum {
     MATERIAL_MAX_KEYS = 8,
     MATERIAL_MAX_CERTS = 64,
     MATERIAL_MAX_USES = 64,
+    MATERIAL_MAX_TRUSTS = 32,
     MATERIAL_USE_DEPTH = 3, /* of one use: the next one, the current one, the one before */
     MATERIAL_KEY = 32,
     MATERIAL_MAX_TEXT = 4 << 20,       /* of the JSON form */
@@ -40,6 +41,10 @@ struct material_use {
     int64_t from_ms;
     int64_t until_ms; /* 0: nothing comes after it */
 };
+/* Roots of their own for partners that name them. */
+struct material_trust {
+    struct slice name, pem;
+};
 struct material_secret;
 struct material {
     _Atomic unsigned refs;
@@ -53,6 +58,8 @@ struct material {
     struct material_use uses[MATERIAL_MAX_USES];
     size_t n_uses;
     struct slice trust_pem; /* partners' roots; empty: the system's */
+    struct material_trust trusts[MATERIAL_MAX_TRUSTS];
+    size_t n_trusts;
 };
 struct material *material_new(void);
 struct material *material_ref(struct material *m);
@@ -60,6 +67,7 @@ void material_unref(struct material *m);                      /* wipes */
 int material_parse(struct slice json, struct material **ret); /* -EBADMSG */
 void material_write(const struct material *m, struct buf *out);
 const struct material_cert *material_cert_find(const struct material *m, struct slice pool);
+const struct material_trust *material_trust_find(const struct material *m, struct slice name);
 /* What a certificate of a use is at this moment. */
 enum material_age { MATERIAL_CURRENT, MATERIAL_PREVIOUS, MATERIAL_NEXT, MATERIAL_GONE };
 enum material_age material_use_age(const struct material *m, const struct material_use *u, int64_t now_ms);
@@ -76,6 +84,8 @@ const struct material_key *material_signing_key(const struct material *m, int64_
 struct material *material_copy(const struct material *m); /* one reference, same serial */
 /* Sets or replaces the certificate of a pool. -ENOSPC beyond MATERIAL_MAX_CERTS. */
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
+/* Sets or replaces roots; an empty text takes them away. -ENOSPC beyond MATERIAL_MAX_TRUSTS. */
+int material_trust_set(struct material *m, struct slice name, struct slice pem);
 /* Takes the certificate of a pool (or of a machine) away; false: there is none. */
 bool material_cert_remove(struct material *m, struct slice pool);
 /* A certificate of a use from fresh->from_ms on (not later than now: at once). The one that is current until

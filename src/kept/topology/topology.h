@@ -108,6 +108,7 @@ struct topology_deployment {
     int64_t dns_ttl;                   /* of the records that the topology implies (300) */
     bool partner_discovery;            /* admit domains that are in no list, when proven */
     bool accept_server_auth_only;      /* partners' certificates without clientAuth (default true) */
+    bool accept_wildcards;             /* in partners' certificates */
     bool discovered_srv_names;         /* identity rule (c) for discovered partners (default false) */
     int64_t dialog_key_days;           /* how long an old Record-Route key stays valid (7) */
     int64_t connections_per_partner;   /* 4 */
@@ -341,6 +342,9 @@ struct topology_partner {
     struct slice edge_fqdn; /* pinned Access Edge, or empty: found by DNS */
     struct slice provider;  /* hosting provider's name, or empty */
     bool srv_names;         /* identity rule (c) (default true) */
+    struct slice trust;     /* name of roots of its own (material.h), or empty: those of all partners */
+    struct slice pin_key;   /* SHA-256 of its key's SubjectPublicKeyInfo in hex digits, or empty */
+    bool accept_wildcards;
     enum topology_verification verification;
     bool monitored;
     struct slice comment;
@@ -348,6 +352,7 @@ struct topology_partner {
 struct topology_provider {
     struct slice name;
     struct slice edge_fqdn;
+    struct slice trust, pin_key; /* as a partner's */
     bool enabled;
     bool shared_address_space;
     bool hosts_users;

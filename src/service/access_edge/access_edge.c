@@ -1,14 +1,11 @@
 #include "service/access_edge/hide.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "ground/base/mem.h"
 
-enum { ERROR_TEXT = 256, SYSTEM_ROOTS_MAX = 16 * 1024 * 1024 };
-static const char system_roots[] = "/etc/ssl/certs/ca-certificates.crt";
+enum { ERROR_TEXT = 256 };
 
 /* What is put together while a config is compiled. */
 struct compiling {
@@ -30,6 +27,7 @@ __attribute__((format(printf, 2, 3))) static int fail(struct compiling *k, const
 static void edge_free(void *arg)
 {
     struct edge *e = arg;
+    trusts_free(e);
     topology_unref(e->t);
     material_unref(e->m);
     watch_unref(e->watch);
@@ -57,33 +55,13 @@ static struct edge *edge_new(const struct topology *t, const struct material *m,
 }
 
 /* ---------------------------------------------------------------- trust and certificates */
-static int read_system_roots(struct buf *out)
+static int partner_trust(struct compiling *k)
 {
-    int fd = open(system_roots, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = 0;
-    while (buf_len(out) < SYSTEM_ROOTS_MAX && (n = read(fd, buf_reserve(out, 65536), 65536)) > 0)
-        buf_commit(out, (size_t)n);
-    close(fd);
-    return n < 0 ? -EIO : 0;
-}
-
-static int partner_trust(struct compiling *k, struct crypto_trust **ret)
-{
-    struct crypto_trust *trust = crypto_trust_new();
-    struct buf file = {0};
-    struct slice pem = k->e->m->trust_pem;
-    int r = pem.n ? 0 : read_system_roots(&file);
-    if (r == 0)
-        r = crypto_trust_add(trust, pem.n ? pem : buf_slice(&file));
-    buf_fini(&file);
-    if (r < 0) {
-        crypto_trust_unref(trust);
+    const char *file;
+    int r = trusts_compile(k->e, &file);
+    if (r < 0)
         return fail(k, "the roots that partners' certificates must lead to cannot be read%s%s",
-                    pem.n ? "" : " from ", pem.n ? "" : system_roots);
-    }
-    *ret = trust;
+                    file ? " from " : "", file ? file : "");
     return 0;
 }
 
@@ -186,14 +164,15 @@ static int external_side(struct compiling *k)
                                  .transport = SIP_TLS,
                                  .host = k->e->outer_host,
                                  .port = (uint16_t)pool->federation_port};
-    int r = partner_trust(k, &tls.trust);
+    int r = partner_trust(k);
+    tls.more_trusts = k->e->trusts;
+    tls.n_more_trusts = k->e->n_trusts;
     if (r == 0 && (crypto_key_parse(mc->key_pem, &tls.key) < 0 || crypto_cert_parse(mc->cert_pem, &cert) < 0))
         r = fail(k, "the external certificate of Edge pool " SLICE_FMT " cannot be read: %s",
                  SLICE_ARG(mc->pool), crypto_error());
     tls.cert = cert;
     if (r == 0)
         r = contexts(k, &tls, &l, k->e->self->external_address, &l.tls);
-    crypto_trust_unref(tls.trust);
     crypto_key_unref(tls.key);
     crypto_cert_unref(cert);
     return r < 0 ? r : add_listener(k, &l, k->e->self->external_address);

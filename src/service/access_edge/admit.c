@@ -30,8 +30,11 @@ static void admit_proven(struct request *rq)
         bool unknown = p->policy.provider_only && p->policy.perhaps_behind && p->policy.provider.n == 0;
         const struct refusal *why = unknown ? &EDGE_PARTNER_UNKNOWN : &EDGE_SENDER_NOT_PROVEN;
         struct slice cert = proof_describe(rq);
-        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : why, "domain " SLICE_FMT ", " SLICE_FMT,
-                       SLICE_ARG(p->partner), SLICE_ARG(cert));
+        if (p->proof.untrusted)
+            why = &EDGE_SENDER_NOT_TRUSTED;
+        else if (p->dns_failed)
+            why = &EDGE_PROOF_UNAVAILABLE;
+        request_refuse(rq, why, "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
         return;
     }
     if (!discovered_may_pass(rq, true))

@@ -1,6 +1,6 @@
 /*
  * access_edge/identity.h - for which domain may the holder of a certificate speak? Three rules, tried in this
- * order; none matches wildcards:
+ * order; none matches wildcards unless that is allowed (RFC 5922 7.2 forbids it):
  *
  *  a  the certificate names the domain (RFC 5922 7.1 and 7.2): a sip: URI without user part; a DNS name only
  * when there is no sip: URI at all; the common name only without any subjectAltName; b  it names the FQDN to
@@ -20,9 +20,10 @@ const char *identity_rule_text(enum identity_rule r);
 const char *identity_rule_letter(enum identity_rule r); /* "a", "b", "c"; "" for none */
 
 /* Rule a. */
-bool identity_names_domain(const struct crypto_names *names, struct slice domain);
+bool identity_names_domain(const struct crypto_names *names, struct slice domain, bool wildcards);
 /* A DNS name of the certificate, or its common name without any subjectAltName. */
-bool identity_names_host(const struct crypto_names *names, struct slice host);
+/* wildcards: *.example.com among the DNS names stands for one label. */
+bool identity_names_host(const struct crypto_names *names, struct slice host, bool wildcards);
 /* Does an SRV target count for rule c? */
 bool identity_target_counts(struct slice target, struct slice domain, bool secure);
 
@@ -32,6 +33,7 @@ struct identity_claim {
     struct slice pinned, provider; /* rule b: FQDNs; empty: none */
     const struct slice *targets;   /* rule c: those that count */
     size_t n_targets;
+    bool wildcards;
 };
 /* ret_name: the name of the certificate that decided. */
 enum identity_rule identity_prove(const struct identity_claim *c, struct slice *ret_name);

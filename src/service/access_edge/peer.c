@@ -15,8 +15,8 @@ struct peer_entry {
 struct peer {
     uint64_t generation; /* of `machine`; 0: not looked for yet */
     char *machine;
-    struct peer_entry proven[PEER_MAX_PROVEN];
-    size_t next; /* where the next domain goes */
+    struct peer_entry *proven;
+    size_t n_proven, next; /* where the next domain goes, when all places are taken */
 };
 
 static void peer_entry_clear(struct peer_entry *x)
@@ -32,8 +32,9 @@ static void peer_entry_clear(struct peer_entry *x)
 static void peer_free(void *arg)
 {
     struct peer *p = arg;
-    for (size_t i = 0; i < PEER_MAX_PROVEN; i++)
+    for (size_t i = 0; i < p->n_proven; i++)
         peer_entry_clear(&p->proven[i]);
+    mem_free(p->proven);
     mem_free(p->machine);
     mem_free(p);
 }
@@ -80,10 +81,23 @@ struct slice peer_machine(const struct edge *e, struct flow *f)
 /* ---------------------------------------------------------------- outside */
 static struct peer_entry *peer_find(struct peer *p, struct slice domain)
 {
-    for (size_t i = 0; i < PEER_MAX_PROVEN; i++)
+    for (size_t i = 0; i < p->n_proven; i++)
         if (p->proven[i].domain && slice_caseeq(slice_str(p->proven[i].domain), domain))
             return &p->proven[i];
     return NULL;
+}
+
+/* For most connections one is all there will ever be. */
+static struct peer_entry *peer_place(struct peer *p)
+{
+    if (p->n_proven < PEER_MAX_PROVEN) {
+        p->proven = mem_realloc(p->proven, (p->n_proven + 1) * sizeof(*p->proven));
+        p->proven[p->n_proven] = (struct peer_entry){0};
+        return &p->proven[p->n_proven++];
+    }
+    struct peer_entry *x = &p->proven[p->next];
+    p->next = (p->next + 1) % PEER_MAX_PROVEN;
+    return x;
 }
 
 bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, struct peer_proof *ret)
@@ -92,7 +106,7 @@ bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, stru
     const struct peer_entry *x = p ? peer_find(p, domain) : NULL;
     if (!x || x->generation != e->generation || x->until < loop_now(loop_current()))
         return false;
-    *ret = (struct peer_proof){x->rule, slice_str(x->name)};
+    *ret = (struct peer_proof){.rule = x->rule, .name = slice_str(x->name)};
     return true;
 }
 
@@ -124,14 +138,13 @@ static void peer_log(struct flow *f, struct slice domain, const struct peer_proo
     }
 }
 
-void peer_remember(const struct edge *e, struct flow *f, struct slice domain, const struct peer_proof *proof)
+static void peer_remember(const struct edge *e, struct flow *f, struct slice domain,
+                          const struct peer_proof *proof, uint64_t until)
 {
     struct peer *p = peer_of(f);
     struct peer_entry *x = peer_find(p, domain);
-    if (!x) {
-        x = &p->proven[p->next];
-        p->next = (p->next + 1) % PEER_MAX_PROVEN;
-    }
+    if (!x)
+        x = peer_place(p);
     bool known = x->domain && x->rule == proof->rule && slice_caseeq(slice_str(x->domain), domain) &&
                  slice_caseeq(slice_str(x->name), proof->name);
     if (!known) {
@@ -142,7 +155,32 @@ void peer_remember(const struct edge *e, struct flow *f, struct slice domain, co
         peer_log(f, domain, proof);
     }
     x->generation = e->generation;
-    x->until = proof->rule == IDENTITY_SRV ? loop_now(loop_current()) + PEER_SRV_MS : UINT64_MAX;
+    uint64_t srv = loop_now(loop_current()) + PEER_SRV_MS;
+    x->until = proof->rule == IDENTITY_SRV && srv < until ? srv : until;
+}
+
+bool peer_prove(const struct edge *e, struct flow *f, const struct crypto_cert *cert, struct slice domain,
+                const struct policy *policy, struct identity_claim *claim, struct peer_proof *ret)
+{
+    uint64_t until;
+    claim->domain = policy->provider_only ? SLICE_NONE : domain;
+    claim->names = crypto_cert_names(cert);
+    claim->pinned = policy->pinned;
+    claim->provider = policy->provider;
+    claim->wildcards = policy->wildcards;
+    *ret = (struct peer_proof){0};
+    ret->rule = identity_prove(claim, &ret->name);
+    if (ret->rule == IDENTITY_NONE)
+        return false;
+    if (ret->rule == IDENTITY_PROVIDER && policy->perhaps_behind)
+        ret->rule = IDENTITY_SRV; /* it was DNS that said so, which is remembered for a while only */
+    if (!trusts_hold(e, policy, cert, &until)) {
+        *ret = (struct peer_proof){.untrusted = true};
+        return false;
+    }
+    if (f)
+        peer_remember(e, f, domain, ret, until);
+    return true;
 }
 
 void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint64_t account)
@@ -187,7 +225,7 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
     if (flow_side(f) == SIDE_INTERNAL)
         return peer_covers_machine(e, f, identity);
     struct slice targets[ELEMENT_MAX_TARGETS], domain = identity, rest = SLICE_NONE;
-    struct identity_claim claim = {.names = crypto_cert_names(flow_cert(f)), .targets = targets};
+    struct identity_claim claim = {.targets = targets};
     slice_cut(identity, ' ', &domain, &rest);
     struct peer_proof proof = {0};
     if (peer_recall(e, f, domain, &proof))
@@ -199,12 +237,7 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity)
         targets[claim.n_targets++] = one;
     }
     struct policy policy = policy_of(e->t, domain);
-    claim.domain = policy.provider_only ? SLICE_NONE : domain;
-    claim.pinned = policy.pinned;
-    claim.provider = policy.provider;
-    proof.rule = identity_prove(&claim, &proof.name);
-    if (proof.rule == IDENTITY_NONE)
-        return false;
-    peer_remember(e, f, domain, &proof);
-    return true;
+    for (size_t i = 0; policy.perhaps_behind && !policy.provider.n && i < claim.n_targets; i++)
+        policy_behind(&policy, e->t, targets[i]);
+    return peer_prove(e, f, flow_cert(f), domain, &policy, &claim, &proof);
 }

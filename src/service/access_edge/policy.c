@@ -7,6 +7,8 @@ static void put_provider(struct policy *p, const struct topology_provider *v)
     p->public_cloud = v->public_cloud;
     p->source = SOURCE_PROVIDER;
     p->verification = v->verification;
+    p->trust = p->trust.n ? p->trust : v->trust;
+    p->pin_key = p->pin_key.n ? p->pin_key : v->pin_key;
 }
 
 const struct topology_provider *policy_shares(const struct topology *t)
@@ -53,6 +55,7 @@ static struct policy policy_unlisted(const struct topology *t)
     if (!discovery && !perhaps)
         return (struct policy){.refusal = &EDGE_PARTNER_UNKNOWN};
     return (struct policy){.srv_names = discovery && t->deployment.discovered_srv_names,
+                           .wildcards = t->deployment.accept_wildcards,
                            .perhaps_behind = perhaps,
                            .provider_only = !discovery,
                            .verification = t->access_edge.discovered_verification};
@@ -63,6 +66,9 @@ static struct policy policy_listed(const struct topology *t, const struct topolo
     struct policy p = {.listed = true,
                        .pinned = partner->edge_fqdn,
                        .srv_names = partner->srv_names,
+                       .trust = partner->trust,
+                       .pin_key = partner->pin_key,
+                       .wildcards = partner->accept_wildcards || t->deployment.accept_wildcards,
                        .source = partner->edge_fqdn.n ? SOURCE_PINNED : SOURCE_BY_DNS,
                        .verification = partner->verification};
     if (partner->provider.n) {
@@ -80,6 +86,7 @@ static struct policy policy_default_route(const struct topology *t, const struct
 {
     return (struct policy){.listed = true,
                            .provider = t->access_edge.default_route,
+                           .wildcards = t->deployment.accept_wildcards,
                            .provider_only = true,
                            .source = SOURCE_PROVIDER,
                            .verification =

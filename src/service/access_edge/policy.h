@@ -22,6 +22,9 @@ struct policy {
     bool public_cloud;  /* behind a public provider */
     enum policy_source source;
     enum topology_verification verification;
+    struct slice trust;   /* name of the roots that its chain must lead to, or empty */
+    struct slice pin_key; /* of its key, in hex digits, or empty */
+    bool wildcards;       /* in its certificate */
 };
 struct policy policy_of(const struct topology *t, struct slice domain);
 /* A domain of ours of which users live at a provider, too (split domain): the first enabled one with

@@ -36,6 +36,9 @@ struct edge {
     struct slice outer_host;           /* what we are called outside: in Via and Record-Route */
     struct own_name *names;
     size_t n_names;
+    struct crypto_trust
+        *trusts[2 + MATERIAL_MAX_TRUSTS]; /* of all partners, pinned keys, then the named ones */
+    size_t n_trusts;
     struct watch *watch;
     struct measure_limits limits; /* of discovered partners */
     uint64_t report_ms;
@@ -84,17 +87,30 @@ enum {
  * empty: none. Valid while the flow lives. */
 struct slice peer_machine(const struct edge *e, struct flow *f);
 struct peer_proof {
-    enum identity_rule rule;
-    struct slice name; /* of the certificate that decided */
+    enum identity_rule rule; /* IDENTITY_NONE: not proven */
+    bool untrusted;          /* the names would prove it, the chain does not lead where it must */
+    struct slice name;       /* of the certificate that decided */
 };
 /* What was proven of a domain, if that still holds. */
 bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, struct peer_proof *ret);
-/* Logs once for a connection and domain. */
-void peer_remember(const struct edge *e, struct flow *f, struct slice domain, const struct peer_proof *proof);
+/* Proves by names and trust what can be proven now; a proof is remembered with the flow (may be NULL) and
+ * logged, once for a connection and domain. Names, pins and wildcards of the claim are filled in from the
+ * policy. */
+bool peer_prove(const struct edge *e, struct flow *f, const struct crypto_cert *cert, struct slice domain,
+                const struct policy *policy, struct identity_claim *claim, struct peer_proof *ret);
 /* The identity that is handed to the element for the external side: the domain, then the SRV targets that
  * count for rule c, each after a space. */
 struct slice peer_identity(struct arena *a, struct slice domain, const struct slice *targets, size_t n);
 bool peer_covers(const struct edge *e, struct flow *f, struct slice identity);
+
+/* --- trusts.c: which chains count for whom --- */
+/* 0, or negative errno: the roots of all partners cannot be read, from the file *ret_file or the material
+ * (NULL). */
+int trusts_compile(struct edge *e, const char **ret_file);
+void trusts_free(struct edge *e);
+/* Does the chain lead to what the partner's must, now? ret_until: loop time up to which that holds. */
+bool trusts_hold(const struct edge *e, const struct policy *policy, const struct crypto_cert *cert,
+                 uint64_t *ret_until);
 /* Counts the connection as one of the domain's, whose account in the watch this is; until it ends. */
 void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint64_t account);
 

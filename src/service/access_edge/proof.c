@@ -64,22 +64,11 @@ static bool proof_try(struct request *rq, const struct crypto_cert *cert)
 {
     struct passage *p = passage_of(rq);
     struct flow *f = request_flow(rq);
-    struct identity_claim claim = {
-        .names = crypto_cert_names(cert),
-        .domain = p->policy.provider_only ? SLICE_NONE : p->partner,
-        .pinned = p->policy.pinned,
-        .provider = p->policy.provider,
-        .targets = p->targets,
-        .n_targets = p->n_targets,
-    };
-    p->proof.rule = identity_prove(&claim, &p->proof.name);
-    if (p->proof.rule == IDENTITY_PROVIDER && p->policy.perhaps_behind)
-        p->proof.rule = IDENTITY_SRV; /* it was DNS that said so, which is remembered for a while only */
-    if (f && p->proof.rule != IDENTITY_NONE)
-        peer_remember(p->e, f, p->partner, &p->proof);
-    if (p->proof.rule != IDENTITY_NONE && p->policy.listed)
+    struct identity_claim claim = {.targets = p->targets, .n_targets = p->n_targets};
+    bool proven = peer_prove(p->e, f, cert, p->partner, &p->policy, &claim, &p->proof);
+    if (proven && p->policy.listed)
         request_trust(rq, p->partner);
-    return p->proof.rule != IDENTITY_NONE;
+    return proven;
 }
 
 static void sender_looked_up(struct request *rq, const struct srv_names *names)
@@ -102,7 +91,8 @@ void proof_of_sender(struct request *rq, void (*next)(struct request *rq))
         next(rq);
         return;
     }
-    if (cert && !proof_try(rq, cert) && (p->policy.srv_names || p->policy.perhaps_behind)) {
+    bool asks = p->policy.srv_names || p->policy.perhaps_behind;
+    if (cert && !proof_try(rq, cert) && !p->proof.untrusted && asks) {
         p->cert = crypto_cert_ref(cert);
         request_lookup_federation(rq, p->partner, sender_looked_up);
         return;

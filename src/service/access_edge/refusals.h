@@ -18,6 +18,10 @@
       "The connection's certificate does not prove the sender's domain.",                                    \
       "The partner's certificate must name the domain or the target of its _sipfederationtls._tcp record; "  \
       "or pin the partner to the name that the certificate has.")                                            \
+    X(SENDER_NOT_TRUSTED, "edge.sender-not-trusted", 403, 58139, GUILTY_PEER,                                \
+      "The certificate names the sender's domain, and leads to another authority or key than that "          \
+      "partner's.",                                                                                          \
+      "Look at trust and pin_key of the partner; add the authority: entente cert trust add --name.")         \
     X(PROOF_UNAVAILABLE, "edge.proof-unavailable", 504, 58103, GUILTY_BEYOND,                                \
       "The sender's domain could not be proven because DNS did not answer.",                                 \
       "Check the DNS servers of this machine and the partner's _sipfederationtls._tcp record.")              \

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { TRUST_MAX_NAME = 64 };
+
 /* --- trust --- */
 static const struct slice pem_end = SLICE_INIT("-----END CERTIFICATE-----");
 
@@ -26,18 +28,31 @@ static void each_certificate(struct slice pem,
     }
 }
 
+struct trust_listed {
+    struct json_value *list;
+    struct slice name; /* empty: of all partners */
+};
+
 static void push_root(struct api_call *q, void *arg, const struct crypto_cert *cert)
 {
+    const struct trust_listed *listed = arg;
     struct json_value *o = json_object(&q->a);
     api_put_certificate(q, o, SLICE_NONE, cert);
-    json_push(&q->a, arg, o);
+    if (listed->name.n)
+        json_set_string(&q->a, o, "name", listed->name);
+    json_push(&q->a, listed->list, o);
 }
 
 static int trust_list(struct api_call *q, struct vault *v)
 {
-    struct json_value *list = json_array(&q->a);
-    each_certificate(v->now->material->trust_pem, push_root, q, list);
-    json_set(&q->a, q->out, "trust", list);
+    const struct material *m = v->now->material;
+    struct trust_listed listed = {.list = json_array(&q->a)};
+    each_certificate(m->trust_pem, push_root, q, &listed);
+    for (size_t i = 0; i < m->n_trusts; i++) {
+        listed.name = m->trusts[i].name;
+        each_certificate(m->trusts[i].pem, push_root, q, &listed);
+    }
+    json_set(&q->a, q->out, "trust", listed.list);
     return 0;
 }
 
@@ -67,9 +82,31 @@ static void merge_root(struct api_call *q, void *arg, const struct crypto_cert *
     buf_fini(&pem);
 }
 
+/* Roots of this name; without a name those of all partners. */
+static struct slice roots_of(const struct material *m, struct slice name)
+{
+    const struct material_trust *t = name.n ? material_trust_find(m, name) : NULL;
+    return !name.n ? m->trust_pem : t ? t->pem : SLICE_NONE;
+}
+
+static int keep_roots(struct api_call *q, struct vault *v, struct slice name, struct slice pem)
+{
+    struct material *m = material_copy(v->now->material);
+    int r = 0;
+    if (name.n)
+        r = material_trust_set(m, name, pem);
+    else
+        m->trust_pem = arena_copy(&m->arena, pem);
+    if (r == 0)
+        return vault_set_material(v, m, &q->why);
+    material_unref(m);
+    return refuse(&q->why, 409, "trust.full", "There are %d names of roots; more are not kept.",
+                  MATERIAL_MAX_TRUSTS);
+}
+
 static int trust_add(struct api_call *q, struct vault *v)
 {
-    struct slice pem = json_get_string(q->in, "pem");
+    struct slice pem = json_get_string(q->in, "pem"), name = json_get_string(q->in, "name");
     struct trust_merge merge = {0};
     struct crypto_trust *trust = crypto_trust_new();
     int r = pem.n ? crypto_trust_add(trust, pem) : -EBADMSG;
@@ -77,13 +114,12 @@ static int trust_add(struct api_call *q, struct vault *v)
     if (r < 0)
         return refuse(&q->why, 422, "trust.unreadable",
                       "This is no certificate in PEM form: openssl x509 -inform DER makes it.");
-    buf_append(&merge.out, v->now->material->trust_pem);
+    if (name.n > TRUST_MAX_NAME)
+        return refuse(&q->why, 422, "trust.name", "A name of roots has at most %d letters.", TRUST_MAX_NAME);
+    buf_append(&merge.out, roots_of(v->now->material, name));
     each_certificate(pem, merge_root, q, &merge);
-    if (merge.added) {
-        struct material *m = material_copy(v->now->material);
-        m->trust_pem = arena_copy(&m->arena, buf_slice(&merge.out));
-        r = vault_set_material(v, m, &q->why);
-    }
+    if (merge.added)
+        r = keep_roots(q, v, name, buf_slice(&merge.out));
     buf_fini(&merge.out);
     json_set_int(&q->a, q->out, "added", (int64_t)merge.added);
     json_set_int(&q->a, q->out, "material", (int64_t)v->now->material->serial);
@@ -110,27 +146,37 @@ static void keep_other(struct api_call *q, void *arg, const struct crypto_cert *
     }
 }
 
+/* All of a name. */
+static int trust_remove_name(struct api_call *q, struct vault *v, struct slice name)
+{
+    if (!material_trust_find(v->now->material, name))
+        return refuse(&q->why, 404, "trust.unknown", "No roots are kept under this name.");
+    json_set_string(&q->a, q->out, "removed", name);
+    return keep_roots(q, v, name, SLICE_NONE);
+}
+
 static int trust_remove(struct api_call *q, struct vault *v)
 {
     struct trust_cut cut = {.which = json_get_string(q->in, "fingerprint")};
+    struct slice name = json_get_string(q->in, "name");
     int r = 0;
+    if (name.n && !cut.which.n)
+        return trust_remove_name(q, v, name);
     if (cut.which.n < TRUST_FINGERPRINT_MIN)
         return refuse(
             &q->why, 422, "trust.fingerprint",
             "Name the root by its fingerprint, or %d digits of its beginning: entente cert trust list.",
             TRUST_FINGERPRINT_MIN);
-    each_certificate(v->now->material->trust_pem, keep_other, q, &cut);
+    each_certificate(roots_of(v->now->material, name), keep_other, q, &cut);
     if (cut.removed != 1)
         r = refuse(&q->why, cut.removed ? 409 : 404, cut.removed ? "trust.several" : "trust.unknown",
                    cut.removed ? "Several roots begin with '" SLICE_FMT "': give more digits."
                                : "No root begins with '" SLICE_FMT "': entente cert trust list shows them.",
                    SLICE_ARG(slice_head(cut.which, 64)));
     if (r == 0) {
-        struct material *m = material_copy(v->now->material);
-        m->trust_pem = arena_copy(&m->arena, buf_slice(&cut.out));
-        r = vault_set_material(v, m, &q->why);
+        r = keep_roots(q, v, name, buf_slice(&cut.out));
         json_set_string(&q->a, q->out, "removed", cut.name);
-        json_set_bool(&q->a, q->out, "last", buf_len(&cut.out) == 0);
+        json_set_bool(&q->a, q->out, "last", buf_len(&cut.out) == 0 && !name.n);
     }
     buf_fini(&cut.out);
     return r;
@@ -191,8 +237,8 @@ static int dns_show(struct api_call *q, struct vault *v)
 
 const struct api_route api_secret_routes[] = {
     {"GET",  "/v1/trust",        trust_list,   NULL, "the roots that partners' certificates must lead to"},
-    {"POST", "/v1/trust",        trust_add,    NULL, "{pem}"                                             },
-    {"POST", "/v1/trust/remove", trust_remove, NULL, "{fingerprint}: its beginning will do"              },
+    {"POST", "/v1/trust",        trust_add,    NULL, "{pem, name}"                                       },
+    {"POST", "/v1/trust/remove", trust_remove, NULL, "{fingerprint: its beginning will do, name}"        },
     {"GET",  "/v1/dns",          dns_show,     NULL, "where DNS updates go"                              },
     {"POST", "/v1/dns",          dns_set,      NULL, "{server, zones, key: \"hmac-sha256:NAME:BASE64\"}" },
 };
