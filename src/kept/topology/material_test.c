@@ -2,6 +2,8 @@
 
 #include "ground/base/test.h"
 
+#include <errno.h>
+
 static const int64_t DAY = 24LL * 3600 * 1000;
 
 static struct material *again(const struct material *m)
@@ -22,7 +24,14 @@ TEST(survives_a_round_trip)
     material_key_add(m, 2000, DAY);
     CHECK_INT(material_cert_set(m, SLICE("edge.contoso.example"), SLICE("CERT\n"), SLICE("KEY \"1\"\n")), 0);
     m->trust_pem = SLICE("ROOT\n");
+    CHECK_INT(material_trust_set(m, SLICE("gone"), SLICE("GONE\n")), 0);
+    CHECK_INT(material_trust_set(m, SLICE("private"), SLICE("OLD\n")), 0);
+    CHECK_INT(material_trust_set(m, SLICE("private"), SLICE("PRIVATE\n")), 0);
+    CHECK_INT(material_trust_set(m, SLICE("gone"), SLICE_NONE), 0);
     struct material *copy = again(m);
+    CHECK_INT(copy->n_trusts, 1);
+    CHECK_STR(material_trust_find(copy, SLICE("private"))->pem, "PRIVATE\n");
+    CHECK(material_trust_find(copy, SLICE("gone")) == NULL);
     CHECK_INT(copy->serial, 7);
     CHECK_INT(copy->n_keys, 2);
     CHECK_INT(copy->keys[0].id, 2);
@@ -33,6 +42,16 @@ TEST(survives_a_round_trip)
     if (c)
         CHECK_STR(c->key_pem, "KEY \"1\"\n");
     CHECK_STR(copy->trust_pem, "ROOT\n");
+    struct material *part = material_for_pools(copy, NULL, 0), *whole = material_copy(copy);
+    CHECK(material_trust_find(part, SLICE("private")) && material_trust_find(whole, SLICE("private")));
+    material_unref(part);
+    material_unref(whole);
+    for (int i = 0; i <= MATERIAL_MAX_TRUSTS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "n%d", i);
+        int last = material_trust_set(copy, slice_str(name), SLICE("X"));
+        CHECK_INT(last, i < MATERIAL_MAX_TRUSTS - 1 ? 0 : -ENOSPC);
+    }
     material_unref(copy);
     material_unref(m);
 }
@@ -103,6 +122,8 @@ TEST(refuses_what_is_no_material)
         "{\"serial\":1,\"keys\":[{\"id\":-1,\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
         "\"made_ms\":1,\"expires_ms\":0}]}",
         "{\"serial\":1,\"certs\":[{\"pool\":\"a\",\"cert\":\"b\"}]}",
+        "{\"serial\":1,\"trusts\":[{\"name\":\"a\"}]}",
+        "{\"serial\":1,\"trusts\":[{\"name\":\"a\",\"pem\":\"b\"},{\"name\":\"a\",\"pem\":\"c\"}]}",
         "{\"serial\":1,\"certs\":[{\"pool\":\"a\",\"cert\":\"b\",\"key\":\"c\"},"
         "{\"pool\":\"A\",\"cert\":\"b\",\"key\":\"c\"}]}",
     };

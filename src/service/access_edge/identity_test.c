@@ -120,6 +120,40 @@ TEST(rules)
     }
 }
 
+/* Where wildcards are allowed, one stands for one whole label. */
+TEST(wildcards)
+{
+    static const struct {
+        const char *name, *host;
+        bool allowed;
+    } cases[] = {
+        {"*.host.example",    "edge.host.example",   true },
+        {"*.Host.example",    "EDGE.host.example.",  true },
+        {"*.host.example",    "host.example",        false},
+        {"*.host.example",    "a.edge.host.example", false},
+        {"*.host.example",    ".host.example",       false},
+        {"*.host.example",    "edge.other.example",  false},
+        {"*.example",         "host.example",        false}, /* a whole top domain */
+        {"*.*.example",       "edge.host.example",   false},
+        {"e*.host.example",   "edge.host.example",   false},
+        {"edge.*.example",    "edge.host.example",   false},
+        {"*",                 "host",                false},
+        {"*.host.example",    "*.host.example",      false},
+        {"edge.host.example", "edge.host.example",   true },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct slice dns = slice_str(cases[i].name), host = slice_str(cases[i].host);
+        const struct crypto_names names = {.dns = &dns, .n_dns = 1, .has_san = true};
+        if (identity_names_host(&names, host, true) != cases[i].allowed)
+            TEST_DIAG("%s for %s", cases[i].name, cases[i].host);
+        if (i + 1 < sizeof(cases) / sizeof(cases[0]))
+            CHECK(!identity_names_host(&names, host, false));
+    }
+    struct slice domain = SLICE("sales.fabrikam.example"), wild = SLICE("*.fabrikam.example");
+    const struct crypto_names cn = {.common_name = wild};
+    CHECK(!identity_names_domain(&cn, domain, true)); /* a common name is no pattern */
+}
+
 TEST(targets_that_count)
 {
     CHECK(identity_target_counts(SLICE("sip." D), SLICE(D), false));
@@ -132,4 +166,4 @@ TEST(targets_that_count)
     CHECK(!identity_target_counts(SLICE("."), SLICE(D), true)); /* RFC 2782: no such service */
 }
 
-TEST_MAIN(rules, targets_that_count)
+TEST_MAIN(rules, wildcards, targets_that_count)
