@@ -101,7 +101,7 @@ void request_trust(struct request *rq, struct slice owner)
         flow_trust(f, owner);
     else if (!rq->trusted && rq->src.transport == SIP_UDP)
         sources_trust_datagram(s->e->sources, &s->config->limits, &rq->src.from, loop_now(s->loop));
-    rq->trusted = true;
+    rq->trusted = rq->src.trusted = true;
 }
 
 void request_trace(struct request *rq, const char *fmt, ...)
@@ -450,7 +450,9 @@ void source_send(const struct source *src, const struct sip_via *via, struct sli
         struct net_addr to = src->from, maddr;
         if (!via->has_rport)
             net_addr_set_port(&to, via->port ? via->port : 5060);
-        if (via->maddr.n && !via->has_rport && net_addr_parse(via->maddr, net_addr_port(&to), &maddr) == 0)
+        /* nobody unknown has answers sent to a third */
+        if (src->trusted && via->maddr.n && !via->has_rport &&
+            net_addr_parse(via->maddr, net_addr_port(&to), &maddr) == 0)
             to = maddr;
         if (src->port)
             udp_send(src->port->udp, message, &to);
@@ -507,6 +509,12 @@ static void reply_stateless_tag(struct shard *s, const struct sip_msg *m, char o
     snprintf(out, TAG_TEXT, STATELESS_TAG "%016llx", (unsigned long long)h);
 }
 
+/* Over UDP the sender's address may be made up: no more than 1.5 times the request goes there. */
+static bool reply_fits(const struct source *src, const struct sip_msg *m, const struct buf *out)
+{
+    return src->transport != SIP_UDP || buf_len(out) * 2 <= m->text.n * 3;
+}
+
 void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
                      struct slice extra, const char *to_tag)
 {
@@ -522,14 +530,26 @@ void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned
                              .top_via = via_received(&src->s->scratch, &m->via, value, &src->from),
                              .extra = extra};
     sip_response_write(m, &r, &out);
-    source_send(src, &m->via, buf_slice(&out), SLICE_NONE);
+    if (!reply_fits(src, m, &out)) {
+        buf_clear(&out, 65536);
+        r.extra = SLICE_NONE;
+        sip_response_write(m, &r, &out);
+    }
+    if (reply_fits(src, m, &out))
+        source_send(src, &m->via, buf_slice(&out), SLICE_NONE);
+    else
+        METRIC_COUNT("element.answer-too-large");
     trace_add(&src->s->trace, slice_hash(m->call_id), TRACE_RESPONSE_OUT, m->method, status, &src->from,
               NULL);
     buf_fini(&out);
 }
 
-/* RFC 8760 and the amplification rule: as many challenges as 1.5 times the request allow, at least none. */
-static void request_challenge_udp(struct request *rq, const struct reply *r)
+/*
+ * To who is not proven over UDP, and may have made up its address: once, without a transaction that would
+ * repeat it, and no more than 1.5 times the request. So many challenges as fit (RFC 8760), at least one; of
+ * other answers the rows that explain go first.
+ */
+static void request_reply_once(struct request *rq, const struct reply *r)
 {
     char tag[TAG_TEXT];
     struct buf out = {0};
@@ -544,7 +564,7 @@ static void request_challenge_udp(struct request *rq, const struct reply *r)
                                                   .top_via = rq->top_via,
                                                   .extra = extra},
                            &out);
-        if (buf_len(&out) * 2 <= rq->msg.text.n * 3 || extra.n == 0)
+        if (buf_len(&out) * 2 <= rq->msg.text.n * 3 || !extra.p || extra.n == 0)
             break;
         /* Drop the last row. */
         size_t n = extra.n >= 2 ? extra.n - 2 : 0;
@@ -552,14 +572,15 @@ static void request_challenge_udp(struct request *rq, const struct reply *r)
             n--;
         extra.n = n;
     }
-    if (extra.n) {
+    bool fits = buf_len(&out) * 2 <= rq->msg.text.n * 3;
+    if (r->stateless_over_udp ? extra.n : fits) {
         trace_add(&rq->s->trace, rq->call_hash, TRACE_RESPONSE_OUT, rq->msg.method, r->status, &rq->src.from,
                   "stateless");
         source_send(&rq->src, &rq->msg.via, buf_slice(&out), SLICE_NONE);
         rq->last_status = r->status;
         rq->account.bytes_out = buf_len(&out);
     } else {
-        METRIC_COUNT("element.challenge-too-large");
+        METRIC_COUNT("element.answer-too-large");
     }
     buf_fini(&out);
     request_abandon(rq);
@@ -571,8 +592,9 @@ void request_reply(struct request *rq, const struct reply *r)
         request_abandon(rq);
         return;
     }
-    if (r->stateless_over_udp && rq->src.transport == SIP_UDP && !rq->answered) {
-        request_challenge_udp(rq, r);
+    bool once = r->stateless_over_udp || (r->status >= 300 && !rq->trusted && !rq->forwarded);
+    if (once && rq->src.transport == SIP_UDP && !rq->answered) {
+        request_reply_once(rq, r);
         return;
     }
     struct buf out = {0};

@@ -215,6 +215,7 @@ struct source {
     struct flow *flow; /* NULL for UDP, and for what came by mail when the flow is gone */
     struct flow_ref ref;
     struct port *port; /* UDP */
+    bool trusted;      /* its request's sender is proven */
     struct net_addr from;
     enum side side;
     enum sip_transport transport;

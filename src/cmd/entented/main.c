@@ -20,6 +20,8 @@ static const char usage[] =
     "  --access-log PATH       append a line for each SIP transaction there (otherwise "
     "where the topology wants it)\n"
     "  --workers N             SIP worker threads (one a core)\n"
+    "  --user NAME             started as root: become this user, keep only the right to low "
+    "ports\n"
     "  --version, --help\n"
     "exit status: 0 drained and ended, 1 usage, 2 state folder unusable, 3 cannot "
     "listen, 4 not joined, 70 internal\n";
@@ -28,6 +30,7 @@ struct arguments {
     struct daemon_options daemon;
     enum log_format format;
     enum log_level level;
+    const char *user;
 };
 
 static int parse_format(const char *text, enum log_format *ret)
@@ -44,7 +47,7 @@ static int parse_format(const char *text, enum log_format *ret)
 /* 0 go on, 1 ended well (help), -1 wrong. */
 static int parse(int argc, char **argv, struct arguments *a)
 {
-    enum { STATE = 1, LOG, LEVEL, FILE_, ACCESS, WORKERS, VERSION, HELP };
+    enum { STATE = 1, LOG, LEVEL, FILE_, ACCESS, WORKERS, USER, VERSION, HELP };
     static const struct option options[] = {
         {"state",      required_argument, NULL, STATE  },
         {"log",        required_argument, NULL, LOG    },
@@ -52,6 +55,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         {"log-file",   required_argument, NULL, FILE_  },
         {"access-log", required_argument, NULL, ACCESS },
         {"workers",    required_argument, NULL, WORKERS},
+        {"user",       required_argument, NULL, USER   },
         {"version",    no_argument,       NULL, VERSION},
         {"help",       no_argument,       NULL, HELP   },
         {NULL,         0,                 NULL, 0      }
@@ -79,6 +83,9 @@ static int parse(int argc, char **argv, struct arguments *a)
             bad = slice_u64(slice_str(optarg), 256, &n);
             a->daemon.workers = (unsigned)n;
             break;
+        case USER:
+            a->user = optarg;
+            break;
         case VERSION:
             printf("entented %s\n", ENTENTE_VERSION);
             return 1;
@@ -100,6 +107,19 @@ static int parse(int argc, char **argv, struct arguments *a)
     return 0;
 }
 
+/* Before any thread is made, and before logs are opened: they are opened again when they are rotated. */
+static int give_up(const struct arguments *a)
+{
+    char error[SANDBOX_TEXT] = "";
+    sandbox_raise_files();
+    int r = a->user ? sandbox_become(a->user, a->daemon.state, error) : 0;
+    if (r == 0)
+        r = sandbox_seal(error);
+    if (r < 0)
+        log_error("daemon.privileges", "%s", error);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.format = LOG_AUTO, .level = LOG_INFO};
@@ -109,12 +129,13 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
         return r < 0 ? EXIT_USAGE : 0;
     }
+    if (give_up(&a) < 0)
+        return EXIT_STATE;
     const char *file = a.daemon.log_file;
     if (file && (fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) < 0) {
         fprintf(stderr, "entented: cannot write %s: %s\n", file, strerror(errno));
         return EXIT_USAGE;
     }
-    sandbox_raise_files();
     a.daemon.log_fd = fd;
     log_setup(a.format, a.level, "entented", "", fd);
     return daemon_run(&a.daemon);

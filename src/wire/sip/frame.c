@@ -30,7 +30,7 @@ static enum sip_frame keep_alive(struct sip_framer *f, struct slice in, size_t *
     return done(f, SIP_FRAME_PONG, 2, ret_len);
 }
 
-/* A header row is complete: is it a length, and the same as any before? */
+/* A header row is complete: is it a length, and the only one? */
 static bool note_length(struct sip_framer *f, struct slice row)
 {
     struct slice name, value;
@@ -39,7 +39,7 @@ static bool note_length(struct sip_framer *f, struct slice row)
         sip_header_id_parse(slice_trim(name)) != SIP_H_CONTENT_LENGTH)
         return true;
     uint64_t v;
-    if (slice_u64(slice_trim(value), SIP_MAX_MESSAGE, &v) != 0 || (f->has_length && f->length != v))
+    if (slice_u64(slice_trim(value), SIP_MAX_MESSAGE, &v) != 0 || f->has_length)
         return false;
     f->has_length = true;
     f->length = (size_t)v;
@@ -60,7 +60,8 @@ static enum sip_flaw take_line(struct sip_framer *f, struct slice in, size_t end
         if (f->row > 0 && !note_length(f, (struct slice){in.p + f->row, f->line - f->row}))
             return SIP_FLAW_LENGTH;
         f->row = f->line;
-    }
+    } else if (f->line > 0 && slice_trim((struct slice){line, n - 2}).n == 0)
+        return SIP_FLAW_HEADER; /* who trims lines would see the end of the header part here */
     *ret_last = n == 2;
     f->line = end;
     return SIP_FLAW_NONE;

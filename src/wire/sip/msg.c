@@ -255,6 +255,8 @@ static bool parse_rows(struct parse *c)
         for (; c->p < c->end && is_blank(*c->p); folded = true)
             if (!take_line(c, &part, &flaw))
                 goto cut_off;
+            else if (trim(part).n == 0) /* who trims lines would see the end of the header part here */
+                flaw = SIP_FLAW_HEADER;
         if (flaw || is_blank(*start)) /* the first line cannot continue the start line */
             note(c, flaw ? flaw : SIP_FLAW_HEADER);
         else
@@ -355,18 +357,16 @@ static void check_max_forwards(struct parse *c)
         note(c, SIP_FLAW_MAX_FORWARDS);
 }
 
-/* 18.3, 20.14: rows that repeat the same number are harmless. */
+/* 18.3, 20.14. A second length is refused even when it is equal: others may read only one of them. */
 static void find_body(struct parse *c)
 {
     struct sip_msg *m = c->msg;
     struct slice rest = span(c->p, c->end);
     const struct sip_header *h = sip_msg_header(m, SIP_H_CONTENT_LENGTH);
     bool valid = true;
-    uint64_t length = rest.n, other;
+    uint64_t length = rest.n;
     if (h)
-        valid = slice_u64(h->value, rest.n, &length) == 0;
-    for (const struct sip_header *n = h ? sip_msg_next(m, h) : NULL; n && valid; n = sip_msg_next(m, n))
-        valid = slice_u64(n->value, rest.n, &other) == 0 && other == length;
+        valid = slice_u64(h->value, rest.n, &length) == 0 && !sip_msg_next(m, h);
     if (!valid)
         note(c, SIP_FLAW_LENGTH);
     else

@@ -1,0 +1,8 @@
+/*
+ * sandbox/priv.h - private to sandbox.
+ */
+#pragma once
+
+#include "ground/sandbox/sandbox.h"
+
+int sandbox_filter(char error[SANDBOX_TEXT]);
