@@ -479,6 +479,16 @@ static void flow_up(struct stream *st, void *arg)
     flow_send_waiting(f);
 }
 
+/* What came cannot be told apart any more. Our answer is still sent, and what the peer sends meanwhile is not
+ * looked at. */
+static void flow_break(struct flow *f)
+{
+    f->broken = f->finishing = true;
+    flow_unpool(f);
+    flow_fail_all(f, "what came is not SIP");
+    stream_finish(f->stream, FLOW_BROKEN_MS);
+}
+
 static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
 {
     struct flow *f = arg;
@@ -488,6 +498,12 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
     (void)st;
     if (list_linked(&f->held_up))
         return 0;
+    if (f->broken) { /* read on, so that our answer is not lost by a reset; not for ever */
+        f->unread += in.n;
+        if (f->unread > FLOW_MAX_UNREADABLE)
+            flow_end(f, "what came is not SIP");
+        return in.n;
+    }
     f->last_ms = loop_now(s->loop);
     f->pinged_ms = 0;
     while (used < in.n) {
@@ -502,7 +518,7 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
         if (frame == SIP_FRAME_BAD) {
             ingress_flaw(&src, rest, flaw);
             if (flow_find(s, ref))
-                flow_end(f, "what came is not SIP");
+                flow_break(f);
             return in.n;
         }
         enum ingress took =

@@ -130,10 +130,12 @@ struct outgoing {
 /* Output of a connection that must not grow: more is refused. */
 enum {
     FLOW_MAX_WAITING = 4 << 20,
-    FLOW_MAX_UNREAD = 3 << 20,     /* of a connection's output: requests look for another target */
-    FLOW_INSIDE_UNREAD = 12 << 20, /* of one to a machine inside, where requests of all partners go */
-    FLOW_MAX_TURN = 2 << 20,       /* gathered for one machine in one turn: what comes waits for the next */
-    FLOW_BACKLOG = 256 << 10,      /* so much that a machine has not read is a sign of overload */
+    FLOW_BROKEN_MS = 1000,           /* for the peer to read our answer to what is not SIP */
+    FLOW_MAX_UNREADABLE = 256 << 10, /* that it may send meanwhile */
+    FLOW_MAX_UNREAD = 3 << 20,       /* of a connection's output: requests look for another target */
+    FLOW_INSIDE_UNREAD = 12 << 20,   /* of one to a machine inside, where requests of all partners go */
+    FLOW_MAX_TURN = 2 << 20,         /* gathered for one machine in one turn: what comes waits for the next */
+    FLOW_BACKLOG = 256 << 10,        /* so much that a machine has not read is a sign of overload */
 };
 
 struct flow {
@@ -149,6 +151,8 @@ struct flow {
     bool finishing;   /* our close_notify is sent or queued: no more output */
     bool half_closed; /* the peer's came: no more requests from us */
     bool dead;        /* being freed */
+    bool broken;      /* what came is not SIP */
+    size_t unread;    /* bytes that came after that */
     bool trusted;
     struct list held_up; /* in shard.held_up */
     struct source_hold hold;

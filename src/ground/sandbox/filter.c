@@ -85,7 +85,7 @@ int sandbox_filter(char error[SANDBOX_TEXT])
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     };
-    for (unsigned char i = 0; i < FORBIDDEN; i++)
+    for (int i = 0; i < FORBIDDEN; i++)
         code[HEAD + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, forbidden[i],
                                                       (unsigned char)(FORBIDDEN - i), 0);
     code[HEAD + FORBIDDEN] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
