@@ -1,8 +1,9 @@
 /*
  * sip/frame.h - where a message ends in a stream (RFC 3261 section 18.3, RFC 5626 sections 3.5.1 and 4.4.1).
  *
- * Content-Length is mandatory on streams here. A second length, even an equal one, bare CR or LF as line ends inside the
- * header part, and lengths beyond the limit are refused: two readers of one stream must never disagree.
+ * Content-Length is mandatory on streams here. A second length, even an equal one, bare CR or LF as line ends
+ * inside the header part, and lengths beyond the limit are refused: two readers of one stream must never
+ * disagree.
  *
  * A CRLF alone may be a PONG, or half of a PING: it stays in the input (MORE) until the next bytes tell. Who
  * has sent a PING and counts the answers sets await_pong: the next CRLF is then a PONG at once.
