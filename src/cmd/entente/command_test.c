@@ -1,6 +1,7 @@
 #include "cmd/entente/command.h"
 
 #include "cmd/entente/table.h"
+#include "ground/base/file_for_test.h"
 #include "ground/base/mem.h"
 #include "ground/base/test.h"
 
@@ -319,17 +320,7 @@ TEST(reference_is_what_the_table_says)
 {
     struct buf want = {0}, got = {0};
     help_markdown(&want);
-    FILE *f = fopen("doc/cli.md", getenv("ENTENTE_WRITE_REFERENCE") ? "w+" : "r");
-    CHECK(f);
-    if (f && getenv("ENTENTE_WRITE_REFERENCE")) {
-        CHECK(fwrite(buf_slice(&want).p, 1, buf_len(&want), f) == buf_len(&want));
-        rewind(f);
-    }
-    for (size_t n; f && (n = fread(buf_reserve(&got, 65536), 1, 65536, f)) > 0;)
-        buf_commit(&got, n);
-    if (f)
-        fclose(f);
-    CHECK(slice_eq(buf_slice(&got), buf_slice(&want)));
+    CHECK(page_is("doc/cli.md", buf_slice(&want), &got));
     buf_fini(&want);
     buf_fini(&got);
 }

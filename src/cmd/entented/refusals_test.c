@@ -1,10 +1,9 @@
 /* doc/refusals.md is what the tables of refusals say. ENTENTE_WRITE_REFERENCE=1 writes it anew. */
 #include "ground/base/buf.h"
+#include "ground/base/file_for_test.h"
 #include "ground/base/test.h"
 #include "service/access_edge/refusals.h"
 #include "service/front_end/refusals.h"
-
-#include <stdlib.h>
 
 static const char path[] = "doc/refusals.md";
 
@@ -55,17 +54,7 @@ TEST(reference_is_what_the_tables_say)
 {
     struct buf want = {0}, have = {0};
     write_reference(&want);
-    FILE *f = fopen(path, getenv("ENTENTE_WRITE_REFERENCE") ? "w+" : "r");
-    CHECK(f != NULL);
-    if (f && getenv("ENTENTE_WRITE_REFERENCE")) {
-        fwrite(want.mem, 1, want.end, f);
-        rewind(f);
-    }
-    for (size_t n; f && (n = fread(buf_reserve(&have, 65536), 1, 65536, f)) > 0;)
-        buf_commit(&have, n);
-    CHECK(slice_eq(buf_slice(&want), buf_slice(&have)));
-    if (f)
-        fclose(f);
+    CHECK(page_is(path, buf_slice(&want), &have));
     buf_fini(&want);
     buf_fini(&have);
 }

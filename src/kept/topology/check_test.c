@@ -1,5 +1,6 @@
 #include "kept/topology/check.h"
 
+#include "ground/base/file_for_test.h"
 #include "ground/base/test.h"
 #include "kept/topology/check_rows_for_test.h"
 #include "kept/topology/example_for_test.h"
@@ -84,30 +85,12 @@ TEST(each_check_has_a_row_and_says_its_name)
     CHECK(topology_n_checks >= 60);
 }
 
-static void read_file(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "r");
-    size_t n;
-    CHECK(f);
-    while (f && (n = fread(buf_reserve(out, 65536), 1, 65536, f)) > 0)
-        buf_commit(out, n);
-    if (f)
-        fclose(f);
-}
-
 /* ENTENTE_WRITE_REFERENCE=1 writes the page anew after a change of the table. */
 TEST(page_is_what_the_table_says)
 {
     struct buf want = {0}, got = {0};
     topology_checks_write(&want);
-    if (getenv("ENTENTE_WRITE_REFERENCE")) {
-        FILE *f = fopen("doc/checks.md", "w");
-        CHECK(f && fwrite(buf_slice(&want).p, 1, buf_len(&want), f) == buf_len(&want));
-        if (f)
-            fclose(f);
-    }
-    read_file("doc/checks.md", &got);
-    CHECK(slice_eq(buf_slice(&got), buf_slice(&want)));
+    CHECK(page_is("doc/checks.md", buf_slice(&want), &got));
     buf_fini(&want);
     buf_fini(&got);
 }
@@ -157,7 +140,7 @@ TEST(the_example_is_good)
     struct buf text = {0};
     struct topology *t = NULL;
     struct findings f = {0};
-    read_file("doc/example-topology.yaml", &text);
+    CHECK(file_read("doc/example-topology.yaml", &text));
     CHECK_INT(topology_parse(buf_slice(&text), &t, &f), 0);
     if (t)
         topology_check_all(t, &f);

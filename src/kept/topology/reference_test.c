@@ -1,33 +1,16 @@
 #include "kept/topology/descriptor.h"
 
+#include "ground/base/file_for_test.h"
 #include "ground/base/test.h"
 #include "kept/topology/edit.h"
 #include "wire/json/json.h"
-
-static void read_file(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "r");
-    size_t n;
-    CHECK(f);
-    while (f && (n = fread(buf_reserve(out, 65536), 1, 65536, f)) > 0)
-        buf_commit(out, n);
-    if (f)
-        fclose(f);
-}
 
 /* ENTENTE_WRITE_REFERENCE=1 writes the page anew after a change of the table. */
 TEST(reference_is_what_the_table_says)
 {
     struct buf want = {0}, got = {0};
     topology_reference_write(&want);
-    if (getenv("ENTENTE_WRITE_REFERENCE")) {
-        FILE *f = fopen("doc/topology.md", "w");
-        CHECK(f && fwrite(buf_slice(&want).p, 1, buf_len(&want), f) == buf_len(&want));
-        if (f)
-            fclose(f);
-    }
-    read_file("doc/topology.md", &got);
-    CHECK(slice_eq(buf_slice(&got), buf_slice(&want)));
+    CHECK(page_is("doc/topology.md", buf_slice(&want), &got));
     CHECK(slice_search(buf_slice(&got), SLICE("| `federation_port` | number, 1 to 65535 | `5061` |")) !=
           SIZE_MAX);
     buf_fini(&want);
