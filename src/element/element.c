@@ -160,16 +160,40 @@ static void apply_done(struct mail *m, struct loop *to)
     mem_free(a);
 }
 
+/* One that is asked no more; it goes when what it was asked has been answered. */
 struct retired_resolver {
+    struct list link; /* in shard.retired */
     struct timer timer;
+    struct shard *s;
     struct resolver *resolver;
 };
+enum { RETIRED_LOOK_MS = 100 };
 
-static void retired_free(void *arg)
+static void retired_free(struct retired_resolver *r)
 {
-    struct retired_resolver *r = arg;
+    timer_stop(&r->timer);
+    list_unlink(&r->link);
     resolver_free(r->resolver);
     mem_free(r);
+}
+
+static void retired_look(void *arg)
+{
+    struct retired_resolver *r = arg;
+    if (resolver_is_busy(r->resolver)) /* each question ends by itself: RESOLVER_TIMEOUT_MS */
+        timer_start(&r->timer, loop_now(r->s->loop) + RETIRED_LOOK_MS);
+    else
+        retired_free(r);
+}
+
+static void resolver_retire(struct shard *s)
+{
+    struct retired_resolver *r = MEM_NEW(struct retired_resolver);
+    r->s = s;
+    r->resolver = s->resolver;
+    list_push_back(&s->retired, &r->link);
+    timer_init(&r->timer, s->loop, retired_look, r);
+    retired_look(r);
 }
 
 static bool resolver_same(const struct resolver_config *a, const struct resolver_config *b)
@@ -182,17 +206,13 @@ static bool resolver_same(const struct resolver_config *a, const struct resolver
     return slice_eq(slice_str(a->trust_anchor), slice_str(b->trust_anchor));
 }
 
-/* Questions under way are answered by the resolver that was asked; it goes when the last must have ended. */
+/* Questions under way are answered by the resolver that was asked. */
 static void resolver_switch(struct shard *s, const struct element_config *c)
 {
     if (s->resolver && s->config && resolver_same(&s->config->resolver, &c->resolver))
         return;
-    if (s->resolver) {
-        struct retired_resolver *r = MEM_NEW(struct retired_resolver);
-        r->resolver = s->resolver;
-        timer_init(&r->timer, s->loop, retired_free, r);
-        timer_start(&r->timer, loop_now(s->loop) + 2 * RESOLVER_TIMEOUT_MS);
-    }
+    if (s->resolver)
+        resolver_retire(s);
     s->resolver = resolver_new(s->loop, &c->resolver);
 }
 
@@ -340,6 +360,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     list_init(&s->requests);
     list_init(&s->idle_requests);
     overload_init(s);
+    list_init(&s->retired);
     trace_init(&s->trace);
     s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
@@ -389,6 +410,8 @@ static void shard_free(struct shard *s)
         mem_free(rq);
     }
     overload_fini(s);
+    LIST_FOR(it, &s->retired)
+    retired_free(LIST_ENTRY(it, struct retired_resolver, link));
     resolver_free(s->resolver);
     element_config_unref(s->config);
     map_fini(&s->pool);

@@ -63,6 +63,7 @@ struct shard {
     struct element_config *config; /* NULL before the first apply */
     uint64_t epoch;                /* grows with each configuration */
     struct resolver *resolver;
+    struct list retired; /* resolvers of configurations before */
     struct list ports;
     struct list next_ports; /* of an apply that is being prepared */
 

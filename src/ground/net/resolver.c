@@ -397,3 +397,8 @@ void resolver_free(struct resolver *r)
     else
         destroy(r);
 }
+
+bool resolver_is_busy(const struct resolver *r)
+{
+    return r->in_callback || !list_empty(&r->queries) || !list_empty(&r->queued);
+}

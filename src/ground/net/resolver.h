@@ -22,6 +22,8 @@ struct resolver_config {
 };
 struct resolver *resolver_new(struct loop *l, const struct resolver_config *config);
 void resolver_free(struct resolver *r); /* no callback follows */
+/* Has it been asked what it has not answered yet? */
+bool resolver_is_busy(const struct resolver *r);
 
 enum resolver_status { RESOLVER_ANSWER, RESOLVER_FAILED };
 /*
