@@ -99,7 +99,7 @@ class Lab:
             for org in self:
                 for machine in org.machines.values():
                     try:
-                        text += f"--- {machine.fqdn}\n{machine.trace(loss['call_id'])}"
+                        text += f"--- {machine.fqdn}\n{machine.trace(loss['call_id'], '--machine', machine.fqdn)}"
                     except CommandFailed as failed:
                         text += f"--- {machine.fqdn}: {failed}\n"
             (traces / loss["call_id"]).write_text(text)

@@ -173,5 +173,6 @@ class Machine:
     def counters(self):
         return self.json("status")["counters"]
 
-    def trace(self, call_id):
-        return self.entente("trace", call_id)
+    def trace(self, call_id, *options):
+        """Text; of central management: of all machines."""
+        return self.entente("trace", call_id, *options)

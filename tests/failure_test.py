@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-from partner import EVENT_S, Partner, World, contoso, refusal_id, run_with
+from partner import EVENT_S, Partner, World, clock, contoso, refusal_id, run_with
 from tap import Failed, check, check_equal, wait_until
 
 from lab.machine import CommandFailed, program
@@ -481,22 +481,6 @@ async def test_silent_partner():
 
 
 # --- clocks ---
-@contextlib.contextmanager
-def clock(seconds):
-    """Daemons that start within have their wall clock apart by so much."""
-    library = WORLD.lab.folder / "clock_shift.so"
-    if not library.exists():
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library),
-                        str(Path(__file__).resolve().parent / "clock_shift.c"), "-ldl"], check=True)
-    change = {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(seconds), "ASAN_OPTIONS": "verify_asan_link_order=0"}
-    os.environ.update(change)
-    try:
-        yield
-    finally:
-        for name in change:
-            del os.environ[name]
-
-
 async def test_clocks():
     "clocks apart by ten minutes, either way: federation, dialogs and publishing go on; central names the machine"
     org = WORLD.up().contoso
@@ -508,7 +492,7 @@ async def test_clocks():
             await in_thread(edge.kill9)
 
             def start():
-                with clock(seconds):
+                with clock(WORLD.lab.folder, seconds):
                     edge.restart()
             await in_thread(start)
             await traffic.healthy()

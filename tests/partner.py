@@ -11,6 +11,8 @@ Each partner's zone is served by the lab's name server; its certificate is from 
 import contextlib
 import os
 import re
+import subprocess
+from pathlib import Path
 
 from tap import check, check_equal, run
 
@@ -130,6 +132,23 @@ def run_with(world, names):
         run(names)
     finally:
         world.end()
+
+
+# --- clocks ---
+@contextlib.contextmanager
+def clock(folder, seconds):
+    """Daemons that start within have their wall clock apart by so much. folder: where to build what does it."""
+    library = folder / "clock_shift.so"
+    if not library.exists():
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library),
+                        str(Path(__file__).resolve().parent / "clock_shift.c"), "-ldl"], check=True)
+    change = {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(seconds), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    os.environ.update(change)
+    try:
+        yield
+    finally:
+        for name in change:
+            del os.environ[name]
 
 
 # --- refusals ---

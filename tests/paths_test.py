@@ -52,10 +52,10 @@ def way(leg):
 def went(machine, call_id):
     """The peer to which a machine sent a request of this Call-ID; None when it knows nothing of it."""
     try:
-        found = re.search(r"request out: MESSAGE peer (\S+)", machine.trace(call_id))
+        events = machine.json("trace", call_id, "--machine", machine.fqdn)["events"]
     except CommandFailed:
         return None
-    return found.group(1) if found else None
+    return next((e["peer"] for e in events if (e["event"], e["method"]) == ("request out", "MESSAGE")), None)
 
 
 async def send(sender, receiver):

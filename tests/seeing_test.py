@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -13,8 +14,10 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 import prometheus
-from partner import Partner, World, contoso, refusal_id, run_with
+from partner import Partner, World, clock, contoso, refusal_id, run_with
 from tap import check, check_equal, wait_until
+
+from lab.machine import CommandFailed, program
 
 METRICS_PORT = 9091
 SECONDS = 20
@@ -168,6 +171,80 @@ async def test_sighup_begins_new_files():
         check(not [x for x in lines(edge) if x.get("call_id") == before.call_id], "it is in the new file")
 
 
+# --- trace over all machines ---
+def steps(trace):
+    return [(e["machine"].split(".")[0], e["event"], e.get("status")) for e in trace["events"]
+            if e["method"] == "MESSAGE"]
+
+
+def in_order(trace, *wanted):
+    found = steps(trace)
+    at = [found.index(w) if w in found else -1 for w in wanted]
+    check(-1 not in at and at == sorted(at), f"{wanted} in this order: {found}")
+
+
+WAY = (("edge-old1", "request in", None), ("edge-old1", "request out", None), ("fe1", "request in", None),
+       ("fe1", "request out", None), ("fe1", "response in", 200), ("fe1", "response out", 200),
+       ("edge-old1", "response in", 200), ("edge-old1", "response out", 200))
+
+
+async def test_trace_over_all_machines():
+    "asked at central: one timeline of all machines; one machine alone; a machine itself"
+    async with talking() as alice:
+        call_id = (await LISTED.agent.message(alice.aor, b"where")).call_id
+        central, edge = WORLD.lab.contoso.central, WORLD.edge()
+        trace = central.json("trace", call_id)
+        check_equal({m["fqdn"].split(".")[0]: m["answered"] for m in trace["machines"]},
+                    {"cms": True, "fe1": True, "edge-old1": True}, "machines")
+        in_order(trace, *WAY)
+        times = [e["time_us"] for e in trace["events"]]
+        check_equal(times, sorted(times), "order")
+        one = central.json("trace", call_id, "--machine", edge.fqdn)
+        check_equal({s[0] for s in steps(one)}, {"edge-old1"}, "one machine")
+        check_equal([e["event"] for e in edge.json("trace", call_id)["events"]], [e["event"] for e in one["events"]],
+                    "asked on the machine")
+        check(re.search(r"\d\d:\d\d:\d\d\.\d{6}  edge-old1    request in      MESSAGE  ", central.trace(call_id)), "text")
+        for machine, arguments in ((edge, ("--machine", "fe1.contoso.example")), (central, ("--machine", "no.example"))):
+            try:
+                machine.trace(call_id, *arguments)
+                check(False, f"{arguments} was taken")
+            except CommandFailed as failed:
+                check(failed.code == 2, str(failed))
+
+
+async def test_trace_with_a_clock_that_is_apart():
+    "a machine whose clock is two minutes ahead: its events stand where they happened, and the offset is told"
+    async with talking() as alice:
+        edge, central = WORLD.edge(), WORLD.lab.contoso.central
+        edge.terminate()
+        with clock(WORLD.lab.folder, 120):
+            edge.restart()
+        await LISTED.agent.stop()
+        await LISTED.open(WORLD.lab, WORLD.ca)
+        call_id = (await LISTED.agent.message(alice.aor, b"when")).call_id
+        trace = central.json("trace", call_id)
+        ahead = {m["fqdn"].split(".")[0]: m["clock_ahead_ms"] for m in trace["machines"]}
+        check(abs(ahead["edge-old1"] - 120000) < 5000 and ahead["fe1"] == 0, f"offsets: {ahead}")
+        check(max(e["time_us"] for e in trace["events"]) - min(e["time_us"] for e in trace["events"]) < 10e6,
+              f"times: {trace['events']}")
+
+
+async def test_trace_names_who_is_silent():
+    "a machine that does not answer is named, and the others are shown"
+    async with talking() as alice:
+        edge, central = WORLD.edge(), WORLD.lab.contoso.central
+        call_id = (await LISTED.agent.message(alice.aor, b"who")).call_id
+        edge.terminate()
+        trace = central.json("trace", call_id)
+        silent = [m for m in trace["machines"] if not m["answered"]]
+        check_equal([(m["fqdn"], m["id"]) for m in silent], [(edge.fqdn, "route")], "silent")
+        check_equal({s[0] for s in steps(trace)}, {"fe1"}, "others")
+        done = subprocess.run([program("entente"), "--state", central.folder, "trace", call_id], capture_output=True,
+                              text=True)
+        check(done.returncode == 0 and f"{edge.fqdn} does not answer: route: " in done.stderr, done.stderr)
+        edge.restart()
+
+
 # --- metrics ---
 def scrape(machine):
     return prometheus.read(machine.entente("status", "--metrics"))
@@ -229,7 +306,7 @@ async def test_metrics_of_partners_and_pools():
         expiry = after["entente_certificate_expires_seconds"]
         for use in ("internal", "external"):
             check(0 < expiry.value(use=use) < 11 * 366 * 86400, f"{use} certificate: {expiry.samples}")
-        check(after["entente_worker_lag_seconds"].count() > 0, "lag")
+        wait_until(lambda: scrape(edge)["entente_worker_lag_seconds"].count() > 0, SECONDS, "lag")
         check(after["entente_dns_asked_total"].value() > 0, "dns")
 
 

@@ -486,21 +486,16 @@ struct traced {
 
 static int trace_order(const void *a, const void *b)
 {
-    int64_t x = ((const struct trace_found *)a)->wall_ms, y = ((const struct trace_found *)b)->wall_ms;
+    int64_t x = ((const struct trace_found *)a)->wall_us, y = ((const struct trace_found *)b)->wall_us;
     return (x > y) - (x < y);
 }
 
 static void trace_answer(struct mail *m, struct loop *to)
 {
     struct traced *t = (struct traced *)m;
-    struct buf out = {0};
     (void)to;
     qsort(t->found, t->n, sizeof(t->found[0]), trace_order);
-    for (size_t i = 0; i < t->n; i++)
-        buf_printf(&out, "%lld.%03d %s\n", (long long)(t->found[i].wall_ms / 1000),
-                   (int)(t->found[i].wall_ms % 1000), t->found[i].text);
-    t->done(t->arg, buf_slice(&out));
-    buf_fini(&out);
+    t->done(t->arg, t->found, t->n, t->n == TRACE_FOUND_MAX);
     mem_free(t);
 }
 

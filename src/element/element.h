@@ -17,6 +17,7 @@
 #include "element/limits.h"
 #include "element/record.h"
 #include "element/refusal.h"
+#include "element/trace.h"
 #include "ground/crypto/tls.h"
 #include "ground/loop/workers.h"
 #include "ground/net/addr.h"
@@ -279,7 +280,7 @@ struct element_destination {
 /* From any thread; now: loop_now of its loop. */
 size_t element_destinations(struct element *e, uint64_t now, struct arena *a,
                             struct element_destination **ret);
-/* Lines of the trace of one Call-ID over all shards, oldest first, as text; `done` on `back`. */
-typedef void element_traced(void *arg, struct slice lines);
+/* What one Call-ID went through over all shards, oldest first; `done` on `back`. more: than are told. */
+typedef void element_traced(void *arg, const struct trace_found *found, size_t n, bool more);
 void element_trace(struct element *e, struct slice call_id, struct loop *back, element_traced *done,
                    void *arg);

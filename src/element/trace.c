@@ -5,6 +5,7 @@
 #include "wire/sip/msg.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define TRACE_TEXT(id, text) text,
 static const char *const trace_texts[] = {TRACE_KINDS(TRACE_TEXT)};
@@ -28,7 +29,9 @@ void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsign
                const struct net_addr *peer, const char *note)
 {
     struct trace_entry *e = &t->ring[t->next++ % TRACE_ENTRIES];
-    e->wall_ms = loop_wall();
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    e->wall_us = at.tv_sec * (int64_t)1000000 + at.tv_nsec / 1000;
     e->call_hash = call_hash;
     e->kind = (uint8_t)kind;
     e->method = (uint8_t)method;
@@ -45,14 +48,16 @@ void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsign
 static void trace_text(const struct trace_entry *e, struct trace_found *out)
 {
     char peer[NET_ADDR_TEXT];
-    struct slice p = e->peer.sa.sa_family == AF_UNSPEC ? SLICE_NONE : net_addr_text(&e->peer, peer);
-    const char *method = e->method < SIP_METHOD_OTHER ? sip_method_name((enum sip_method)e->method) : "other";
-    char status[16] = "";
-    if (e->status)
-        snprintf(status, sizeof(status), " %u", e->status);
-    out->wall_ms = e->wall_ms;
-    snprintf(out->text, sizeof(out->text), "%s: %s%s%s" SLICE_FMT "%s%s", trace_texts[e->kind], method,
-             status, p.n ? " peer " : "", SLICE_ARG(p), e->note[0] ? " " : "", e->note);
+    *out = (struct trace_found){
+        .wall_us = e->wall_us,
+        .event = trace_texts[e->kind],
+        .method = e->method < SIP_METHOD_OTHER ? sip_method_name((enum sip_method)e->method) : "other",
+        .status = e->status};
+    if (e->peer.sa.sa_family != AF_UNSPEC) {
+        struct slice p = net_addr_text(&e->peer, peer);
+        snprintf(out->peer, sizeof(out->peer), SLICE_FMT, SLICE_ARG(p));
+    }
+    memcpy(out->note, e->note, sizeof(out->note));
 }
 
 size_t trace_find(const struct trace *t, uint64_t call_hash, struct trace_found *out, size_t cap)

@@ -22,7 +22,7 @@ enum { TRACE_ENTRIES = 32768, TRACE_NOTE = 72 };
 enum trace_kind { TRACE_KINDS(TRACE_ENUM) };
 
 struct trace_entry {
-    int64_t wall_ms;
+    int64_t wall_us;
     uint64_t call_hash;
     uint8_t kind, method;
     uint16_t status;
@@ -38,9 +38,13 @@ void trace_fini(struct trace *t);
 /* method: enum sip_method; status 0 for requests; peer and note may be NULL. */
 void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsigned method, unsigned status,
                const struct net_addr *peer, const char *note);
+/* An entry in words. */
 struct trace_found {
-    int64_t wall_ms;
-    char text[200];
+    int64_t wall_us;
+    const char *event, *method; /* "request in", "MESSAGE" */
+    unsigned status;            /* 0 for requests */
+    char peer[NET_ADDR_TEXT];   /* "" for none */
+    char note[TRACE_NOTE];
 };
 /* Up to cap entries of one Call-ID, oldest first. */
 size_t trace_find(const struct trace *t, uint64_t call_hash, struct trace_found *out, size_t cap);

@@ -43,20 +43,37 @@ TEST(status_for_people_and_programs)
 TEST(a_call_id_is_escaped)
 {
     static const struct row rows[] = {
-        {"GET", "/v1/trace", 200, "{\"lines\":\"1.000 came\\n1.002 went\\n\"}"},
-        {"GET", "/v1/trace", 200, "{\"lines\":\"\"}"                          },
-        {NULL,  NULL,        0,   NULL                                        }
+        {"GET", "/v1/trace", 200,
+         "{\"machine\":\"e1.x.example\",\"events\":[{\"time_us\":1500000,\"event\":\"request in\",\"method\":"
+         "\"MESSAGE\",\"peer\":\"192.0.2.1:5\"},{\"time_us\":1500002,\"event\":\"response "
+         "out\",\"method\":\"MESSAGE\","
+         "\"status\":200,\"note\":\"b\\u001b[2J\"}]}"                                 },
+        {"GET", "/v1/trace", 200, "{\"machine\":\"e1.x.example\",\"events\":[]}"      },
+        {"GET", "/v1/trace", 200,
+         "{\"machines\":[{\"fqdn\":\"e1.x.example\",\"answered\":true,\"clock_ahead_ms\":-2000},{\"fqdn\":"
+         "\"fe1.x.example\",\"answered\":false,\"id\":\"route\",\"text\":\"refused\"}],\"events\":[{\"time_"
+         "ms\":1500,"
+         "\"machine\":\"e1.x.example\",\"event\":\"request in\",\"method\":\"BYE\"}]}"},
+        {NULL,  NULL,        0,   NULL                                                }
     };
     struct ran r;
     fake_start(rows);
     RUN(&r, "trace", "a&b=c d%41@h\xc3\xb6st");
     CHECK_INT(r.code, EXIT_DONE);
-    CHECK_STR(slice_str(r.out), "1.000 came\n1.002 went\n");
+    CHECK_HAS(r.out, ".500000  e1           request in      MESSAGE  192.0.2.1:5\n");
+    CHECK_HAS(r.out, ".500002  e1           response out    MESSAGE 200  b?[2J\n");
     CHECK(asked("GET /v1/trace call_id=a&b=c d%41@h\xc3\xb6st \n"));
     ran_fini(&r);
     RUN(&r, "trace", "other");
     CHECK_INT(r.code, EXIT_REFUSED);
     CHECK_HAS(r.err, "(trace.nothing)");
+    ran_fini(&r);
+    RUN(&r, "trace", "third", "--machine", "e1.x.example");
+    CHECK_INT(r.code, EXIT_DONE);
+    CHECK_HAS(r.out, "  e1           request in      BYE\n");
+    CHECK_HAS(r.err, "fe1.x.example does not answer: route: refused\n");
+    CHECK_HAS(r.err, "the clock of e1.x.example is 2000 ms behind central's");
+    CHECK(asked("GET /v1/trace call_id=third machine=e1.x.example"));
     ran_fini(&r);
     fake_stop();
 }

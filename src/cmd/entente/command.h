@@ -199,6 +199,7 @@ int cmd_partner_list(struct invocation *v);
 int cmd_partner_allow(struct invocation *v);
 int cmd_partner_block(struct invocation *v);
 int cmd_partner_remove(struct invocation *v);
+int cmd_partner_test(struct invocation *v);
 int cmd_service_list(struct invocation *v);
 int cmd_service_stop(struct invocation *v);
 int cmd_service_start(struct invocation *v);

@@ -9,7 +9,7 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(JSON, "json", NULL, 0, COMPLETES_NOTHING, NULL, "print the API's answer"),
     ROW(HELP, "help", NULL, 'h', COMPLETES_NOTHING, NULL, "say how a command is used"),
     ROW(VERSION, "version", NULL, 0, COMPLETES_NOTHING, NULL, "print the version"),
-    ROW(MACHINE, "machine", "FQDN", 0, COMPLETES_NOTHING, NULL, "name of this machine"),
+    ROW(MACHINE, "machine", "FQDN", 0, COMPLETES_NOTHING, NULL, "name of a machine"),
     ROW(ADDRESS, "address", "ADDR", 0, COMPLETES_NOTHING, NULL, "its internal address"),
     ROW(NAME, "name", "NAME", 0, COMPLETES_NOTHING, NULL,
         "name of the deployment; of a certificate that is kept; of roots; or the host that one is checked "
@@ -29,10 +29,10 @@ const struct option_row option_rows[OPTION_N] = {
         "the password is its first line (otherwise it is asked for, or read from standard input)"),
     ROW(EDGE, "edge", "FQDN", 0, COMPLETES_NOTHING, NULL,
         "the partner's Access Edge, when DNS shall not be asked for it"),
-    ROW(FROM, "from", "POOL|TIME", 0, COMPLETES_POOL, NULL,
+    ROW(FROM, "from", "POOL|TIME|USER", 0, COMPLETES_POOL, NULL,
         "Edge pool that has the routes now; or when a certificate takes effect: 2026-12-01, "
         "2026-12-01T08:00, "
-        "+12h, +3d (at once)"),
+        "+12h, +3d (at once); of partner test: one of our users, as user@domain"),
     ROW(TO, "to", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that shall have them"),
     ROW(CLASSIC, "classic", NULL, 0, COMPLETES_NOTHING, NULL, "the nine old procedures in their own order"),
     ROW(MARKDOWN, "markdown", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as one Markdown page"),
@@ -85,8 +85,11 @@ const struct command commands[] = {
             "machine's own files. A folder that holds something is refused."),
     COMMAND("status", "", WITH_DAEMON | WITH(METRICS), 0, cmd_status,
             "what this machine's daemon runs, and its counters", NULL),
-    COMMAND("trace", "CALL-ID", WITH_DAEMON, 0, cmd_trace, "what a Call-ID went through on this machine",
-            NULL),
+    COMMAND("trace", "CALL-ID", WITH_DAEMON | WITH(MACHINE), 0, cmd_trace,
+            "what a Call-ID went through: at central management on all machines, elsewhere on this one",
+            "One order of time, by central's clock; machines whose clocks differ, and those that do not "
+            "answer, are "
+            "named. Ends with 2 when nothing is known of it."),
     COMMAND("topology show", "[PATH]", WITH_DAEMON | WITH(FORMAT), 0, cmd_topology_show,
             "the draft, or what is published when there is no draft",
             "PATH names objects by their identity, as in edge_pools/edge.contoso.example/federation."),
@@ -238,6 +241,13 @@ const struct command commands[] = {
             NULL),
     COMMAND("partner remove", "DOMAIN", WITH_DAEMON, 0, cmd_partner_remove, "forget a partner (in the draft)",
             NULL),
+    COMMAND("partner test", "DOMAIN", WITH_DAEMON | WITH(FROM) | WITH(MACHINE), 0, cmd_partner_test,
+            "try federation with a domain from an Edge machine, stage by stage, in both directions",
+            "SRV, addresses, TCP, TLS with the certificate shown, the identity rule that holds, OPTIONS, "
+            "policy; would "
+            "they be believed as senders, do they find us, can they prove us. Ends with 2 when a stage "
+            "fails. --from "
+            "user@domain: who the OPTIONS comes from; --machine: from which Edge machine."),
     COMMAND("service list", "", WITH_DAEMON, 0, cmd_service_list,
             "Access Edge services: as published, and as they run", NULL),
     COMMAND("service stop", "POOL", PUBLISHES, 0, cmd_service_stop,

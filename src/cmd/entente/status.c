@@ -2,6 +2,8 @@
 #include "cmd/entente/call.h"
 #include "cmd/entente/table.h"
 
+#include <time.h>
+
 static void line(struct invocation *v, const char *head, struct slice text)
 {
     fprintf(v->out, "%-9s ", head);
@@ -97,18 +99,97 @@ int cmd_status(struct invocation *v)
     return EXIT_DONE;
 }
 
+/* --- trace --- */
+static struct slice clock_text(struct invocation *v, int64_t us)
+{
+    struct tm tm;
+    char text[32];
+    time_t seconds = us / 1000000;
+    localtime_r(&seconds, &tm);
+    strftime(text, sizeof(text), "%H:%M:%S", &tm);
+    return arena_printf(&v->arena, "%s.%06d", text, (int)(us % 1000000));
+}
+
+static struct slice short_name(struct slice fqdn)
+{
+    struct slice head, rest;
+    return slice_cut(fqdn, '.', &head, &rest) ? head : fqdn;
+}
+
+static void print_event(struct invocation *v, const struct json_value *e, struct slice machine)
+{
+    struct slice at = json_get(e, "machine") ? json_get_string(e, "machine") : machine;
+    int64_t status = json_get_int(e, "status", 0);
+    fprintf(v->out, SLICE_FMT "  ", SLICE_ARG(clock_text(v, json_get_int(e, "time_us", 0))));
+    call_put(v->out, arena_printf(&v->arena, "%-12.*s %-15.*s ", SLICE_ARG(short_name(at)),
+                                  SLICE_ARG(json_get_string(e, "event"))));
+    call_put(v->out, json_get_string(e, "method"));
+    if (status)
+        fprintf(v->out, " %lld", (long long)status);
+    if (json_get(e, "peer")) {
+        fputs("  ", v->out);
+        call_put(v->out, json_get_string(e, "peer"));
+    }
+    if (json_get(e, "note")) {
+        fputs("  ", v->out);
+        call_put(v->out, json_get_string(e, "note"));
+    }
+    fputc('\n', v->out);
+}
+
+/* Who did not answer, who tells more than is shown, whose clock is apart. How many did not answer. */
+static size_t print_machines(struct invocation *v, const struct json_value *machines)
+{
+    size_t silent = 0;
+    for (size_t i = 0; i < json_count(machines); i++) {
+        const struct json_value *m = json_at(machines, i);
+        struct slice fqdn = json_get_string(m, "fqdn");
+        long long ahead = (long long)json_get_int(m, "clock_ahead_ms", 0);
+        if (!json_get_bool(m, "answered", false)) {
+            silent++;
+            call_put(v->err,
+                     arena_printf(&v->arena,
+                                  "entente: " SLICE_FMT " does not answer: " SLICE_FMT ": " SLICE_FMT "\n",
+                                  SLICE_ARG(fqdn), SLICE_ARG(json_get_string(m, "id")),
+                                  SLICE_ARG(json_get_string(m, "text"))));
+        }
+        if (ahead)
+            call_put(v->err,
+                     arena_printf(
+                         &v->arena,
+                         "entente: the clock of " SLICE_FMT
+                         " is %lld ms %s central's (give or take %lld); its times are shown by central's\n",
+                         SLICE_ARG(fqdn), ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of",
+                         (long long)json_get_int(m, "clock_unsure_ms", 0)));
+        if (json_get_bool(m, "more", false))
+            call_put(v->err, arena_printf(&v->arena,
+                                          "entente: " SLICE_FMT " knows more of this Call-ID than is shown\n",
+                                          SLICE_ARG(fqdn)));
+    }
+    return silent;
+}
+
 int cmd_trace(struct invocation *v)
 {
     struct answer answer;
-    int r = call_api(v, "GET", call_query(v, SLICE("/v1/trace"), "call_id", argument(v, 0)), NULL, &answer);
-    if (r || call_json(v, &answer))
+    struct slice path = call_query(v, SLICE("/v1/trace"), "call_id", argument(v, 0));
+    int r =
+        call_api(v, "GET", call_query(v, path, "machine", option_slice(v, OPTION_MACHINE)), NULL, &answer);
+    if (r)
         return r;
-    struct slice lines = json_get_string(answer.json, "lines");
-    if (lines.n == 0)
-        return call_fail(v, "trace.nothing", "this machine remembers nothing of Call-ID '%s'",
+    const struct json_value *events = json_get(answer.json, "events");
+    if (call_json(v, &answer))
+        return json_count(events) ? EXIT_DONE : EXIT_REFUSED;
+    struct slice machine = json_get_string(answer.json, "machine");
+    for (size_t i = 0; i < json_count(events); i++)
+        print_event(v, json_at(events, i), machine);
+    fflush(v->out);
+    size_t silent = print_machines(v, json_get(answer.json, "machines"));
+    if (json_count(events) == 0)
+        return call_fail(v, "trace.nothing", "%s remembers nothing of Call-ID '%s'",
+                         machine.n ? "this machine"
+                         : silent  ? "every machine that answers"
+                                   : "every machine",
                          v->arguments[0]);
-    call_put(v->out, lines);
-    if (!slice_ends(lines, SLICE("\n")))
-        fputc('\n', v->out);
     return EXIT_DONE;
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* ---------------------------------------------------------------- answers */
-static void api_json(struct http_request *rq, unsigned status, const struct json_value *v)
+void api_json(struct http_request *rq, unsigned status, const struct json_value *v)
 {
     struct buf out = {0};
     json_write(v, false, &out);
@@ -18,7 +18,7 @@ static void api_json(struct http_request *rq, unsigned status, const struct json
     buf_fini(&out);
 }
 
-static void api_error(struct http_request *rq, unsigned status, const char *id, const char *text)
+void api_error(struct http_request *rq, unsigned status, const char *id, const char *text)
 {
     struct arena *a = http_arena(rq);
     struct json_value *o = json_object(a);
@@ -53,26 +53,6 @@ static void api_metrics(struct daemon *d, struct http_request *rq)
     metrics_write(d, &out);
     http_respond(rq, 200, EXPOSE_CONTENT_TYPE, buf_slice(&out));
     buf_fini(&out);
-}
-
-static void api_traced(void *arg, struct slice lines)
-{
-    struct http_request *rq = arg;
-    struct arena *a = http_arena(rq);
-    struct json_value *o = json_object(a);
-    json_set_string(a, o, "lines", lines);
-    api_json(rq, 200, o);
-}
-
-static void api_trace(struct daemon *d, struct http_request *rq)
-{
-    struct slice call_id = http_query(rq, "call_id");
-    if (call_id.n == 0)
-        api_error(rq, 400, "api.missing", "call_id is missing");
-    else if (!d->element)
-        api_error(rq, 404, "api.no-sip", "no SIP service runs on this machine");
-    else
-        element_trace(d->element, call_id, d->control, api_traced, rq);
 }
 
 /* ---------------------------------------------------------------- users */
@@ -194,11 +174,27 @@ static const struct route {
     const char *path;
     void (*handle)(struct daemon *d, struct http_request *rq);
 } routes[] = {
-    {"/v1/status", api_status },
-    {"/metrics",   api_metrics},
-    {"/v1/trace",  api_trace  },
-    {"/v1/users",  api_users  },
+    {"/v1/status",        api_status },
+    {"/metrics",          api_metrics},
+    {"/v1/trace",         trace_api  },
+    {"/v1/partners/test", examine_api},
+    {"/v1/users",         api_users  },
 };
+
+static const struct route asked_routes[] = {
+    {"/v1/trace",         trace_here   },
+    {"/v1/partners/test", examine_asked},
+};
+
+bool api_asked(void *arg, struct http_request *rq)
+{
+    for (size_t i = 0; i < sizeof(asked_routes) / sizeof(asked_routes[0]); i++)
+        if (slice_eq(http_path(rq), slice_str(asked_routes[i].path))) {
+            asked_routes[i].handle(arg, rq);
+            return true;
+        }
+    return false;
+}
 
 void api_handle(void *arg, struct http_request *rq)
 {

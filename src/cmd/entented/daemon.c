@@ -205,7 +205,7 @@ static int daemon_begin_central(struct daemon *d, char *error)
 
 static int daemon_begin(struct daemon *d)
 {
-    static const struct replica_ops ops = {roles_apply, roles_describe};
+    static const struct replica_ops ops = {roles_apply, roles_describe, api_asked};
     char error[ERROR_TEXT] = "", path[4096];
     int r = seeing_begin(d);
     if (r < 0) {
@@ -236,6 +236,7 @@ static void daemon_free(struct daemon *d)
     http_server_free(d->api);
     http_server_free(d->metrics);
     d->metrics = NULL;
+    examine_free_all(d);
     replica_free(d->replica);
     transition_free(d->transition);
     central_free(d->central);
@@ -262,6 +263,7 @@ int daemon_run(const struct daemon_options *options)
     int r = daemon_check_state(&d);
     if (r != 0)
         return r;
+    list_init(&d.examinations);
     log_setup_machine(d.machine);
     log_write_behind(true);
     d.control = loop_new(0);

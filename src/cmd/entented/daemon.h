@@ -57,6 +57,7 @@ struct daemon {
     struct timer sweep;
     struct journal *access_log;  /* NULL: none */
     struct http_server *metrics; /* on the internal address; NULL: none */
+    struct list examinations;    /* struct examining: partner tests under way */
 
     /* what runs */
     struct topology *topology;
@@ -108,8 +109,27 @@ void metrics_write(struct daemon *d, struct buf *out);
 /* A page of the families, for doc/metrics.md. */
 void metrics_reference(struct buf *out);
 
+/* trace.c: what a Call-ID went through, here or on all machines */
+void trace_api(struct daemon *d, struct http_request *rq);
+void trace_here(struct daemon *d, struct http_request *rq);
+
+/* examine.c: partner test */
+struct examine;
+struct examining {
+    struct list link;
+    struct http_request *rq;
+    struct examine *examine;
+};
+void examine_api(struct daemon *d, struct http_request *rq);
+void examine_asked(struct daemon *d, struct http_request *rq); /* of this machine */
+void examine_free_all(struct daemon *d);
+
 /* api.c: the local API on the UNIX socket */
 void api_handle(void *arg, struct http_request *rq);
+/* What central management asks this machine over its replica endpoint; false: not its path. */
+bool api_asked(void *arg, struct http_request *rq);
+void api_json(struct http_request *rq, unsigned status, const struct json_value *v);
+void api_error(struct http_request *rq, unsigned status, const char *id, const char *text);
 
 /* glue.c: central management as a transition sees it */
 struct transition_central glue_transition(struct daemon *d);

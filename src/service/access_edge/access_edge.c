@@ -92,6 +92,11 @@ static const struct material_cert *choose_certificate(const struct edge *e)
     return own;
 }
 
+const struct material_cert *edge_certificate(const struct edge *e)
+{
+    return choose_certificate(e);
+}
+
 /*
  * The name under which we ask to be found in dialogs must be one that the certificate carries, or a partner
  * that checks names turns away. Before DNS moves, the adopted name still leads to the legacy pool: machines

@@ -48,6 +48,8 @@ struct edge {
 };
 const struct edge *edge_of(const struct element_config *c);
 extern const struct element_ops edge_ops;
+/* What we present outside; NULL: there is none. */
+const struct material_cert *edge_certificate(const struct edge *e);
 
 /* --- names.c --- */
 void names_compile(struct edge *e);

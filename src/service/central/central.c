@@ -175,6 +175,8 @@ int central_new(struct loop *l, struct helpers *h, const char *state_folder, str
     c->store_thread = helpers_new(1, "store");
     c->ask_threads = helpers_new(CENTRAL_ASK_THREADS, "ask");
     c->push_threads = helpers_new(CENTRAL_PUSH_THREADS, "push");
+    c->talk_threads = helpers_new(CENTRAL_TALK_THREADS, "talk");
+    list_init(&c->asking);
     list_init(&c->pushers);
     identity_init(&c->identity);
     timer_init(&c->keys_timer, l, on_keys_timer, c);
@@ -205,6 +207,8 @@ void central_free(struct central *c)
     timer_stop(&c->keys_timer);
     for (struct list *it = c->pushers.next; it != &c->pushers; it = it->next)
         timer_stop(&LIST_ENTRY(it, struct pusher, link)->timer);
+    central_ask_end(c);
+    helpers_free(c->talk_threads);
     helpers_free(c->ask_threads);
     helpers_free(c->push_threads);
     helpers_free(c->store_thread);

@@ -75,6 +75,26 @@ void central_poll(struct central *c);
 /* Does the material hold an external certificate for this pool; which names does it carry? false: none. */
 bool central_certificate_names(struct central *c, struct slice pool, struct arena *a,
                                struct slice **ret_names, size_t *ret_n, int64_t *ret_not_after_ms);
+/* A question to one managed machine, or to all, over their replica endpoints. */
+struct central_question {
+    const char *method;
+    struct slice path;    /* with query, escaped */
+    struct slice body;    /* JSON, or empty */
+    struct slice machine; /* empty: all */
+    unsigned timeout_ms;
+};
+struct central_answer {
+    struct slice fqdn;
+    unsigned status; /* 0: none came; then id (as in `why` above, or "late") and a sentence */
+    const struct json_value *json;
+    const char *id;
+    struct slice why;
+    int64_t sent_ms, came_ms; /* wall clock, around the exchange */
+};
+/* done comes once, when all have answered or the time is over; with central_free, too. -ENOENT: there is no
+ * such machine. */
+typedef void central_asked(void *arg, const struct central_answer *answers, size_t n);
+int central_ask(struct central *c, const struct central_question *q, central_asked *done, void *arg);
 struct central_dns {
     struct net_addr server;
     struct slice key_name, key_secret; /* raw */

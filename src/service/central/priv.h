@@ -25,6 +25,7 @@ enum {
     CENTRAL_CERT_DAYS = 365,   /* of machines; renewed at half of it */
     CENTRAL_BUNDLE_DAYS = 30,  /* of the one in a bundle: it was carried, and is replaced at first contact */
     CENTRAL_PUSH_THREADS = 16, /* so many dead machines hold up nobody */
+    CENTRAL_TALK_THREADS = 16, /* questions to machines, each on its own connection */
     CENTRAL_ASK_THREADS = 4,   /* what waits for name servers */
     CENTRAL_CONNECT_MS = 4000, /* of a push */
     CENTRAL_MAX_TASKS = 10000, /* of the API, under way */
@@ -193,6 +194,8 @@ int identity_take(struct identity *id, const char *folder, struct tls_ctx **ret)
 struct central {
     struct loop *loop;
     struct helpers *store_thread, *push_threads, *ask_threads;
+    struct helpers *talk_threads; /* ask.c */
+    struct list asking;
     struct vault vault;
     struct snapshot *now;
     struct list pushers;
@@ -204,6 +207,10 @@ struct central {
     _Atomic bool stopping; /* for pushes under way */
 };
 void central_unref(struct central *c);
+/* Who waits for answers of machines is answered now. */
+void central_ask_end(struct central *c);
+/* Why a machine did not answer: "name", "route", "trust", "clock", "other". */
+const char *machine_no_answer(const struct http_result *r);
 
 /* One exchange with a machine (push.c); everything it needs is its own. Its work is done on a push thread. */
 struct push {

@@ -59,20 +59,21 @@ static const char *distrust(const char *text)
     return "trust";
 }
 
-static void no_answer(struct pusher *p, const struct push *q)
+const char *machine_no_answer(const struct http_result *r)
 {
     static const char *const ids[] = {
         [HTTP_OK] = "other",    [HTTP_NAME] = "name",     [HTTP_ROUTE] = "route",
         [HTTP_TRUST] = "trust", [HTTP_TIMEOUT] = "route", [HTTP_OTHER] = "other",
     };
-    const char *id = ids[q->result.failure];
-    struct slice text = slice_str(q->result.error);
-    if (q->error) {
-        id = "other";
-        text = SLICE("central's own key cannot be read, or the material cannot be sealed");
-    } else if (q->result.failure == HTTP_TRUST)
-        id = distrust(q->result.error);
-    set_why(p, id, "", text);
+    return r->failure == HTTP_TRUST ? distrust(r->error) : ids[r->failure];
+}
+
+static void no_answer(struct pusher *p, const struct push *q)
+{
+    if (q->error)
+        set_why(p, "other", "", SLICE("central's own key cannot be read, or the material cannot be sealed"));
+    else
+        set_why(p, machine_no_answer(&q->result), "", slice_str(q->result.error));
 }
 
 /* A machine that has more than central knows: central comes from a backup. */

@@ -323,6 +323,8 @@ void replica_handle(void *arg, struct http_request *rq)
     if (!from_central(r, rq))
         refuse_request(r, rq, STATUS_FORBIDDEN, "replica.not-central",
                        "The peer's certificate does not name central management.");
+    else if (!push && !state && r->ops->ask && !r->closed && r->ops->ask(r->arg, rq))
+        return;
     else if (!push && !state)
         refuse_request(r, rq, STATUS_NOT_FOUND, "replica.bad-push", "There is nothing at this path.");
     else if (push && push_request_parse(http_body(rq), http_arena(rq), &q) < 0)
