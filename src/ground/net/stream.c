@@ -224,6 +224,7 @@ static void connected(struct stream *s)
     /* A port of our own choice may be the very one dialled: TCP then connects the socket with itself. */
     if (!error && net_addr_eq(&s->local, &s->remote))
         error = ECONNREFUSED;
+    s->connected = !error;
     if (error) {
         connect_failed(s, error);
     } else if (!s->tls) {
@@ -379,6 +380,11 @@ struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remo
 void stream_set_arg(struct stream *s, void *arg)
 {
     s->arg = arg;
+}
+
+bool stream_was_connected(const struct stream *s)
+{
+    return s->connected;
 }
 
 bool stream_is_up(const struct stream *s)

@@ -27,6 +27,7 @@ struct stream {
     enum stream_state state;
     unsigned busy;
 
+    bool connected;      /* TCP was up once */
     bool blocked;        /* the socket is full: IO_WRITE comes */
     unsigned more_reads; /* in one turn, while there is something */
     bool held;           /* not read from */

@@ -487,7 +487,8 @@ static void on_ended(struct stream *s, void *arg, enum stream_end why)
         options_lost(x, text);
         return;
     }
-    bool tls = why == STREAM_TLS_FAILED || stream_peer_cert(s);
+    bool tls = stream_was_connected(s);
+    (void)why;
     keep_cert(x);
     if (tls) { /* the other addresses are asked, too; what is shown is of the last */
         tcp_conclude(x, true, "connected");
