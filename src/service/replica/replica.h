@@ -54,7 +54,8 @@ struct replica_ops {
     /* Adds what this machine can say of itself to the answer of a push or a GET /v1/state: load, services,
      * version. */
     void (*describe)(void *arg, struct arena *a, struct json_value *object);
-    /* Any other question of central management: true when it is answered, now or later. NULL: there are none. */
+    /* Any other question of central management: true when it is answered, now or later. NULL: there are none.
+     */
     bool (*ask)(void *arg, struct http_request *rq);
 };
 /* Loads and applies what is on disk, then listens. `ready` once the first apply is through (with its result),
