@@ -250,12 +250,17 @@ const struct command commands[] = {
             "user@domain: who the OPTIONS comes from; --machine: from which Edge machine."),
     COMMAND("service list", "", WITH_DAEMON, 0, cmd_service_list,
             "Access Edge services: as published, and as they run", NULL),
-    COMMAND("service stop", "POOL", PUBLISHES, 0, cmd_service_stop,
-            "stop and disable the Access Edge of a pool, and publish that", NULL),
-    COMMAND("service start", "POOL", PUBLISHES, 0, cmd_service_start,
-            "enable the Access Edge of a pool, and publish that", NULL),
-    COMMAND("service drain", "POOL", PUBLISHES, 0, cmd_service_drain,
-            "let the Access Edge of a pool end what it has, and publish that", NULL),
+    COMMAND("service stop", "POOL|MACHINE", PUBLISHES, 0, cmd_service_stop,
+            "stop and disable the Access Edge of a pool or of one machine, and publish that", NULL),
+    COMMAND("service start", "POOL|MACHINE", PUBLISHES, 0, cmd_service_start,
+            "enable the Access Edge of a pool or of one machine, and publish that", NULL),
+    COMMAND("service drain", "POOL|MACHINE", PUBLISHES, 0, cmd_service_drain,
+            "let the Access Edge of a pool or of one machine end what it has, and publish that",
+            "New dialogs go elsewhere, as the pool's drain_new says. It shows what is under way; with --wait "
+            "until "
+            "nothing is, or with 2 when the time (an hour) is over. The Edge keeps no dialogs: their number "
+            "is an "
+            "estimate, INVITEs that were answered less BYEs since the machine started."),
     COMMAND("transition plan", "", PLANS, WITH(FROM) | WITH(TO), cmd_transition_plan,
             "the steps that move the routes from one Edge pool to another", NULL),
     COMMAND("transition apply", "", PLANS | WITH(WAIT), 0, cmd_transition_apply,

@@ -1,18 +1,10 @@
 /* Access Edge services: what the topology says, what runs, stop, start and drain. */
+#include "cmd/entente/drain.h"
 #include "cmd/entente/publish.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/topology.h"
 
-/* What the machine last said of its Access Edge. */
-static struct slice runs_as(const struct json_value *machines, struct slice fqdn)
-{
-    for (size_t i = 0; i < json_count(machines); i++) {
-        const struct json_value *m = json_at(machines, i);
-        if (slice_caseeq(json_get_string(m, "fqdn"), fqdn))
-            return json_get_string(json_get(json_get(m, "report"), "services"), "access_edge");
-    }
-    return SLICE_NONE;
-}
+#include <stdlib.h>
 
 static void pool_rows(struct table *t, const struct json_value *pool, const struct json_value *replication)
 {
@@ -20,16 +12,17 @@ static void pool_rows(struct table *t, const struct json_value *pool, const stru
     struct slice wanted = json_get_string(pool, "access_edge");
     for (size_t i = 0; i < json_count(machines); i++) {
         struct slice fqdn = json_get_string(json_at(machines, i), "fqdn");
+        struct slice own = json_get_string(json_at(machines, i), "access_edge");
         table_cell(t, json_get_string(pool, "fqdn"));
-        table_cell(t, wanted.n ? wanted : SLICE("enabled"));
+        table_cell(t, own.n ? own : wanted.n ? wanted : SLICE("enabled"));
         table_cell(t, fqdn);
-        table_cell(t, runs_as(replication, fqdn));
+        drain_cells(t, drain_machine(replication, fqdn));
     }
 }
 
 int cmd_service_list(struct invocation *v)
 {
-    static const char *const heads[] = {"POOL", "PUBLISHED", "MACHINE", "RUNS AS", NULL};
+    static const char *const heads[] = {"POOL", "PUBLISHED", "MACHINE", DRAIN_HEADS, NULL};
     struct answer topology, replication;
     struct table t;
     int r = call_api(v, "GET", SLICE("/v1/topology?format=json"), NULL, &topology);
@@ -83,12 +76,33 @@ static int publish_change(struct invocation *v, struct slice path, const char *v
     return r;
 }
 
+/* "edge_pools/POOL/access_edge", or of one machine of it. */
+static int find_path(struct invocation *v, struct slice *ret)
+{
+    struct answer answer;
+    int r = call_api(v, "GET", SLICE("/v1/topology?format=json"), NULL, &answer);
+    if (r)
+        return r;
+    const struct json_value *pools = json_get(json_get(answer.json, "document"), "edge_pools");
+    *ret = arena_printf(&v->arena, "edge_pools/%s/access_edge", v->arguments[0]);
+    for (size_t i = 0; i < json_count(pools); i++) {
+        const struct json_value *machines = json_get(json_at(pools, i), "machines");
+        for (size_t k = 0; k < json_count(machines); k++)
+            if (slice_caseeq(json_get_string(json_at(machines, k), "fqdn"), argument(v, 0)))
+                *ret = arena_printf(&v->arena, "edge_pools/" SLICE_FMT "/machines/%s/access_edge",
+                                    SLICE_ARG(json_get_string(json_at(pools, i), "fqdn")), v->arguments[0]);
+    }
+    return EXIT_DONE;
+}
+
 static int change(struct invocation *v, const char *value)
 {
-    struct slice path = arena_printf(&v->arena, "edge_pools/%s/access_edge", v->arguments[0]);
+    struct slice path;
     struct answer answer;
     size_t mine, others;
-    int r = other_changes(v, path, &mine, &others);
+    int r = find_path(v, &path);
+    if (r == EXIT_DONE)
+        r = other_changes(v, path, &mine, &others);
     if (r)
         return r;
     if (others && !option_given(v, OPTION_YES))
@@ -115,5 +129,21 @@ int cmd_service_start(struct invocation *v)
 
 int cmd_service_drain(struct invocation *v)
 {
-    return change(v, "draining");
+    struct json_value *published = NULL;
+    struct json_error error;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = v->out;
+    if (option_given(v, OPTION_JSON)) /* one document in the end */
+        v->out = open_memstream(&text, &n);
+    int r = v->out ? change(v, "draining") : EXIT_REFUSED;
+    if (v->out && v->out != out)
+        fclose(v->out);
+    v->out = out;
+    if (text && json_parse(slice_mem(text, n), &v->arena, &published, &error) < 0)
+        published = NULL;
+    if (r && text)
+        fwrite(text, 1, n, out);
+    free(text);
+    return r ? r : drain_watch(v, published);
 }

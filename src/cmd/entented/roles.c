@@ -217,12 +217,22 @@ static void describe_ago(struct arena *a, struct json_value *o, const char *name
     json_set(a, o, name, ago == UINT64_MAX ? json_null(a) : json_int(a, (int64_t)ago));
 }
 
+static bool describe_draining(const struct daemon *d)
+{
+    struct topology_role role;
+    return d->service && strcmp(d->service, "access_edge") == 0 && d->topology &&
+           topology_role_find(d->topology, slice_str(d->machine), &role) && role.edge &&
+           topology_machine_service(role.edge, role.machine) == TOPOLOGY_DRAINING;
+}
+
 static void describe_dialogs(const struct daemon *d, struct arena *a, struct json_value *l)
 {
     struct element_sums sums;
     if (!d->element)
         return;
     element_sum(d->element, &sums);
+    json_set_int(a, l, "dialogs_begun", (int64_t)sums.dialogs_begun);
+    json_set_int(a, l, "dialogs_ended", (int64_t)sums.dialogs_ended);
     json_set_int(a, l, "dialogs_estimate", (int64_t)roles_dialogs_estimate(&sums));
 }
 
@@ -311,6 +321,7 @@ void roles_describe(void *arg, struct arena *a, struct json_value *object)
     describe_ago(a, l, "last_request_ago_ms", load.last_request_ago_ms);
     describe_ago(a, l, "last_dialog_request_ago_ms", load.dialog_requests_ago_ms);
     describe_dialogs(d, a, l);
+    json_set_bool(a, object, "draining", describe_draining(d));
     json_set_string(a, object, "version", SLICE(ENTENTE_VERSION));
     json_set_int(a, object, "revision", (int64_t)d->revision);
     json_set(a, object, "services", services);

@@ -51,6 +51,9 @@ static const struct property machine_rows[] = {
     ROW(topology_machine, weight, INT, .otherwise = "1", .min = 0, .max = 100,
         .help =
             "The machine's share of new requests among those of its pool; 0: only when no other is left."),
+    ROW(topology_machine, access_edge, ENUM, .values = SERVICE_STATES, .otherwise = "enabled",
+        .help =
+            "State of the Access Edge on this machine of an Edge pool, where it serves less than the pool."),
 };
 static const struct kind machine_kind =
     KIND("machine", topology_machine, machine_rows, "One host of a pool, known by its full name.");
@@ -89,6 +92,12 @@ static const struct property edge_pool_rows[] = {
         .help =
             "State of the Access Edge service: draining serves what is under way and ends when nothing is.",
         .lync = "Access Edge service start type"),
+    ROW(topology_edge_pool, drain_new, ENUM, .values = "elsewhere|refuse|serve", .otherwise = "elsewhere",
+        .help = "What a draining Access Edge does with what begins no dialog that it knows: elsewhere "
+                "answers 503, by which "
+                "senders go on to the next machine, as long as another machine of the pool serves; refuse "
+                "always does; "
+                "serve never does."),
     ROW(topology_edge_pool, client_port, INT, PORT, .derived = client_port,
         .derived_text = "443, or 5061 where one name serves all three services",
         .help = KEPT("The TLS port for our own users outside", "remote users"),

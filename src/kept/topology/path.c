@@ -94,7 +94,11 @@ static void front_end_to_client(struct path_work *w, struct path_leg *leg, struc
 static void put_edge(struct path_hop *h, struct path_work *w, const struct topology_edge_pool *p)
 {
     bool tls = slice_eq(slice_str(w->home.transport), SLICE("TLS"));
-    put_machines(h, w, p->machines, p->n_machines, tls ? p->internal_port : w->home.port);
+    size_t before = h->n_addresses;
+    for (int state = TOPOLOGY_ENABLED; state <= TOPOLOGY_DISABLED; state++)
+        for (size_t i = 0; i < p->n_machines && (state != TOPOLOGY_DISABLED || h->n_addresses == before); i++)
+            if ((int)p->machines[i].access_edge == state)
+                put_machines(h, w, &p->machines[i], 1, tls ? p->internal_port : w->home.port);
 }
 
 static bool put_adopters(struct path_hop *h, struct path_work *w, struct slice fqdn)

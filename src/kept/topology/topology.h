@@ -90,6 +90,8 @@ enum topology_claims { TOPOLOGY_CLAIMS_MARKED, TOPOLOGY_CLAIMS_KEPT, TOPOLOGY_CL
 enum topology_routing { TOPOLOGY_ROUTE_BY_SRV, TOPOLOGY_ROUTE_BY_DEFAULT };
 enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
 
+/* What a draining Access Edge does with new dialogs. */
+enum topology_drain { TOPOLOGY_DRAIN_ELSEWHERE, TOPOLOGY_DRAIN_REFUSE, TOPOLOGY_DRAIN_SERVE };
 enum topology_users_in_log { TOPOLOGY_USERS_HASHED, TOPOLOGY_USERS_WHOLE, TOPOLOGY_USERS_NONE };
 
 /* A list of names. */
@@ -226,6 +228,7 @@ struct topology_machine {
     struct slice av_address, av_address6;
     struct slice nat_address, nat_address6; /* of the A/V Edge as the Internet sees it */
     int64_t weight;                         /* its share of what is new (1); 0: only when no other is left */
+    enum topology_service access_edge; /* of this machine of an Edge pool: see topology_machine_service */
 };
 struct topology_edge_pool {
     struct slice fqdn; /* of the internal interface */
@@ -241,6 +244,7 @@ struct topology_edge_pool {
     struct slice next_hop;        /* a Front End pool or a foreign pool */
     struct topology_names adopts; /* Edge pools whose names this pool answers for */
     enum topology_service access_edge;
+    enum topology_drain drain_new;
     int64_t client_port;        /* 443, or 5061 where one name serves all (topology_edge_single_name) */
     struct slice conf_fqdn;     /* may equal external_fqdn */
     int64_t conf_port;          /* 443, or 444 where one name serves all */
@@ -447,6 +451,12 @@ void topology_write_canonical(const struct topology *t, struct buf *out);
 void topology_write_yaml(const struct topology *t, struct buf *out);
 
 /* --- looking --- */
+/* State of the Access Edge of one machine: the pool's, or its own where that serves less. */
+static inline enum topology_service topology_machine_service(const struct topology_edge_pool *p,
+                                                             const struct topology_machine *m)
+{
+    return m->access_edge > p->access_edge ? m->access_edge : p->access_edge;
+}
 const struct topology_site *topology_site_find(const struct topology *t, struct slice name);
 const struct topology_edge_pool *topology_edge_pool_find(const struct topology *t, struct slice fqdn);
 const struct topology_front_end_pool *topology_front_end_pool_find(const struct topology *t,

@@ -279,7 +279,8 @@ int access_edge_compile(const struct topology *t, const struct material *m,
     c->service = k.e;
     c->service_free = edge_free;
     c->ops = &edge_ops;
-    c->stopping = !role.edge->federation || role.edge->access_edge == TOPOLOGY_DISABLED;
+    c->stopping =
+        !role.edge->federation || topology_machine_service(role.edge, role.machine) == TOPOLOGY_DISABLED;
     int r = settings(&k);
     probes(&k);
     if (r == 0)

@@ -7,8 +7,9 @@
  * names serves its dialogs.
  *
  * With federation off or the service disabled nothing listens; requests on connections that are still open
- * are served if they belong to a dialog, and new ones as long as federation is on. Draining serves
- * everything: what ends it is that it is disabled.
+ * are served if they belong to a dialog, and new ones as long as federation is on. Draining serves what
+ * belongs to a dialog; what does not is answered 503 where another machine of the pool serves (drain.c, the
+ * pool's drain_new). What ends it is that it is disabled.
  */
 #pragma once
 

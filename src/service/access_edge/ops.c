@@ -88,6 +88,8 @@ static void edge_request(struct request *rq)
         dialog(rq);
     } else if (!e->pool->federation) {
         request_refuse(rq, &EDGE_NO_FEDERATION, NULL);
+    } else if (drain_refuses(e, rq, p->machine)) {
+        request_refuse(rq, &EDGE_DRAINING, NULL);
     } else if (request_msg(rq)->from_tag.n == 0) {
         request_refuse(rq, &EDGE_FROM_MALFORMED, "From has no tag");
     } else if (request_msg(rq)->method == SIP_REGISTER) {

@@ -169,6 +169,9 @@ void vouch_outside(const struct request *rq, struct sip_edits *edits);
 void local_compile(struct edge *e);
 /* May this user of ours speak with the partner? False: it has been refused. */
 bool local_may_pass(struct request *rq, const struct sip_uri *user);
+/* --- drain.c --- */
+/* Is a request that belongs to no dialog for another machine, because this one is being drained? */
+bool drain_refuses(const struct edge *e, struct request *rq, struct slice from_machine);
 
 /* --- the ways --- */
 void admit(struct request *rq);

@@ -98,7 +98,10 @@
       "Allow it in the user's policy (external_access_policies), or leave it so.")                           \
     X(USER_NO_PUBLIC_MEDIA, "edge.user-no-public-media", 403, 58129, GUILTY_US,                              \
       "The external access policy of the user inside does not allow calls with public providers.",           \
-      "Allow it in the user's policy (external_access_policies), or leave it so.")
+      "Allow it in the user's policy (external_access_policies), or leave it so.")                           \
+    X(DRAINING, "edge.draining", 503, 58140, GUILTY_US,                                                      \
+      "This Edge machine takes no new dialogs: it is being drained.",                                        \
+      "Senders go on to the next machine by themselves; entente service list shows which serve.")
 
 #define EDGE_REFUSAL_EXTERN(name, ...) extern const struct refusal EDGE_##name;
 EDGE_REFUSALS(EDGE_REFUSAL_EXTERN)

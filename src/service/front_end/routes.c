@@ -37,14 +37,34 @@ static bool adopts(const struct topology_edge_pool *p, struct slice name)
     return false;
 }
 
+/* A machine that is named comes first, whatever its state: a dialog began there. Then those that serve, then
+ * those that are being drained; disabled ones only where there is nothing else. */
+static void add_edge_machines(struct list_of_targets *l, const struct topology_edge_pool *p,
+                              struct slice host, uint64_t spread)
+{
+    size_t first = first_of(p->machines, p->n_machines, host, spread), before = l->n;
+    bool named = p->n_machines && slice_caseeq(p->machines[first].fqdn, host);
+    if (named && p->machines[first].access_edge != TOPOLOGY_DISABLED)
+        add_machine(l, &p->machines[first], p->internal_port);
+    for (int state = TOPOLOGY_ENABLED; state <= TOPOLOGY_DISABLED; state++) {
+        if (state == TOPOLOGY_DISABLED && l->n > before)
+            return;
+        for (size_t i = 0; i < p->n_machines; i++) {
+            const struct topology_machine *m = &p->machines[(first + i) % p->n_machines];
+            bool there = named && i == 0 && state != TOPOLOGY_DISABLED;
+            if ((int)m->access_edge == state && !there)
+                add_machine(l, m, p->internal_port);
+        }
+    }
+}
+
 static void add_adopters(struct list_of_targets *l, const struct topology *t, struct slice pool,
                          uint64_t spread)
 {
     for (size_t i = 0; i < t->n_edge_pools; i++) {
         const struct topology_edge_pool *p = &t->edge_pools[i];
         if (adopts(p, pool) && p->federation && p->access_edge != TOPOLOGY_DISABLED)
-            add_machines(l, p->machines, p->n_machines, first_of(p->machines, p->n_machines, pool, spread),
-                         p->internal_port);
+            add_edge_machines(l, p, pool, spread);
     }
 }
 
@@ -52,11 +72,10 @@ static void add_edge_pool(struct list_of_targets *l, const struct topology *t,
                           const struct topology_edge_pool *p, struct slice host, uint64_t spread)
 {
     bool serves = p->federation && p->access_edge == TOPOLOGY_ENABLED;
-    size_t first = first_of(p->machines, p->n_machines, host, spread);
     if (!serves)
         add_adopters(l, t, p->fqdn, spread);
     if (p->access_edge != TOPOLOGY_DISABLED || l->n == 0)
-        add_machines(l, p->machines, p->n_machines, first, p->internal_port);
+        add_edge_machines(l, p, host, spread);
     if (serves)
         add_adopters(l, t, p->fqdn, spread);
 }

@@ -3,7 +3,7 @@
 #include "ground/base/test.h"
 #include "kept/topology/path.h"
 
-/* %s: properties of the old pool, of the new pool */
+/* %s: properties of the old pool, of its first machine, of the new pool */
 #define DOCUMENT                                                                                             \
     "schema: 1\n"                                                                                            \
     "deployment:\n"                                                                                          \
@@ -24,6 +24,7 @@
     "  - fqdn: old1.contoso.example\n"                                                                       \
     "    internal_address: 127.0.0.1\n"                                                                      \
     "    external_address: 127.0.1.1\n"                                                                      \
+    "%s"                                                                                                     \
     "  - fqdn: old2.contoso.example\n"                                                                       \
     "    internal_address: 127.0.0.2\n"                                                                      \
     "    external_address: 127.0.1.2\n"                                                                      \
@@ -70,6 +71,8 @@ static void check_path(const struct topology *t, const char *want)
     arena_fini(&a);
 }
 
+static const char *of_old1 = "";
+
 static void check_route(const char *of_old, const char *of_new, const char *host, uint64_t spread,
                         const char *want)
 {
@@ -79,7 +82,7 @@ static void check_route(const char *of_old, const char *of_new, const char *host
     struct topology *t = NULL;
     struct target_address *to;
     char text[NET_ADDR_TEXT];
-    struct slice document = arena_printf(&a, DOCUMENT, of_old, of_new);
+    struct slice document = arena_printf(&a, DOCUMENT, of_old, of_old1, of_new);
     CHECK_INT(topology_parse(document, &t, &f), 0);
     if (t) {
         size_t n = routes_to(t, slice_str(host), spread, &a, &to);
@@ -137,4 +140,18 @@ TEST(adopters)
     check_route(OLD_ON "  access_edge: disabled\n", "", "old2.contoso.example", 0, OLD2 " " OLD1);
 }
 
-TEST_MAIN(pools_are_spread, directors_are_pools_of_machines, machines_come_first, adopters)
+/* One of two machines is drained, then out of service: dialogs that began there still find it first. */
+TEST(a_machine_by_itself)
+{
+    of_old1 = "    access_edge: draining\n";
+    check_route(OLD_ON, ADOPTS, "old.contoso.example", 0, OLD2 " " OLD1 " " NEW1);
+    check_route(OLD_ON, "", "old.contoso.example", 1, OLD2 " " OLD1);
+    check_route(OLD_ON, "", "old1.contoso.example", 0, OLD1 " " OLD2);
+    of_old1 = "    access_edge: disabled\n";
+    check_route(OLD_ON, "", "old.contoso.example", 0, OLD2);
+    check_route(OLD_ON, ADOPTS, "old1.contoso.example", 0, OLD2 " " NEW1);
+    of_old1 = "";
+}
+
+TEST_MAIN(pools_are_spread, directors_are_pools_of_machines, machines_come_first, adopters,
+          a_machine_by_itself)

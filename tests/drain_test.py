@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Draining under load: one machine of an Edge pool, then the whole pool; what is stopped after it loses nothing."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+from partner import KEEP, World, check_ended, run_with
+from tap import check, check_equal
+
+from lab.generator import Generator
+from lab.lab import Lab
+from lab.ledger import lost_anything
+from lab.machine import CommandFailed
+
+SECONDS = 60
+POOL, ONE, TWO = "edge-old.contoso.example", "edge-old1.contoso.example", "edge-old2.contoso.example"
+MESSAGES, CALLS = 40, 4
+
+
+def two_machines(net, topology):
+    """Contoso's Edge pool has two machines; its dormant pool is left out."""
+    topology["edge_pools"] = topology["edge_pools"][:1]
+    topology["edge_pools"][0]["machines"].append(
+        {"fqdn": TWO, "internal_address": net.address("contoso edge-old2"),
+         "external_address": net.address("contoso edge-old2 external")})
+
+
+@contextlib.contextmanager
+def both():
+    lab = Lab.__new__(Lab)
+    lab.__init__(users=20, keep=KEEP, adjust={"contoso": lambda t: two_machines(lab.net, t)})
+    with lab:
+        yield lab, None
+    check_ended(lab)
+
+
+WORLD = World(both)
+
+
+class Load:
+    """Messages and calls between the organisations, in this process; judged at the end."""
+
+    async def __aenter__(self):
+        lab = await asyncio.get_running_loop().run_in_executor(None, WORLD.up)
+        self.generator = g = Generator()
+        await g.register(lab.generator_config())
+        g.start(messages=MESSAGES, calls=CALLS, call_seconds=1.0)
+        return self
+
+    async def __aexit__(self, kind, *_):
+        g = self.generator
+        await g.quit()
+        report = g.report()
+        if kind is None:
+            print(f"# {report['totals']['messages']} {report['totals']['calls']}, longest gap {report['longest_gap_ms']} ms")
+            if lost_anything(report):
+                WORLD.lab.collect_traces(report["losses"])
+                check(False, f"lost something (traces in {WORLD.lab.folder}): " + json.dumps(report["losses"][:5]))
+            check(report["totals"]["messages"]["delivered"] >= 20, f"too little traffic: {report['totals']}")
+
+
+async def in_thread(function, *arguments):
+    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+def machine(name):
+    return WORLD.lab.contoso.machines[name]
+
+
+def load_of(name):
+    return machine(name).json("status")["load"]
+
+
+async def carried(name):
+    """How many requests this machine takes in a second, of those that begin something."""
+    def count():
+        c = machine(name).counters()
+        return c.get("edge.admitted", 0) + c.get("edge.departed", 0)
+    before = await in_thread(count)
+    await asyncio.sleep(1.0)
+    return await in_thread(count) - before
+
+
+def service(verb, what, *options):
+    return WORLD.lab.contoso.central.entente("service", verb, what, "--yes", *options, seconds=120)
+
+
+def row(what):
+    """What service list says of a machine."""
+    line = next(x for x in WORLD.lab.contoso.central.entente("service", "list").splitlines() if what in x)
+    return line.split()
+
+
+async def test_whole_pool_that_still_has_calls():
+    "a pool with calls is not drained before they end; with the last of them it is"
+    lab = await in_thread(WORLD.up)
+    a, b = lab.contoso.user_agent(0), lab.fabrikam.user_agent(0, on_call=take)
+    await a.start()
+    await b.start()
+    call = await a.invite(b.aor)
+    try:
+        try:
+            await in_thread(service, "drain", POOL, "--wait", "3")
+            check(False, "it is drained with a call")
+        except CommandFailed as failed:
+            check(failed.code == 2 and "service.not-drained" in str(failed) and "together about 1 dialogs" in str(failed),
+                  str(failed))
+        response = await a.message(b.aor, b"a pool that is drained has nobody else to send to")
+        check_equal(response.status, 200, "what begins meanwhile is served")
+        await call.bye()
+        text = await in_thread(service, "drain", POOL, "--wait", "60")
+        check("nothing is under way" in text, text)
+    finally:
+        await in_thread(service, "start", POOL)
+        for agent in (a, b):
+            await agent.stop()
+
+
+async def test_one_machine_of_a_pool():
+    "one machine is drained, stopped, started again, then the other: new dialogs go to its fellow, nothing is lost"
+    async with Load():
+        for one, other in (("edge-old1", "edge-old2"), ("edge-old2", "edge-old1")):
+            fqdn = machine(one).fqdn
+            check(await carried(one) > 0, f"{one} takes nothing before")
+            text = await in_thread(service, "drain", fqdn, "--wait", "60")
+            check("pending" in text and "nothing is under way" in text, text)
+            check((await in_thread(row, fqdn))[1:4] == ["draining", fqdn, "draining"], f"{await in_thread(row, fqdn)}")
+            check(await carried(other) > 0, f"{other} takes nothing meanwhile")
+            check_equal(await carried(one), 0, f"what begins on {one}")
+            await in_thread(service, "stop", fqdn)
+            check_equal(await in_thread(machine(one).terminate), 0, "exit code")
+            check(await carried(other) > 0, f"{other} takes nothing while {one} is gone")
+            await in_thread(machine(one).restart)
+            await in_thread(service, "start", fqdn)
+            check_equal((await in_thread(row, fqdn))[1], "enabled", "list")
+            for _ in range(SECONDS):
+                if await carried(one):
+                    break
+            else:
+                check(False, f"{one} takes nothing after it was started")
+
+
+async def test_machine_readable():
+    "service drain --json and status: pending, connections, last request in a dialog, dialogs"
+    async with Load():
+        told = json.loads(await in_thread(service, "drain", ONE, "--wait", "60", "--json"))
+        check_equal((told["drained"], [m["fqdn"] for m in told["machines"]], told["machines"][0]["state"]),
+                    (True, [ONE], "draining"), "answer")
+        load = told["machines"][0]["load"]
+        check_equal(load["requests"], 0, "pending")
+        check(load["connections"] > 0 and load["last_dialog_request_ago_ms"] >= 0, f"{load}")
+        check(load["dialogs_begun"] > 0 and load["dialogs_ended"] > 0, f"dialogs: {load}")
+        check(told["published"], f"{told}")
+        await in_thread(service, "start", ONE)
+
+
+async def take(call):
+    await call.accept()
+
+
+async def test_drain_new():
+    "drain_new: refuse answers 503 edge.draining to all that is new; serve serves; a dialog goes on in either case"
+    lab = await in_thread(WORLD.up)
+    central = lab.contoso.central
+    a, b = lab.contoso.user_agent(0), lab.fabrikam.user_agent(0, on_call=take)
+    await a.start()
+    await b.start()
+    call = await a.invite(b.aor)
+    try:
+        for how, status in (("refuse", 500), ("serve", 200)):
+            await in_thread(central.entente, "topology", "set", f"edge_pools/{POOL}/drain_new", how)
+            await in_thread(service, "drain", POOL)
+            response = await b.message(a.aor, how.encode())
+            check_equal(response.status, status, f"{how}: {response.reason}")
+            check_equal((await call.info(b"x")).status, 200, "a dialog")
+            counters = await in_thread(machine("edge-old1").counters)
+            check((counters.get("refused.edge.draining", 0) > 0) or how == "serve", f"counters: {counters}")
+        check_equal((await call.bye()).status, 200, "BYE")
+    finally:
+        await in_thread(central.entente, "topology", "set", f"edge_pools/{POOL}/drain_new", "elsewhere")
+        await in_thread(service, "start", POOL)
+        for agent in (a, b):
+            await agent.stop()
+
+
+def test_the_end():
+    "every daemon ends with 0"
+    WORLD.up()
+    WORLD.end()
+
+
+if __name__ == "__main__":
+    run_with(WORLD, globals())
