@@ -94,11 +94,15 @@ static void front_end_to_client(struct path_work *w, struct path_leg *leg, struc
 static void put_edge(struct path_hop *h, struct path_work *w, const struct topology_edge_pool *p)
 {
     bool tls = slice_eq(slice_str(w->home.transport), SLICE("TLS"));
-    size_t before = h->n_addresses;
+    size_t before = h->n_addresses, first = topology_machine_pick(p->machines, p->n_machines, 0);
     for (int state = TOPOLOGY_ENABLED; state <= TOPOLOGY_DISABLED; state++)
-        for (size_t i = 0; i < p->n_machines && (state != TOPOLOGY_DISABLED || h->n_addresses == before); i++)
-            if ((int)p->machines[i].access_edge == state)
-                put_machines(h, w, &p->machines[i], 1, tls ? p->internal_port : w->home.port);
+        for (size_t i = 0; i < p->n_machines && (state != TOPOLOGY_DISABLED || h->n_addresses == before);
+             i++) {
+            const struct topology_machine *m =
+                &p->machines[topology_machine_next(p->machines, p->n_machines, first, i)];
+            if ((int)m->access_edge == state)
+                path_put_address(h, w, m->fqdn, m->internal_address, tls ? p->internal_port : w->home.port);
+        }
 }
 
 static bool put_adopters(struct path_hop *h, struct path_work *w, struct slice fqdn)

@@ -50,7 +50,8 @@ static void add_edge_machines(struct list_of_targets *l, const struct topology_e
         if (state == TOPOLOGY_DISABLED && l->n > before)
             return;
         for (size_t i = 0; i < p->n_machines; i++) {
-            const struct topology_machine *m = &p->machines[(first + i) % p->n_machines];
+            const struct topology_machine *m =
+                &p->machines[topology_machine_next(p->machines, p->n_machines, first, i)];
             bool there = named && i == 0 && state != TOPOLOGY_DISABLED;
             if ((int)m->access_edge == state && !there)
                 add_machine(l, m, p->internal_port);
