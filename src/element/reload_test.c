@@ -121,7 +121,7 @@ static struct element_config *config_new(const struct element_ops *ops, unsigned
     return c;
 }
 
-static void listen_at(struct element_config *c, const struct net_addr *at, struct tls_ctx *tls)
+static void add_listener(struct element_config *c, const struct net_addr *at, struct tls_ctx *tls)
 {
     c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
                                                                .transport = tls ? SIP_TLS : SIP_TCP,
@@ -154,13 +154,13 @@ static void reload(unsigned turn)
     if (turn % CERT_EVERY == 0)
         make_tls(turn / CERT_EVERY);
     struct element_config *c = config_new(&inner_ops, turn);
-    listen_at(c, &tls_at, tls_kept[1][0]);
+    add_listener(c, &tls_at, tls_kept[1][0]);
     apply(inner, c);
     c = config_new(&outer_ops, turn);
     c->sides[SIDE_INTERNAL].client_tls = tls_ctx_ref(tls_kept[0][0]);
-    listen_at(c, &tcp_at, NULL);
+    add_listener(c, &tcp_at, NULL);
     if (turn % 2)
-        listen_at(c, &more_at, NULL);
+        add_listener(c, &more_at, NULL);
     apply(outer, c);
 }
 
