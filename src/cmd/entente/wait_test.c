@@ -93,6 +93,9 @@ TEST(warnings_want_yes)
 TEST(a_service_is_stopped_by_publishing)
 {
     static const struct row rows[] = {
+        {"GET",  "/v1/topology",    200,
+         "{\"document\":{\"edge_pools\":[{\"fqdn\":\"e.example\",\"machines\":[{\"fqdn\":\"e1.e.example\"}]}]"
+         "}}"                                                                                             },
         {"GET",  "/v1/diff",        200, "{\"changes\":[]}"                                               },
         {"POST", "/v1/draft/set",   200, "{\"draft\":true}"                                               },
         {"GET",  "/v1/diff",        200, "{\"changes\":[{\"path\":\"edge_pools/e.example/access_edge\"}]}"},
