@@ -352,6 +352,33 @@ async def test_access_log_ends():
         check(not [x for x in lines(edge) if x.get("call_id") == response.call_id], "it was written")
 
 
+async def test_monitored_partner():
+    "a monitored partner: lines though there is no access log, for it alone; its connections' ends are told"
+    async with talking() as alice:
+        org, edge = WORLD.lab.contoso, WORLD.edge()
+        org.central.entente("topology", "set", f"partners/{LISTED.domain}/monitored", "true")
+        org.publish("monitored")
+        response = await LISTED.agent.message(alice.aor, b"seen")
+        fields(line_of(edge, response.call_id, "MESSAGE"), partner=LISTED.domain, monitored=True, status=200)
+        outwards = await alice.message(f"{LISTED.user}@{LISTED.domain}", b"out")
+        fields(line_of(edge, outwards.call_id, "MESSAGE"), direction="out", monitored=True)
+        refused = await UNKNOWN.agent.message(alice.aor, b"no")
+        check_equal(refusal_id(refused), "edge.partner-unknown", "id")
+        last = await LISTED.agent.message(alice.aor, b"seen again")
+        line_of(edge, last.call_id, "MESSAGE")  # lines come in order
+        check(not [x for x in lines(edge) if x.get("call_id") == refused.call_id], "the other has a line")
+        mark = edge.log_end()
+        await LISTED.agent.stop()
+        told = edge.wait_event("edge.monitored-connection-ended", SECONDS, mark)
+        check_equal(told["domain"], LISTED.domain, f"domain of {told}")
+        org.central.entente("topology", "set", f"partners/{LISTED.domain}/monitored", "false")
+        org.publish("not monitored")
+        await LISTED.open(WORLD.lab, WORLD.ca)
+        unseen = await LISTED.agent.message(alice.aor, b"unseen")
+        check_equal(unseen.status, 200, "status")
+        check(not [x for x in lines(edge) if x.get("call_id") == unseen.call_id], "it was written")
+
+
 def test_the_end():
     "every daemon ends with 0"
     WORLD.up()

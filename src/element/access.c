@@ -112,6 +112,8 @@ void access_write(const struct request *rq, const struct request_record *r, uint
     put_user(&out, "to_user", l, &rq->msg.to.uri);
     buf_append(&out, rq->msg.to_tag.n ? SLICE(",\"dialog\":true") : SLICE(",\"dialog\":false"));
     put_text(&out, "partner", r->partner);
+    if (r->monitored)
+        buf_append(&out, SLICE(",\"monitored\":true"));
     put_text(&out, "rule", r->rule);
     put_text(&out, "pool", r->pool);
     put_outcome(&out, rq, took_us);

@@ -23,10 +23,11 @@ uint64_t account_clock_us(void)
 struct account_names {
     pthread_mutex_t lock;
     atomic_uint n[ACCOUNT_KINDS];
-    uint64_t hash[ACCOUNT_KINDS][ACCOUNT_MAX_PARTNERS];
-    char *name[ACCOUNT_KINDS][ACCOUNT_MAX_PARTNERS]; /* the first is "other" */
+    uint64_t hash[ACCOUNT_KINDS][ACCOUNT_MAX_SERIES];
+    char *name[ACCOUNT_KINDS][ACCOUNT_MAX_SERIES]; /* the first is "other" */
 };
-_Static_assert((int)ACCOUNT_MAX_POOLS <= (int)ACCOUNT_MAX_PARTNERS, "names have room");
+_Static_assert((int)ACCOUNT_MAX_POOLS + (int)ACCOUNT_MAX_MONITORED <= (int)ACCOUNT_MAX_SERIES,
+               "names have room");
 
 struct account_names *account_names_new(void)
 {
@@ -59,16 +60,18 @@ static unsigned names_look(const struct account_names *t, enum account_kind kind
     return 0;
 }
 
-static unsigned names_index(struct account_names *t, enum account_kind kind, struct slice name)
+static unsigned names_index(struct account_names *t, enum account_kind kind, struct slice name,
+                            bool monitored)
 {
+    unsigned max = account_max[kind] + (monitored ? ACCOUNT_MAX_MONITORED : 0);
     uint64_t hash = slice_hash(name);
     unsigned i = names_look(t, kind, hash, name);
-    if (i || atomic_load(&t->n[kind]) == account_max[kind])
+    if (i || atomic_load(&t->n[kind]) >= max)
         return i;
     pthread_mutex_lock(&t->lock);
     i = names_look(t, kind, hash, name);
     unsigned n = atomic_load(&t->n[kind]);
-    if (i == 0 && n < account_max[kind]) {
+    if (i == 0 && n < max) {
         i = n;
         t->hash[kind][i] = hash;
         t->name[kind][i] = slice_dup(name);
@@ -87,7 +90,7 @@ struct account {
     struct tally by_direction[RECORD_DIRECTIONS];
 };
 struct accounts {
-    struct account *_Atomic of[ACCOUNT_KINDS][ACCOUNT_MAX_PARTNERS];
+    struct account *_Atomic of[ACCOUNT_KINDS][ACCOUNT_MAX_SERIES];
     _Atomic uint64_t by_method[SIP_METHOD_OTHER + 1][STATUS_CLASSES];
     struct metric_histogram server, lag;
     _Atomic uint64_t connections[SIDES][2], handshakes[SIDES][2], handshakes_failed[SIDES][2];
@@ -102,21 +105,21 @@ struct accounts *accounts_new(void)
 void accounts_free(struct accounts *a)
 {
     for (int k = 0; k < ACCOUNT_KINDS; k++)
-        for (unsigned i = 0; i < ACCOUNT_MAX_PARTNERS; i++)
+        for (unsigned i = 0; i < ACCOUNT_MAX_SERIES; i++)
             mem_free(a->of[k][i]);
     mem_free(a);
 }
 
 static struct tally *tally_of(struct shard *s, enum account_kind kind, struct slice name, bool own,
-                              enum record_direction d)
+                              const struct request_record *r)
 {
-    unsigned i = own ? names_index(s->e->names, kind, name) : 0;
+    unsigned i = own ? names_index(s->e->names, kind, name, r->monitored) : 0;
     struct account *a = atomic_load_explicit(&s->accounts->of[kind][i], memory_order_relaxed);
     if (!a) {
         a = MEM_NEW(struct account);
         atomic_store_explicit(&s->accounts->of[kind][i], a, memory_order_release);
     }
-    return &a->by_direction[d];
+    return &a->by_direction[r->direction];
 }
 
 /* ---------------------------------------------------------------- connections */
@@ -167,7 +170,7 @@ static void account_tally(struct request *rq, enum account_kind kind, struct sli
                           const struct request_record *r, uint64_t took_us)
 {
     const struct request_account *a = &rq->account;
-    struct tally *t = tally_of(rq->s, kind, name, own, r->direction);
+    struct tally *t = tally_of(rq->s, kind, name, own, r);
     metric_bump(&t->by_class[rq->last_status / 100 % STATUS_CLASSES], 1);
     metric_bump(&t->bytes_in, rq->msg.text.n);
     metric_bump(&t->bytes_out, a->bytes_out);
@@ -201,7 +204,7 @@ void account_over(struct request *rq)
         account_tally(rq, ACCOUNT_PARTNER, r.partner, r.partner_counts && r.partner.n, &r, took_us);
     if (r.pool.n)
         account_tally(rq, ACCOUNT_POOL, r.pool, true, &r, took_us);
-    if (rq->config->access.journal)
+    if (rq->config->access.journal && (r.monitored || !rq->config->access.only_monitored))
         access_write(rq, &r, took_us);
 }
 

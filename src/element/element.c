@@ -198,7 +198,8 @@ static void resolver_retire(struct shard *s)
 
 static bool resolver_same(const struct resolver_config *a, const struct resolver_config *b)
 {
-    if (a->n_servers != b->n_servers || a->validate != b->validate || a->stale_ms != b->stale_ms)
+    if (a->n_servers != b->n_servers || a->validate != b->validate || a->stale_ms != b->stale_ms ||
+        a->records != b->records)
         return false;
     for (size_t i = 0; i < a->n_servers; i++)
         if (!net_addr_eq(&a->servers[i], &b->servers[i]))

@@ -11,7 +11,12 @@
 #include "ground/log/metric.h"
 #include "wire/sip/msg.h"
 
-enum { ACCOUNT_MAX_PARTNERS = 200, ACCOUNT_MAX_POOLS = 100 };
+enum {
+    ACCOUNT_MAX_PARTNERS = 200,
+    ACCOUNT_MAX_POOLS = 100,
+    ACCOUNT_MAX_MONITORED = 100, /* beside these, so that there is room for them whoever talks first */
+    ACCOUNT_MAX_SERIES = ACCOUNT_MAX_PARTNERS + ACCOUNT_MAX_MONITORED
+};
 enum account_kind { ACCOUNT_PARTNER, ACCOUNT_POOL, ACCOUNT_KINDS };
 enum { STATUS_CLASSES = 7 }; /* 0: no final response was sent; 1 to 6 */
 
@@ -23,6 +28,7 @@ struct request_record {
     enum record_direction direction;
     struct slice partner; /* domain; empty: none is known */
     bool partner_counts;  /* listed, or proven: it may have series of its own */
+    bool monitored;       /* always has series and a line in the access log */
     struct slice pool;    /* inside: where it goes or comes from; empty: not known */
     struct slice rule;    /* by which the partner is proven: "a", "b", "c" */
 };
@@ -32,6 +38,7 @@ enum access_users { ACCESS_USERS_HASHED, ACCESS_USERS_WHOLE, ACCESS_USERS_NONE }
 enum { ACCESS_SALT = 32 };
 struct access_log {
     struct journal *journal; /* a reference of the config's; NULL: no access log */
+    bool only_monitored;     /* nothing else has a line */
     enum access_users users;
     unsigned char salt[ACCESS_SALT]; /* of hashed names */
 };

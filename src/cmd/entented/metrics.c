@@ -428,7 +428,7 @@ static void write_counters(struct buf *out)
 /* ---------------------------------------------------------------- all of it */
 static void scrape_accounts(struct scrape *s, enum account_kind kind)
 {
-    struct seen *end = s->seen[kind] = ARENA_ARRAY(&s->arena, struct seen, ACCOUNT_MAX_PARTNERS);
+    struct seen *end = s->seen[kind] = ARENA_ARRAY(&s->arena, struct seen, ACCOUNT_MAX_SERIES);
     element_accounts(s->d->element, kind, keep_seen, &end);
     s->n_seen[kind] = (size_t)(end - s->seen[kind]);
 }

@@ -23,8 +23,9 @@ static void write_page(struct buf *out)
         "%d partners and %d pools that talk get series of their own; all further ones, and names that were "
         "not proven and are in no list,\nshare `other`. `direction` is `in` (from another organisation), "
         "`out` "
-        "or `inside`. Series that never counted anything are left out.\n\n",
-        ACCOUNT_MAX_PARTNERS - 1, ACCOUNT_MAX_POOLS - 1);
+        "or `inside`. Partners that are `monitored` have %d places beside. Series that never counted "
+        "anything are left out.\n\n",
+        ACCOUNT_MAX_PARTNERS - 1, ACCOUNT_MAX_POOLS - 1, ACCOUNT_MAX_MONITORED);
     metrics_reference(out);
 }
 

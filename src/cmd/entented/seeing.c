@@ -38,16 +38,30 @@ static void log_open(struct daemon *d, const struct topology *t)
         log_error("access-log.failed", "%s cannot be written: %s", path, strerror(-r));
 }
 
+/* A partner that is monitored has lines in the log of the Edge machines, whether there is one or not. */
+static bool any_monitored(const struct daemon *d, const struct topology *t)
+{
+    struct topology_role role;
+    if (!topology_role_find(t, slice_str(d->machine), &role) || !role.edge)
+        return false;
+    for (size_t i = 0; i < t->n_partners; i++)
+        if (t->partners[i].monitored)
+            return true;
+    return false;
+}
+
 void seeing_prepare(struct daemon *d, const struct topology *t, struct element_config *c)
 {
     static const enum access_users users[] = {[TOPOLOGY_USERS_HASHED] = ACCESS_USERS_HASHED,
                                               [TOPOLOGY_USERS_WHOLE] = ACCESS_USERS_WHOLE,
                                               [TOPOLOGY_USERS_NONE] = ACCESS_USERS_NONE};
-    if (!d->options.access_log && !t->monitoring.access_log)
+    bool all = d->options.access_log || t->monitoring.access_log;
+    if (!all && !any_monitored(d, t))
         return;
     if (!d->access_log)
         log_open(d, t);
     c->access.journal = journal_ref(d->access_log);
+    c->access.only_monitored = !all;
     c->access.users = users[t->monitoring.users];
     crypto_derive(slice_mem(d->nonce_key, sizeof(d->nonce_key)), SLICE("access log: users"), c->access.salt,
                   sizeof(c->access.salt));
@@ -113,7 +127,8 @@ static void metrics_listen(struct daemon *d)
 void seeing_switch(struct daemon *d)
 {
     struct journal_limits limits = log_limits(d->topology);
-    if (d->access_log && !d->options.access_log && !d->topology->monitoring.access_log) {
+    if (d->access_log && !d->options.access_log && !d->topology->monitoring.access_log &&
+        !any_monitored(d, d->topology)) {
         journal_unref(d->access_log); /* requests under way have theirs */
         d->access_log = NULL;
     }

@@ -61,7 +61,8 @@ bool crypto_cert_names_host(const struct crypto_cert *c, struct slice host);
 void crypto_cert_key_id(const struct crypto_cert *c, unsigned char out[32]);
 
 /* --- trust: roots that a chain may lead to, keys that need no root. Chains that were found good are
- * remembered (1,024, the latest), so that a peer that comes again costs no verification. --- */
+ * remembered, the latest, so that a peer that comes again costs no verification; bad ones for a minute, so
+ * that one that knocks again and again costs little. --- */
 struct crypto_trust *crypto_trust_new(void);
 /* These two only before others hold a reference. */
 int crypto_trust_add(struct crypto_trust *t, struct slice pem); /* one or more certificates */
@@ -70,6 +71,13 @@ void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32]);
 struct crypto_trust *crypto_trust_shared(struct crypto_trust *fresh);
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t);
 void crypto_trust_unref(struct crypto_trust *t);
+/* How many chains are remembered; 0: none. At any time; what is beyond goes at once. */
+struct crypto_trust_bounds {
+    size_t good, bad;      /* at first 1,024 and 512 */
+    unsigned drop_percent; /* of the bound: how many of the oldest go when there is no room; one at least */
+};
+void crypto_trust_remember(struct crypto_trust *t, const struct crypto_trust_bounds *bounds);
+void crypto_trust_remembered(struct crypto_trust *t, size_t *ret_good, size_t *ret_bad);
 /* Chain, dates and basic constraints; any purpose. 0 (CRYPTO_VERIFY_OK), or the number of what is wrong
  * (tls_verdict_text has words); ret_until: when good, the first moment (ms since 1970) at which it is not. */
 int crypto_trust_judge(struct crypto_trust *t, const struct crypto_cert *c, int64_t now_ms,

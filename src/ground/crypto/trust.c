@@ -11,14 +11,16 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-enum { TRUST_MAX_PEM = 4 << 20, TRUST_MAX_KNOWN = 1024 };
+enum { TRUST_MAX_PEM = 4 << 20, TRUST_GOOD = 1024, TRUST_BAD = 512, TRUST_BAD_MS = 60 * 1000 };
 
-/* A chain that was found good: it is neither decoded nor verified again while it is remembered. */
+/* A chain that was judged. Found good, it is neither decoded nor verified again while it is remembered; found
+ * bad, it is not verified again. */
 struct trust_known {
     struct map_entry by_id;
-    struct list recent; /* the one that was used last comes first */
-    struct crypto_cert *cert;
-    int64_t from_ms, until_ms;
+    struct list recent;
+    unsigned char id[32];
+    struct crypto_cert *cert; /* NULL: bad */
+    struct trust_verdict v;   /* its times: when it holds */
 };
 
 /* --- made and released --- */
@@ -29,7 +31,10 @@ struct crypto_trust *crypto_trust_new(void)
     t->store = X509_STORE_new();
     if (!t->store || pthread_mutex_init(&t->lock, NULL) != 0)
         crypto_abort("certificate stores");
-    list_init(&t->recent);
+    list_init(&t->good.recent);
+    list_init(&t->bad.recent);
+    t->good.max = TRUST_GOOD;
+    t->bad.max = TRUST_BAD;
     return t;
 }
 
@@ -125,13 +130,19 @@ struct crypto_trust *crypto_trust_ref(struct crypto_trust *t)
     return t;
 }
 
-static void known_free(struct crypto_trust *t, struct trust_known *k)
+static void known_free(struct trust_memory *m, struct trust_known *k)
 {
-    map_remove(&t->known, &k->by_id);
+    map_remove(&m->by_id, &k->by_id);
     list_unlink(&k->recent);
     crypto_cert_unref(k->cert);
     mem_free(k);
-    t->n_known--;
+    m->n--;
+}
+
+static void memory_shrink(struct trust_memory *m, size_t to)
+{
+    while (m->n > to)
+        known_free(m, LIST_ENTRY(list_last(&m->recent), struct trust_known, recent));
 }
 
 void crypto_trust_unref(struct crypto_trust *t)
@@ -140,9 +151,10 @@ void crypto_trust_unref(struct crypto_trust *t)
         return;
     if (t->shared)
         shared_forget(t);
-    LIST_FOR(it, &t->recent)
-    known_free(t, LIST_ENTRY(it, struct trust_known, recent));
-    map_fini(&t->known);
+    memory_shrink(&t->good, 0);
+    memory_shrink(&t->bad, 0);
+    map_fini(&t->good.by_id);
+    map_fini(&t->bad.by_id);
     for (struct trust_pin *p = t->all_pins, *next; p; p = next) {
         next = p->next;
         mem_free(p);
@@ -154,51 +166,108 @@ void crypto_trust_unref(struct crypto_trust *t)
 }
 
 /* --- what is remembered --- */
-static struct trust_known *known_find(const struct crypto_trust *t, const unsigned char id[32], uint64_t hash)
+void crypto_trust_remember(struct crypto_trust *t, const struct crypto_trust_bounds *bounds)
 {
-    for (struct map_entry *e = map_first(&t->known, hash); e; e = map_next(e)) {
+    pthread_mutex_lock(&t->lock);
+    t->good.max = bounds->good;
+    t->bad.max = bounds->bad;
+    t->drop_percent = bounds->drop_percent;
+    memory_shrink(&t->good, t->good.max);
+    memory_shrink(&t->bad, t->bad.max);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void crypto_trust_remembered(struct crypto_trust *t, size_t *ret_good, size_t *ret_bad)
+{
+    pthread_mutex_lock(&t->lock);
+    *ret_good = t->good.n;
+    *ret_bad = t->bad.n;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static uint64_t id_hash(const unsigned char id[32])
+{
+    return slice_hash(slice_mem(id, 32));
+}
+
+static struct trust_known *known_find(const struct trust_memory *m, const unsigned char id[32])
+{
+    for (struct map_entry *e = map_first(&m->by_id, id_hash(id)); e; e = map_next(e)) {
         struct trust_known *k = MAP_OBJECT(e, struct trust_known, by_id);
-        if (memcmp(k->cert->id, id, 32) == 0)
+        if (memcmp(k->id, id, sizeof(k->id)) == 0)
             return k;
     }
     return NULL;
+}
+
+static bool known_recall(struct crypto_trust *t, struct trust_memory *m, const unsigned char id[32],
+                         int64_t now, struct trust_verdict *v, struct crypto_cert **ret_cert)
+{
+    pthread_mutex_lock(&t->lock);
+    struct trust_known *k = known_find(m, id);
+    bool holds = k && k->v.from_ms <= now && now < k->v.until_ms;
+    if (holds) {
+        list_unlink(&k->recent);
+        list_push_front(&m->recent, &k->recent);
+        *v = k->v;
+        *ret_cert = k->cert ? crypto_cert_ref(k->cert) : NULL;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return holds;
 }
 
 /* A reference to the certificate, when the chain is known and good at this moment. */
 static struct crypto_cert *known_good(struct crypto_trust *t, const unsigned char id[32], int64_t now,
                                       struct trust_verdict *v)
 {
-    uint64_t hash = slice_hash(slice_mem(id, 32));
     struct crypto_cert *cert = NULL;
-    pthread_mutex_lock(&t->lock);
-    struct trust_known *k = known_find(t, id, hash);
-    if (k && k->from_ms <= now && now < k->until_ms) {
-        list_unlink(&k->recent);
-        list_push_front(&t->recent, &k->recent);
-        *v = (struct trust_verdict){.from_ms = k->from_ms, .until_ms = k->until_ms};
-        cert = crypto_cert_ref(k->cert);
-    }
-    pthread_mutex_unlock(&t->lock);
+    known_recall(t, &t->good, id, now, v, &cert);
     return cert;
 }
 
-static void known_add(struct crypto_trust *t, const struct crypto_cert *cert, const struct trust_verdict *v)
+static bool known_bad(struct crypto_trust *t, const unsigned char id[32], int64_t now,
+                      struct trust_verdict *v)
 {
-    uint64_t hash = slice_hash(slice_mem(cert->id, sizeof(cert->id)));
+    struct crypto_cert *none;
+    return known_recall(t, &t->bad, id, now, v, &none);
+}
+
+static void memory_make_room(const struct crypto_trust *t, struct trust_memory *m)
+{
+    size_t drop = m->max * t->drop_percent / 100;
+    if (m->n >= m->max)
+        memory_shrink(m, m->max - (drop ? drop : 1));
+}
+
+static void known_add(struct crypto_trust *t, struct trust_memory *m, const struct crypto_cert *cert,
+                      const struct trust_verdict *v)
+{
     pthread_mutex_lock(&t->lock);
-    struct trust_known *k = known_find(t, cert->id, hash);
-    if (!k) {
-        if (t->n_known >= TRUST_MAX_KNOWN)
-            known_free(t, LIST_ENTRY(list_last(&t->recent), struct trust_known, recent));
+    struct trust_known *k = known_find(m, cert->id);
+    if (!k && m->max) {
+        memory_make_room(t, m);
         k = MEM_NEW(struct trust_known);
-        k->cert = crypto_cert_ref(cert);
-        map_insert(&t->known, &k->by_id, hash);
-        list_push_front(&t->recent, &k->recent);
-        t->n_known++;
+        memcpy(k->id, cert->id, sizeof(k->id));
+        k->cert = v->error == X509_V_OK ? crypto_cert_ref(cert) : NULL;
+        map_insert(&m->by_id, &k->by_id, id_hash(k->id));
+        list_push_front(&m->recent, &k->recent);
+        m->n++;
     }
-    k->from_ms = v->from_ms;
-    k->until_ms = v->until_ms;
+    if (k)
+        k->v = *v;
     pthread_mutex_unlock(&t->lock);
+}
+
+/* What is bad today may be good tomorrow: not for long, and not when only its time has not come. */
+static void bad_add(struct crypto_trust *t, const struct crypto_cert *c, int64_t now,
+                    const struct trust_verdict *v)
+{
+    struct trust_verdict bad = *v;
+    if (v->error == X509_V_ERR_CERT_NOT_YET_VALID)
+        return;
+    bad.from_ms = now;
+    bad.until_ms = now + TRUST_BAD_MS;
+    known_add(t, &t->bad, c, &bad);
 }
 
 /* --- verification --- */
@@ -302,13 +371,17 @@ void trust_judge(struct crypto_trust *const *trusts, size_t n, const struct cryp
     }
     for (size_t i = 0; i < n; i++) {
         struct trust_verdict v;
-        verify(trusts[i], c, now, &v);
+        bool known_before = known_bad(trusts[i], c->id, now, &v);
+        if (!known_before)
+            verify(trusts[i], c, now, &v);
         if (i == 0 || v.error == X509_V_OK)
             *ret = v; /* where none is good, the first says why */
         if (v.error == X509_V_OK) {
-            known_add(trusts[i], c, &v);
+            known_add(trusts[i], &trusts[i]->good, c, &v);
             return;
         }
+        if (!known_before)
+            bad_add(trusts[i], c, now, &v);
     }
 }
 

@@ -16,6 +16,13 @@ struct trust_pin {
     unsigned char key_id[32];
 };
 
+/* Chains that were judged: the one that was used last comes first. */
+struct trust_memory {
+    struct map by_id;
+    struct list recent;
+    size_t n, max;
+};
+
 /* Roots and pins do not change once others hold a reference; what is remembered is guarded by the lock. */
 struct crypto_trust {
     _Atomic unsigned refs;
@@ -27,9 +34,8 @@ struct crypto_trust {
     unsigned char id[32]; /* two with the same hold the same, added in the same order */
 
     pthread_mutex_t lock;
-    struct map known;
-    struct list recent;
-    size_t n_known;
+    struct trust_memory good, bad;
+    unsigned drop_percent;
 };
 
 struct trust_verdict {

@@ -32,8 +32,9 @@ TEST(a_trust_is_its_own)
         CHECK_INT(judge(theirs, b.cert, now), 0);
         CHECK(judge(theirs, a.cert, now) != 0);
     }
-    CHECK_INT(trust->n_known, 1);
-    CHECK_INT(theirs->n_known, 1);
+    CHECK_INT(trust->good.n, 1);
+    CHECK_INT(theirs->good.n, 1);
+    CHECK_INT(trust->bad.n, 1);
     pki_fini(&a);
     pki_fini(&b);
     crypto_trust_unref(theirs);
@@ -133,10 +134,74 @@ TEST(what_is_remembered_is_bounded)
         CHECK_INT(judge(t, c, pki_now()), 0);
         crypto_cert_unref(c);
     }
-    CHECK_INT(t->n_known, BOUND);
+    CHECK_INT(t->good.n, BOUND);
     crypto_key_unref(key);
     crypto_trust_unref(t);
     buf_fini(&request);
+}
+
+static void remembered(struct crypto_trust *t, size_t good, size_t bad)
+{
+    size_t n_good, n_bad;
+    crypto_trust_remembered(t, &n_good, &n_bad);
+    CHECK_INT(n_good, good);
+    CHECK_INT(n_bad, bad);
+}
+
+/* Ten places, of which three at a time are given up; the newest stay, and what was asked for. */
+TEST(how_much_is_remembered_can_be_set)
+{
+    enum { CERTS = 11 };
+    struct crypto_trust *ours = pki_trust(&ca), *theirs = pki_trust(&other_ca);
+    struct crypto_trust_bounds bounds = {.good = 10, .bad = 10, .drop_percent = 30};
+    struct pki_id ids[CERTS];
+    int64_t now = pki_now();
+    crypto_trust_remember(ours, &bounds);
+    crypto_trust_remember(theirs, &bounds);
+    for (size_t i = 0; i < CERTS; i++) {
+        ids[i] = pki_host(&ca, "a.example");
+        if (i == 10) { /* full: the first is used once more, so it is not among the oldest */
+            remembered(ours, 10, 0);
+            remembered(theirs, 0, 10);
+            CHECK_INT(judge(ours, ids[0].cert, now), 0);
+            CHECK(judge(theirs, ids[0].cert, now) != 0);
+        }
+        CHECK_INT(judge(ours, ids[i].cert, now), 0);
+        CHECK(judge(theirs, ids[i].cert, now) != 0);
+    }
+    remembered(ours, 8, 0);
+    remembered(theirs, 0, 8);
+    CHECK_INT(judge(ours, ids[0].cert, now), 0);
+    CHECK(judge(theirs, ids[0].cert, now) != 0);
+    remembered(ours, 8, 0);
+    remembered(theirs, 0, 8);
+    CHECK_INT(judge(ours, ids[1].cert, now), 0); /* had been given up */
+    remembered(ours, 9, 0);
+    crypto_trust_remember(ours, &(struct crypto_trust_bounds){.good = 2});
+    remembered(ours, 2, 0);
+    crypto_trust_remember(ours, &(struct crypto_trust_bounds){.good = 0});
+    CHECK_INT(judge(ours, ids[0].cert, now), 0);
+    remembered(ours, 0, 0);
+    for (size_t i = 0; i < CERTS; i++)
+        pki_fini(&ids[i]);
+    crypto_trust_unref(ours);
+    crypto_trust_unref(theirs);
+}
+
+/* A refusal is remembered for a minute; one for being too early is not, or renewals would be late. */
+TEST(what_was_bad_is_judged_again)
+{
+    struct crypto_trust *t = pki_trust(&ca);
+    struct pki_id a = pki_host(&ca, "a.example");
+    int64_t early = crypto_cert_not_before(a.cert) - 5000, late = crypto_cert_not_after(a.cert) + 1000;
+    CHECK_INT(judge(t, a.cert, early), X509_V_ERR_CERT_NOT_YET_VALID);
+    remembered(t, 0, 0);
+    CHECK_INT(judge(t, a.cert, early + 6000), 0);
+    CHECK_INT(judge(t, a.cert, late), X509_V_ERR_CERT_HAS_EXPIRED);
+    remembered(t, 1, 1);
+    CHECK_INT(judge(t, a.cert, pki_now()), 0);
+    crypto_trust_unref(t);
+    pki_fini(&a);
 }
 
 TEST(last)
@@ -145,4 +210,5 @@ TEST(last)
 }
 
 TEST_MAIN(a_trust_is_its_own, what_is_remembered_ends_with_the_chain, a_pinned_key_needs_no_root,
-          any_trust_opens_the_handshake, what_is_remembered_is_bounded, last)
+          any_trust_opens_the_handshake, what_is_remembered_is_bounded, how_much_is_remembered_can_be_set,
+          what_was_bad_is_judged_again, last)

@@ -2,9 +2,9 @@
 
 #include "ground/base/mem.h"
 
-void answers_init(struct answers *a)
+void answers_init(struct answers *a, size_t max)
 {
-    *a = (struct answers){0};
+    *a = (struct answers){.max = max};
     list_init(&a->by_use);
 }
 
@@ -66,7 +66,7 @@ void answers_keep(struct answers *a, struct slice name, uint16_t type, struct sl
         drop(a, o);
     if (packet.n > ANSWERS_MAX_PACKET)
         return;
-    if (a->n == ANSWERS_MAX)
+    if (a->n == a->max)
         drop(a, LIST_ENTRY(list_first(&a->by_use), struct answer, by_use));
     o = mem_alloc(sizeof(*o) + name.n + packet.n);
     *o = (struct answer){.kept = now, .type = type, .secure = secure, .n_name = name.n, .n = packet.n};

@@ -33,9 +33,9 @@ struct answer {
 struct answers {
     struct map by_question;
     struct list by_use;
-    size_t n;
+    size_t n, max;
 };
-void answers_init(struct answers *a);
+void answers_init(struct answers *a, size_t max); /* max: at least 1 */
 void answers_fini(struct answers *a);
 void answers_keep(struct answers *a, struct slice name, uint16_t type, struct slice packet, bool secure,
                   uint64_t now);

@@ -9,7 +9,7 @@ enum { DAY_MS = 86400000, START = 1000 };
 TEST(kept_and_found)
 {
     struct answers a;
-    answers_init(&a);
+    answers_init(&a, ANSWERS_MAX);
     CHECK(!answers_find(&a, SLICE("a.example."), 1, DAY_MS, START));
     answers_keep(&a, SLICE("a.example."), 1, SLICE("first"), true, START);
     answers_keep(&a, SLICE("a.example."), 28, SLICE("other"), false, START);
@@ -33,7 +33,7 @@ TEST(kept_and_found)
 TEST(failures_are_remembered_until_it_answers)
 {
     struct answers a;
-    answers_init(&a);
+    answers_init(&a, ANSWERS_MAX);
     answers_keep(&a, SLICE("a."), 1, SLICE("x"), false, START);
     struct answer *o = answers_find(&a, SLICE("a."), 1, DAY_MS, START);
     CHECK(!answer_waits_in_vain(o, START));
@@ -49,7 +49,7 @@ TEST(bounded)
 {
     struct answers a;
     static char big[ANSWERS_MAX_PACKET + 1];
-    answers_init(&a);
+    answers_init(&a, ANSWERS_MAX);
     for (unsigned i = 0; i < ANSWERS_MAX + 10; i++) {
         char name[32];
         snprintf(name, sizeof(name), "n%u.", i);

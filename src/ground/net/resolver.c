@@ -101,6 +101,24 @@ static void set_servers(struct ub_ctx *ctx, const struct resolver_config *config
     }
 }
 
+/* libunbound counts bytes; an answer with its records takes about this much. */
+enum { BYTES_ANSWER = 1024, BYTES_RECORDS = 1024 };
+
+static void set_size(struct ub_ctx *ctx, const char *name, size_t bytes)
+{
+    char value[24];
+    snprintf(value, sizeof(value), "%zu", bytes);
+    set_option(ctx, name, value);
+}
+
+static void set_sizes(struct ub_ctx *ctx, size_t records)
+{
+    set_option(ctx, "msg-cache-slabs:", "1"); /* each has a part of the whole, and one thread needs one */
+    set_option(ctx, "rrset-cache-slabs:", "1");
+    set_size(ctx, "msg-cache-size:", records * BYTES_ANSWER);
+    set_size(ctx, "rrset-cache-size:", records * BYTES_RECORDS);
+}
+
 static struct ub_ctx *make_context(struct loop *l, const struct resolver_config *config)
 {
     struct ub_ctx *ctx = ub_ctx_create_event(loop_base(l));
@@ -115,6 +133,8 @@ static struct ub_ctx *make_context(struct loop *l, const struct resolver_config 
     set_option(ctx, "module-config:", config->validate ? "validator iterator" : "iterator");
     if (config->validate && config->trust_anchor)
         check_option(ub_ctx_add_ta_file(ctx, config->trust_anchor), config->trust_anchor);
+    if (config->records)
+        set_sizes(ctx, config->records);
     set_servers(ctx, config);
     for (size_t i = 0; i < sizeof(NOT_LOCAL) / sizeof(NOT_LOCAL[0]);
          i++) /* last: it ends the configuration */
@@ -370,7 +390,7 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_config *conf
     list_init(&r->queries);
     list_init(&r->queued);
     list_init(&r->detached);
-    answers_init(&r->memory);
+    answers_init(&r->memory, config->records ? config->records : ANSWERS_MAX);
     r->stale_ms = config->stale_ms;
     deferred_init(&r->begin, begin_queued, r);
     deferred_init(&r->destroy, destroy, r);

@@ -17,6 +17,7 @@ struct resolver_config {
     struct net_addr servers[RESOLVER_MAX_SERVERS]; /* forwarders; none: those of /etc/resolv.conf */
     size_t n_servers;
     uint64_t stale_ms; /* so long old answers serve while no server answers (RFC 8767); 0: not at all */
+    size_t records;    /* answers that are remembered, of both kinds: fresh and old; 0: as it sees fit */
     bool validate;     /* DNSSEC */
     const char *trust_anchor; /* file, or NULL */
 };

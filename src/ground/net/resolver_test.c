@@ -344,6 +344,36 @@ TEST(old_answer_of_a_silent_server)
     buf_fini(&r.packet);
 }
 
+/* The newest answers are remembered, no more than was asked for; the fresh ones too. */
+TEST(few_are_remembered)
+{
+    enum { FEW = 4, MANY = 200 };
+    struct result r = {0};
+    begin();
+    struct resolver_config config = {
+        .servers = {*udp_addr(server.udp)}, .n_servers = 1, .stale_ms = 86400000, .records = FEW};
+    resolver_free(resolver);
+    resolver = resolver_new(loop, &config);
+    ask_and_wait(&r, "a.contoso.example", A);
+    unsigned asked = server.asked;
+    ask_and_wait(&r, "a.contoso.example", A);
+    CHECK_INT(server.asked, asked);
+    for (int i = 0; i < MANY; i++) {
+        char name[48];
+        snprintf(name, sizeof(name), "a.n%d.example", i);
+        ask_and_wait(&r, name, A);
+        CHECK_INT(r.status, RESOLVER_ANSWER);
+    }
+    asked = server.asked;
+    ask_and_wait(&r, "a.contoso.example", A);
+    CHECK(server.asked > asked);
+    server.dead = true;
+    ask_and_wait(&r, "a.n100.example", A);
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    end();
+    buf_fini(&r.packet);
+}
+
 TEST(old_answer_of_a_broken_server)
 {
     struct result r = {0};
@@ -770,7 +800,8 @@ TEST(two_threads)
 }
 
 TEST_MAIN(answers, cached_inside_the_call, failure, small_ttl, silent_server, old_answer_of_a_silent_server,
-          old_answer_of_a_broken_server, no_old_answers_unless_asked_for, freed_while_an_old_answer_is_given,
-          server_comes_back, closed_port, second_server_answers, malformed_names, cancelled, cancelled_inside,
-          freed_inside, freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once,
-          validating_without_anchor, system_servers, two_threads)
+          few_are_remembered, old_answer_of_a_broken_server, no_old_answers_unless_asked_for,
+          freed_while_an_old_answer_is_given, server_comes_back, closed_port, second_server_answers,
+          malformed_names, cancelled, cancelled_inside, freed_inside, freed_inside_the_call,
+          freed_with_queries, asks_from_inside, many_at_once, validating_without_anchor, system_servers,
+          two_threads)

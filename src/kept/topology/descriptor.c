@@ -91,10 +91,11 @@ static const struct property access_edge_rows[] = {
         .help = "Lets users speak with other organisations; Lync's own default is false.",
         .lync = "AllowFederatedUsers"),
     ROW(topology_access_edge, outside_users, BOOL, .otherwise = "true",
-        .help = KEPT("Lets our users and guests in from the Internet", "remote users"),
+        .help =
+            IMPORTED("Lets our users and guests in from the Internet", "nobody signs in through this Edge"),
         .lync = "AllowOutsideUsers"),
     ROW(topology_access_edge, anonymous_users, BOOL,
-        .help = KEPT("Lets guests without an account join meetings", "remote users"),
+        .help = IMPORTED("Lets guests without an account join meetings", "nobody signs in through this Edge"),
         .lync = "AllowAnonymousUsers"),
     ROW(topology_access_edge, routing, ENUM, .values = "srv|default_route", .otherwise = "srv",
         .help = "Whether partners are found by DNS, or everything goes to and comes from one Edge, that of "
@@ -106,7 +107,7 @@ static const struct property access_edge_rows[] = {
             "The Edge to which all goes with routing default_route; its certificate must carry this name.",
         .lync = "DefaultRouteFqdn"),
     ROW(topology_access_edge, clearinghouse, BOOL,
-        .help = KEPT("Passes messages on between other organisations", "imported topologies"),
+        .help = IMPORTED("Passes messages on between other organisations", "this Edge never does"),
         .lync = "BeClearingHouse"),
     ROW(topology_access_edge, check_crls, BOOL, .otherwise = "true",
         .help = KEPT("Asks regularly whether partners' certificates were revoked", "the Access Edge"),
@@ -150,21 +151,25 @@ static const struct property access_edge_rows[] = {
         .unit = "minutes", .help = "How often the log tells what a discovered partner sent.",
         .lync = "DiscoveredPartnerReportPeriodMinutes"),
     ROW(topology_access_edge, accepted_certificates_max, INT, .otherwise = "1000", .min = 0, .max = 1000000,
-        .help = KEPT("Certificates remembered as accepted", "the Access Edge"),
+        .help = "Certificate chains that each set of roots remembers as good, so that they are not verified "
+                "again; 0: none.",
         .lync = "MaxAcceptedCertificatesStored"),
     ROW(topology_access_edge, rejected_certificates_max, INT, .otherwise = "500", .min = 0, .max = 1000000,
-        .help = KEPT("Certificates remembered as refused", "the Access Edge"),
+        .help = "Certificate chains that each set of roots remembers as bad, for a minute; 0: none.",
         .lync = "MaxRejectedCertificatesStored"),
     ROW(topology_access_edge, certificates_deleted_percent, INT, .otherwise = "20", .min = 1, .max = 100,
         .unit = "percent",
-        .help = KEPT("How much of a full certificate memory is given up at once", "the Access Edge"),
+        .help = "How many of the certificate chains remembered are given up at once, the oldest, when there "
+                "is no room.",
         .lync = "CertificatesDeletedPercentage"),
     ROW(topology_access_edge, srv_cache_records, INT, .otherwise = "0", .min = 0, .max = 1000000,
-        .help = KEPT("SRV records that are remembered; 0 means as many as the program sees fit",
-                     "the Access Edge"),
+        .help =
+            "DNS answers, SRV records among them, that each worker remembers; 0: 4,096 for the time when no "
+            "name server answers, 2 MB of fresh ones.",
         .lync = "DnsSrvCacheRecordCount"),
     ROW(topology_access_edge, user_replicator, BOOL,
-        .help = KEPT("Copies users to Edge machines; it must stay false", "imported topologies"),
+        .help = IMPORTED("Copies users to Edge machines",
+                         "there is nothing to copy: this Edge asks the next hop"),
         .lync = "EnableUserReplicator"),
 };
 static const struct kind access_edge_kind = KIND("access_edge", topology_access_edge, access_edge_rows,
@@ -220,7 +225,9 @@ static const struct property partner_rows[] = {
     ROW(topology_partner, verification, ENUM, .values = VERIFICATION, .otherwise = "use_source_verification",
         .help = "How far the partner is believed about who sends.", .lync = "VerificationLevel"),
     ROW(topology_partner, monitored, BOOL,
-        .help = KEPT("Marks the partner for monitoring of its connections", "reports"),
+        .help = "Its requests always have lines in the access log of Edge machines, marked \"monitored\", "
+                "and series "
+                "of metrics of their own; the log tells when its connections end.",
         .lync = "MarkForMonitoring"),
     ROW(topology_partner, comment, TEXT, .help = "A note for people.", .lync = "Comment"),
 };
@@ -243,7 +250,9 @@ static const struct property provider_rows[] = {
                 "there, and it may send for our domains. One provider at the most.",
         .lync = "EnabledSharedAddressSpace"),
     ROW(topology_provider, hosts_users, BOOL,
-        .help = KEPT("The provider hosts users of ours", "imported topologies"), .lync = "HostsOCSUsers"),
+        .help =
+            IMPORTED("The provider hosts users of ours", "what holds for such users is shared_address_space"),
+        .lync = "HostsOCSUsers"),
     ROW(topology_provider, public_cloud, BOOL,
         .help = "A public provider: with its users those of ours may speak whose policy has public_cloud.",
         .lync = "public provider"),
@@ -272,7 +281,8 @@ static const struct property policy_rows[] = {
     ROW(topology_external_access_policy, xmpp, BOOL,
         .help = KEPT("May speak with users of XMPP domains", "the XMPP gateway"), .lync = "EnableXmppAccess"),
     ROW(topology_external_access_policy, outside_access, BOOL,
-        .help = KEPT("May sign in from the Internet", "remote users"), .lync = "EnableOutsideAccess"),
+        .help = IMPORTED("May sign in from the Internet", "nobody signs in through this Edge"),
+        .lync = "EnableOutsideAccess"),
     ROW(topology_external_access_policy, public_cloud, BOOL,
         .help = "May speak with users of public providers.", .lync = "EnablePublicCloudAccess"),
     ROW(topology_external_access_policy, public_cloud_av, BOOL,

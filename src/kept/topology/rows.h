@@ -21,6 +21,7 @@
 
 /* The help of a setting that the model keeps, checks and shows, and no running service reads yet. `what` is a
  * sentence without its full stop; a test lists all such settings. */
+#define IMPORTED(what, why) what " (kept for import; " why ")."
 #define KEPT(what, whom) what " (kept for " whom "; not acted upon yet)."
 
 #define SERVICE_STATES "enabled|draining|disabled"

@@ -243,6 +243,7 @@ static int settings(struct compiling *k)
     c->linger_ms = (uint32_t)(d->drain_linger_s * SECOND_MS);
     c->idle_close_ms = (uint32_t)(d->idle_close_s * SECOND_MS);
     c->resolver.stale_ms = (uint64_t)d->dns_stale_s * SECOND_MS;
+    c->resolver.records = (size_t)k->e->t->access_edge.srv_cache_records;
     c->resolver.validate = d->dnssec;
     if (d->dnssec_anchor.n)
         c->resolver.trust_anchor = arena_cstr(&c->arena, d->dnssec_anchor);

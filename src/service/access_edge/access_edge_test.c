@@ -299,6 +299,43 @@ TEST(identity_for_the_element)
     arena_fini(&a);
 }
 
+#define REMEMBERED(good, bad, records)                                                                       \
+    TOPOLOGY("  federation: true\n", "")                                                                     \
+    "access_edge: {accepted_certificates_max: " good ", rejected_certificates_max: " bad                     \
+    ", srv_cache_records: " records "}\n"
+
+/* The settings of what is remembered reach the roots, those that stand, too, and the resolver. */
+TEST(memory_settings)
+{
+    struct material *m = material_new();
+    struct pki_id strange = pki_ca("strange");
+    size_t n_good, n_bad;
+    certificate_into(m, "edge-old.contoso.example", &old_cert);
+    struct element_config *c = compiled(REMEMBERED("2", "1", "7"), m, "edge-old1.contoso.example", 0);
+    CHECK_INT(c->resolver.records, 7);
+    struct crypto_trust *all = edge_of(c)->trusts[0];
+    for (size_t i = 0; i < 3; i++) {
+        int64_t until;
+        struct pki_id good = pki_host(&ca, "a.example"), bad = pki_host(&strange, "a.example");
+        CHECK_INT(crypto_trust_judge(all, good.cert, pki_now(), &until), 0);
+        CHECK(crypto_trust_judge(all, bad.cert, pki_now(), &until) != 0);
+        pki_fini(&good);
+        pki_fini(&bad);
+    }
+    crypto_trust_remembered(all, &n_good, &n_bad);
+    CHECK_INT(n_good, 2);
+    CHECK_INT(n_bad, 1);
+    struct element_config *next = compiled(REMEMBERED("1", "0", "0"), m, "edge-old1.contoso.example", 0);
+    CHECK_INT(next->resolver.records, 0);
+    crypto_trust_remembered(all, &n_good, &n_bad);
+    CHECK_INT(n_good, 1);
+    CHECK_INT(n_bad, 0);
+    element_config_unref(c);
+    element_config_unref(next);
+    material_unref(m);
+    pki_fini(&strange);
+}
+
 TEST(ends)
 {
     pki_fini(&ca);
@@ -309,5 +346,5 @@ TEST(ends)
     crypto_trust_unref(trust);
 }
 
-TEST_MAIN(begins, both_sides, off_is_stopping, certificate_of_adopted_pool, own_names, foreign_next_hop, hops,
-          a_director_is_a_pool_of_machines, identity_for_the_element, ends)
+TEST_MAIN(begins, both_sides, memory_settings, off_is_stopping, certificate_of_adopted_pool, own_names,
+          foreign_next_hop, hops, a_director_is_a_pool_of_machines, identity_for_the_element, ends)

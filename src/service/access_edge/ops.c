@@ -113,6 +113,7 @@ static void edge_describe(const struct request *rq, struct request_record *ret)
         return;
     ret->partner = p->partner;
     ret->pool = p->pool;
+    ret->monitored = p->policy.monitored;
     ret->rule = slice_str(identity_rule_letter(p->proof.rule));
     /* A name that anybody may claim gets no series; one that policy lists, or that was proven, does. */
     ret->partner_counts =

@@ -8,6 +8,7 @@ struct peer_entry {
     char *domain, *name;
     enum identity_rule rule;
     uint64_t generation, until;
+    bool monitored;
     struct watch *watch; /* where this connection is counted, or NULL */
     uint64_t account;
 };
@@ -32,8 +33,13 @@ static void peer_entry_clear(struct peer_entry *x)
 static void peer_free(void *arg)
 {
     struct peer *p = arg;
-    for (size_t i = 0; i < p->n_proven; i++)
+    for (size_t i = 0; i < p->n_proven; i++) {
+        const struct peer_entry *x = &p->proven[i];
+        if (x->monitored)
+            log_event(LOG_INFO, "edge.monitored-connection-ended", FIELDS({"domain", slice_str(x->domain)}),
+                      "a connection of the monitored partner %s has ended", x->domain);
         peer_entry_clear(&p->proven[i]);
+    }
     mem_free(p->proven);
     mem_free(p->machine);
     mem_free(p);
@@ -139,7 +145,7 @@ static void peer_log(struct flow *f, struct slice domain, const struct peer_proo
 }
 
 static void peer_remember(const struct edge *e, struct flow *f, struct slice domain,
-                          const struct peer_proof *proof, uint64_t until)
+                          const struct peer_proof *proof, uint64_t until, bool monitored)
 {
     struct peer *p = peer_of(f);
     struct peer_entry *x = peer_find(p, domain);
@@ -154,6 +160,7 @@ static void peer_remember(const struct edge *e, struct flow *f, struct slice dom
         x->rule = proof->rule;
         peer_log(f, domain, proof);
     }
+    x->monitored = monitored;
     x->generation = e->generation;
     uint64_t srv = loop_now(loop_current()) + PEER_SRV_MS;
     x->until = proof->rule == IDENTITY_SRV && srv < until ? srv : until;
@@ -179,7 +186,7 @@ bool peer_prove(const struct edge *e, struct flow *f, const struct crypto_cert *
         return false;
     }
     if (f)
-        peer_remember(e, f, domain, ret, until);
+        peer_remember(e, f, domain, ret, until, policy->monitored);
     return true;
 }
 

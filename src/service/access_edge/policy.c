@@ -70,7 +70,8 @@ static struct policy policy_listed(const struct topology *t, const struct topolo
                        .pin_key = partner->pin_key,
                        .wildcards = partner->accept_wildcards || t->deployment.accept_wildcards,
                        .source = partner->edge_fqdn.n ? SOURCE_PINNED : SOURCE_BY_DNS,
-                       .verification = partner->verification};
+                       .verification = partner->verification,
+                       .monitored = partner->monitored};
     if (partner->provider.n) {
         const struct topology_provider *v = topology_provider_find(t, partner->provider);
         if (v && v->enabled)
@@ -89,6 +90,7 @@ static struct policy policy_default_route(const struct topology *t, const struct
                            .wildcards = t->deployment.accept_wildcards,
                            .provider_only = true,
                            .source = SOURCE_PROVIDER,
+                           .monitored = partner && partner->monitored,
                            .verification =
                                partner ? partner->verification : t->access_edge.discovered_verification};
 }

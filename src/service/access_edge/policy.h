@@ -25,6 +25,7 @@ struct policy {
     struct slice trust;   /* name of the roots that its chain must lead to, or empty */
     struct slice pin_key; /* of its key, in hex digits, or empty */
     bool wildcards;       /* in its certificate */
+    bool monitored;
 };
 struct policy policy_of(const struct topology *t, struct slice domain);
 /* A domain of ours of which users live at a provider, too (split domain): the first enabled one with

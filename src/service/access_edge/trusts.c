@@ -49,7 +49,13 @@ static struct crypto_trust *all_pins(const struct topology *t)
 /* What was found good under the same roots in an older revision stays known. */
 static void add(struct edge *e, struct crypto_trust *fresh)
 {
-    e->trusts[e->n_trusts++] = crypto_trust_shared(fresh);
+    const struct topology_access_edge *a = &e->t->access_edge;
+    const struct crypto_trust_bounds bounds = {.good = (size_t)a->accepted_certificates_max,
+                                               .bad = (size_t)a->rejected_certificates_max,
+                                               .drop_percent = (unsigned)a->certificates_deleted_percent};
+    struct crypto_trust *t = crypto_trust_shared(fresh);
+    crypto_trust_remember(t, &bounds);
+    e->trusts[e->n_trusts++] = t;
 }
 
 int trusts_compile(struct edge *e, const char **ret_file)
