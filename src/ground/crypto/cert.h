@@ -67,6 +67,11 @@ struct crypto_trust *crypto_trust_new(void);
 /* These two only before others hold a reference. */
 int crypto_trust_add(struct crypto_trust *t, struct slice pem); /* one or more certificates */
 void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32]);
+/* Also only before: certificates of its chains are looked up in the lists that they name (crypto/crl.h). A
+ * handshake, and what else asks a tls_ctx, refuses what is revoked and nothing else. */
+struct crl_store;
+enum { CRYPTO_VERIFY_REVOKED = 23, CRYPTO_VERIFY_NO_LIST = 3 };
+void crypto_trust_ask_crls(struct crypto_trust *t, struct crl_store *s, bool refuse_unknown);
 /* Takes over the reference to `fresh`: one that stands and holds the same, or fresh itself. */
 struct crypto_trust *crypto_trust_shared(struct crypto_trust *fresh);
 struct crypto_trust *crypto_trust_ref(struct crypto_trust *t);
@@ -79,7 +84,8 @@ struct crypto_trust_bounds {
 void crypto_trust_remember(struct crypto_trust *t, const struct crypto_trust_bounds *bounds);
 void crypto_trust_remembered(struct crypto_trust *t, size_t *ret_good, size_t *ret_bad);
 /* Chain, dates and basic constraints; any purpose. 0 (CRYPTO_VERIFY_OK), or the number of what is wrong
- * (tls_verdict_text has words); ret_until: when good, the first moment (ms since 1970) at which it is not. */
+ * (tls_verdict_text has words): CRYPTO_VERIFY_REVOKED; CRYPTO_VERIFY_NO_LIST when unknown is refused;
+ * ret_until: when good, the first moment (ms since 1970) at which it is not. */
 int crypto_trust_judge(struct crypto_trust *t, const struct crypto_cert *c, int64_t now_ms,
                        int64_t *ret_until);
 /* The same, now: 0 or -EKEYREJECTED with crypto_error() set. */

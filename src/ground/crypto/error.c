@@ -40,17 +40,19 @@ static const struct {
     int verdict;
     const char *words;
 } verify_words[] = {
-    {-1,                                           "peer sent no certificate"                                       },
-    {X509_V_OK,                                    "certificate is good"                                            },
-    {X509_V_ERR_CERT_HAS_EXPIRED,                  "certificate has expired"                                        },
-    {X509_V_ERR_CERT_NOT_YET_VALID,                "certificate is not yet valid"                                   },
-    {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,         "unknown issuer"                                                 },
-    {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown issuer"                                                 },
-    {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,   "unknown issuer"                                                 },
-    {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,       "self-signed certificate"                                        },
-    {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,         "unknown issuer (the root that the peer sent is not trusted)"    },
-    {X509_V_ERR_INVALID_PURPOSE,                   "certificate is for servers only (serverAuth without clientAuth)"},
-    {X509_V_ERR_APPLICATION_VERIFICATION,          "certificate is for clients only (clientAuth without serverAuth)"},
+    {-1,                                           "peer sent no certificate"                                             },
+    {X509_V_OK,                                    "certificate is good"                                                  },
+    {X509_V_ERR_CERT_HAS_EXPIRED,                  "certificate has expired"                                              },
+    {X509_V_ERR_CERT_NOT_YET_VALID,                "certificate is not yet valid"                                         },
+    {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,         "unknown issuer"                                                       },
+    {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown issuer"                                                       },
+    {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,   "unknown issuer"                                                       },
+    {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,       "self-signed certificate"                                              },
+    {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,         "unknown issuer (the root that the peer sent is not trusted)"          },
+    {X509_V_ERR_INVALID_PURPOSE,                   "certificate is for servers only (serverAuth without clientAuth)"      },
+    {X509_V_ERR_CERT_REVOKED,                      "certificate was revoked by its issuer"                                },
+    {X509_V_ERR_UNABLE_TO_GET_CRL,                 "whether the certificate was revoked is not known (no revocation list)"},
+    {X509_V_ERR_APPLICATION_VERIFICATION,          "certificate is for clients only (clientAuth without serverAuth)"      },
 };
 
 const char *crypto_verify_words(int verdict)

@@ -20,6 +20,7 @@ struct trust_known {
     struct list recent;
     unsigned char id[32];
     struct crypto_cert *cert; /* NULL: bad */
+    struct crl_links *links;  /* lists that are asked each time; NULL: none */
     struct trust_verdict v;   /* its times: when it holds */
 };
 
@@ -86,6 +87,14 @@ void crypto_trust_pin(struct crypto_trust *t, const unsigned char key_id[32])
     trust_mix(t, slice_mem(key_id, 32));
 }
 
+void crypto_trust_ask_crls(struct crypto_trust *t, struct crl_store *s, bool refuse_unknown)
+{
+    t->crls = crl_store_ref(s);
+    t->refuse_unknown = refuse_unknown;
+    trust_mix(t, refuse_unknown ? SLICE("lists or refused") : SLICE("lists"));
+    trust_mix(t, slice_mem(&t->crls, sizeof(t->crls)));
+}
+
 /* --- sets that outlive a revision --- */
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct crypto_trust *shared_list; /* without references: the last crypto_trust_unref takes one out */
@@ -135,6 +144,7 @@ static void known_free(struct trust_memory *m, struct trust_known *k)
     map_remove(&m->by_id, &k->by_id);
     list_unlink(&k->recent);
     crypto_cert_unref(k->cert);
+    crl_links_free(k->links);
     mem_free(k);
     m->n--;
 }
@@ -161,6 +171,7 @@ void crypto_trust_unref(struct crypto_trust *t)
     }
     map_fini(&t->pins);
     X509_STORE_free(t->store);
+    crl_store_unref(t->crls);
     pthread_mutex_destroy(&t->lock);
     mem_free(t);
 }
@@ -200,6 +211,22 @@ static struct trust_known *known_find(const struct trust_memory *m, const unsign
     return NULL;
 }
 
+_Static_assert((int)CRYPTO_VERIFY_REVOKED == X509_V_ERR_CERT_REVOKED &&
+                   (int)CRYPTO_VERIFY_NO_LIST == X509_V_ERR_UNABLE_TO_GET_CRL,
+               "the header names them by number");
+
+/* What the lists say of a chain that is good otherwise. */
+static void ask_lists(struct crypto_trust *t, const struct crl_links *links, int64_t now,
+                      struct trust_verdict *v)
+{
+    v->lists_until_ms = INT64_MAX;
+    v->refuse_unknown = t->refuse_unknown;
+    enum crl_state state = links ? crl_store_ask(t->crls, links, now, &v->lists_until_ms) : CRL_GOOD;
+    v->list_missing = state == CRL_UNKNOWN;
+    if (state == CRL_REVOKED)
+        v->error = X509_V_ERR_CERT_REVOKED;
+}
+
 static bool known_recall(struct crypto_trust *t, struct trust_memory *m, const unsigned char id[32],
                          int64_t now, struct trust_verdict *v, struct crypto_cert **ret_cert)
 {
@@ -210,7 +237,9 @@ static bool known_recall(struct crypto_trust *t, struct trust_memory *m, const u
         list_unlink(&k->recent);
         list_push_front(&m->recent, &k->recent);
         *v = k->v;
-        *ret_cert = k->cert ? crypto_cert_ref(k->cert) : NULL;
+        if (k->cert)
+            ask_lists(t, k->links, now, v);
+        *ret_cert = v->error == X509_V_OK ? crypto_cert_ref(k->cert) : NULL;
     }
     pthread_mutex_unlock(&t->lock);
     return holds;
@@ -239,8 +268,9 @@ static void memory_make_room(const struct crypto_trust *t, struct trust_memory *
         memory_shrink(m, m->max - (drop ? drop : 1));
 }
 
+/* Takes over the links. */
 static void known_add(struct crypto_trust *t, struct trust_memory *m, const struct crypto_cert *cert,
-                      const struct trust_verdict *v)
+                      const struct trust_verdict *v, struct crl_links *links)
 {
     pthread_mutex_lock(&t->lock);
     struct trust_known *k = known_find(m, cert->id);
@@ -253,21 +283,27 @@ static void known_add(struct crypto_trust *t, struct trust_memory *m, const stru
         list_push_front(&m->recent, &k->recent);
         m->n++;
     }
-    if (k)
+    if (k) {
+        struct crl_links *old = k->links;
         k->v = *v;
+        k->links = links;
+        links = old;
+    }
+    crl_links_free(links);
     pthread_mutex_unlock(&t->lock);
 }
 
-/* What is bad today may be good tomorrow: not for long, and not when only its time has not come. */
+/* What is bad today may be good tomorrow: not for long, and not when only its time has not come. Lists speak
+ * for themselves. */
 static void bad_add(struct crypto_trust *t, const struct crypto_cert *c, int64_t now,
                     const struct trust_verdict *v)
 {
     struct trust_verdict bad = *v;
-    if (v->error == X509_V_ERR_CERT_NOT_YET_VALID)
+    if (v->error == X509_V_ERR_CERT_NOT_YET_VALID || v->error == X509_V_ERR_CERT_REVOKED)
         return;
     bad.from_ms = now;
     bad.until_ms = now + TRUST_BAD_MS;
-    known_add(t, &t->bad, c, &bad);
+    known_add(t, &t->bad, c, &bad, NULL);
 }
 
 /* --- verification --- */
@@ -326,7 +362,9 @@ static bool pinned(const struct crypto_trust *t, const struct crypto_cert *c, in
     return false;
 }
 
-static void verify(struct crypto_trust *t, const struct crypto_cert *c, int64_t now, struct trust_verdict *v)
+/* ret_links: of a good chain, when lists are asked. */
+static void verify(struct crypto_trust *t, const struct crypto_cert *c, int64_t now, struct trust_verdict *v,
+                   struct crl_links **ret_links)
 {
     if (pinned(t, c, now, v))
         return;
@@ -347,6 +385,8 @@ static void verify(struct crypto_trust *t, const struct crypto_cert *c, int64_t 
         v->error = X509_V_ERR_UNSPECIFIED;
     if (v->error != X509_V_OK)
         verdict_blame(v, ctx);
+    else if (t->crls)
+        *ret_links = crl_links_new(X509_STORE_CTX_get0_chain(ctx));
     X509_STORE_CTX_free(ctx);
     ERR_clear_error();
 }
@@ -371,15 +411,20 @@ void trust_judge(struct crypto_trust *const *trusts, size_t n, const struct cryp
     }
     for (size_t i = 0; i < n; i++) {
         struct trust_verdict v;
+        struct crl_links *links = NULL;
         bool known_before = known_bad(trusts[i], c->id, now, &v);
         if (!known_before)
-            verify(trusts[i], c, now, &v);
-        if (i == 0 || v.error == X509_V_OK)
-            *ret = v; /* where none is good, the first says why */
+            verify(trusts[i], c, now, &v, &links);
+        if (v.error == X509_V_OK)
+            ask_lists(trusts[i], links, now, &v);
+        /* where none is good, the first says why, or one whose chain would be and was revoked */
+        if (i == 0 || v.error == X509_V_OK || v.error == X509_V_ERR_CERT_REVOKED)
+            *ret = v;
         if (v.error == X509_V_OK) {
-            known_add(trusts[i], &trusts[i]->good, c, &v);
+            known_add(trusts[i], &trusts[i]->good, c, &v, links);
             return;
         }
+        crl_links_free(links);
         if (!known_before)
             bad_add(trusts[i], c, now, &v);
     }
@@ -390,6 +435,10 @@ int crypto_trust_judge(struct crypto_trust *t, const struct crypto_cert *c, int6
     struct trust_verdict v;
     trust_judge(&t, 1, c, now, &v);
     *ret_until = v.until_ms;
+    if (v.error == X509_V_OK && v.refuse_unknown) {
+        v.error = v.list_missing ? X509_V_ERR_UNABLE_TO_GET_CRL : X509_V_OK;
+        *ret_until = v.lists_until_ms < v.until_ms ? v.lists_until_ms : v.until_ms;
+    }
     return v.error;
 }
 

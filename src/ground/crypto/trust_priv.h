@@ -6,6 +6,7 @@
 
 #include "ground/base/list.h"
 #include "ground/base/map.h"
+#include "ground/crypto/crl_priv.h"
 #include "ground/crypto/tls_priv.h"
 
 #include <pthread.h>
@@ -31,7 +32,9 @@ struct crypto_trust {
     struct trust_pin *all_pins;
     bool shared; /* in the list of crypto_trust_shared */
     struct crypto_trust *next;
-    unsigned char id[32]; /* two with the same hold the same, added in the same order */
+    unsigned char id[32];   /* two with the same hold the same, added in the same order */
+    struct crl_store *crls; /* NULL: nobody is asked whether a certificate was revoked */
+    bool refuse_unknown;
 
     pthread_mutex_t lock;
     struct trust_memory good, bad;
@@ -42,6 +45,9 @@ struct trust_verdict {
     int error;                 /* X509_V_OK, or why not */
     char at[65];               /* common name of the certificate above the leaf that is to blame, or "" */
     int64_t from_ms, until_ms; /* when good: the time in which all of the chain is valid */
+    bool list_missing;         /* when good: nothing is known of a certificate that names a revocation list */
+    int64_t lists_until_ms;    /* when good and none is missing: how long they say so */
+    bool refuse_unknown;       /* as its trust wants it */
 };
 
 /* The certificate of a chain that one of the trusts knows and that is good now: a new reference, or NULL. */
