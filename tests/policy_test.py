@@ -106,6 +106,51 @@ async def test_spoofed_from():
         check_equal(alice.got, [], "nothing came through")
 
 
+async def test_clearing_house():
+    "clearinghouse: messages and calls between two partners that are both listed, and nothing for anybody else"
+    async def answer(call):
+        answered.append(call)
+        await call.accept()
+    answered = []
+    async with talking(BY_SRV, BY_NAME, BY_PIN, UNKNOWN, on_call=answer) as (alice, edge, since):
+        central, agent = WORLD.lab.contoso.central, BY_SRV.agent
+        central.entente("topology", "set", "access_edge/clearinghouse", "true")
+        WORLD.lab.contoso.publish("clearing house")
+        for sender, called in ((BY_SRV, BY_NAME), (BY_NAME, BY_SRV), (BY_PIN, BY_SRV)):
+            called.got.clear()
+            request = message(sender.agent, called.agent.aor, ms_archiving="TRUE", Remote_Party_ID="<sip:x@y.example>")
+            request.headers += [("P-Asserted-Identity", f"<sip:boss@{d}>") for d in (sender.domain, "bank.example")]
+            check_equal((await sender.agent.send(request)).status, 200, f"{sender.domain} to {called.domain}")
+            came = called.got[0]
+            check_equal(came.all("P-Asserted-Identity"), [f"<sip:boss@{sender.domain}>"], "identities")
+            for name in ("ms-archiving", "Remote-Party-ID", "ms-edge-proxy-message-trust", "Record-Route"):
+                check_equal(came.get(name), None, name)
+        call = await agent.invite(BY_NAME.agent.aor)
+        far = answered[0]
+        check_equal(((await far.info(b"1")).status, (await call.info(b"2")).status), (200, 200), "both ways")
+        check_equal(((await far.reinvite()).status, (await call.reinvite()).status), (200, 200), "re-INVITE")
+        check_refused(await BY_PIN.agent.send(call.new_request("INFO")), 403, "edge.token-wrong-connection", edge, since)
+        check_refused(await BY_PIN.agent.send(far.new_request("INFO")), 403, "edge.token-wrong-connection", edge, since)
+        for called in (UNKNOWN.agent.aor, f"x@{BLOCKED.domain}", "x@nobody.example", f"y@{BY_SRV.domain}"):
+            check_refused(await agent.send(message(agent, called)), 403, "edge.not-our-domain", edge, since)
+        response = await UNKNOWN.agent.send(message(UNKNOWN.agent, BY_NAME.agent.aor))
+        check_refused(response, 403, "edge.partner-unknown", edge, since)
+        spoofed = message(agent, BY_NAME.agent.aor, From=f"<sip:ceo@{BY_PIN.domain}>;tag={new_tag()}")
+        check_refused(await agent.send(spoofed), 403, "edge.sender-not-proven", edge, since)
+        central.entente("topology", "set", "access_edge/clearinghouse", "false")
+        WORLD.lab.contoso.publish("no clearing house")
+        check_refused(await agent.send(message(agent, BY_NAME.agent.aor)), 403, "edge.not-our-domain", edge, since)
+        check_equal((await far.info(b"3")).status, 200, "a dialog that has begun goes on")
+        central.entente("partner", "block", BY_SRV.domain)
+        WORLD.lab.contoso.publish("blocked")
+        check_refused(await far.info(b"4"), 403, "edge.partner-blocked", edge, since)
+        check_refused(await call.info(b"5"), 403, "edge.partner-blocked", edge, since)
+        central.entente("partner", "allow", BY_SRV.domain)
+        WORLD.lab.contoso.publish("allowed")
+        check_equal((await far.bye()).status, 200, "BYE")
+        check_equal(call.ended.result(), "bye", "at the caller")
+
+
 async def test_relay():
     "a third domain, a Route elsewhere, and REGISTER are refused, each with its id"
     async with talking(BY_SRV) as (alice, edge, since):

@@ -349,6 +349,7 @@ static const struct {
     {"dns.failed",                     "Questions that got no usable answer."                                    },
     {"edge.admitted",                  "Requests from partners that were admitted."                              },
     {"edge.departed",                  "Requests that went out to partners."                                     },
+    {"edge.relayed",                   "Requests that were passed on between two partners."                      },
     {"edge.in-dialog",                 "Requests within dialogs."                                                },
     {"edge.proven-by-certificate",     "Connections whose certificate names the partner's domain (rule a)."      },
     {"edge.proven-by-pin",             "Connections proven by the name that a partner is pinned to (rule b)."    },

@@ -107,7 +107,9 @@ static const struct property access_edge_rows[] = {
             "The Edge to which all goes with routing default_route; its certificate must carry this name.",
         .lync = "DefaultRouteFqdn"),
     ROW(topology_access_edge, clearinghouse, BOOL,
-        .help = IMPORTED("Passes messages on between other organisations", "this Edge never does"),
+        .help = "Passes messages and calls on between two partners that are both listed as allowed and reach "
+                "us directly: "
+                "behind no provider, not discovered, not by the default route.",
         .lync = "BeClearingHouse"),
     ROW(topology_access_edge, check_crls, BOOL, .otherwise = "true",
         .help = KEPT("Asks regularly whether partners' certificates were revoked", "the Access Edge"),

@@ -50,6 +50,8 @@ static void admit_proven(struct request *rq)
     } else if (request_msg(rq)->method == SIP_OPTIONS && is_sip(uri) && !uri->has_user &&
                names_own(p->e, uri->host, uri->port)) {
         request_reply(rq, &(struct reply){.status = 200}); /* a partner's test of the connection */
+    } else if (relay_may(rq)) {
+        relay(rq);
     } else {
         request_refuse(rq, &EDGE_NOT_OUR_DOMAIN, "Request-URI " SLICE_FMT, SLICE_ARG(uri->text));
     }

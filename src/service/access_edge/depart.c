@@ -14,6 +14,15 @@ static bool sender_may_leave(struct request *rq)
            (sender_of(request_msg(rq), request_from(rq), &who) == SENDER_NAMED && local_may_pass(rq, &who));
 }
 
+struct target depart_target(const struct request *rq)
+{
+    const struct passage *p = passage_of(rq);
+    struct slice edge = p->policy.pinned.n ? p->policy.pinned : p->policy.provider;
+    if (edge.n)
+        return (struct target){.kind = TARGET_NAME, .host = edge, .port = PARTNER_PORT};
+    return (struct target){.kind = TARGET_FEDERATION, .host = p->partner};
+}
+
 static void depart_to_partner(struct request *rq)
 {
     const struct passage *p = passage_of(rq);
@@ -24,10 +33,7 @@ static void depart_to_partner(struct request *rq)
     }
     if (!sender_may_leave(rq))
         return;
-    struct slice edge = p->policy.pinned.n ? p->policy.pinned : p->policy.provider;
-    struct target t = {.kind = TARGET_FEDERATION, .host = p->partner};
-    if (edge.n)
-        t = (struct target){.kind = TARGET_NAME, .host = edge, .port = PARTNER_PORT};
+    struct target t = depart_target(rq);
     METRIC_COUNT("edge.departed");
     pass_outside(rq, &t, true);
 }

@@ -54,13 +54,13 @@ static void dialog_inwards(struct request *rq)
     }
 }
 
-static void dialog_outwards(struct request *rq)
+bool dialog_onwards(struct request *rq, struct target *ret)
 {
     const struct sip_addr *route = request_next_route(rq);
     const struct sip_uri *to = route ? &route->uri : request_uri(rq);
     if ((to->scheme != SIP_SCHEME_SIP && to->scheme != SIP_SCHEME_SIPS) || to->host.n == 0) {
         request_refuse(rq, &EDGE_NOT_A_PARTNER_DOMAIN, "next hop " SLICE_FMT, SLICE_ARG(to->text));
-        return;
+        return false;
     }
     struct slice value;
     struct target t = {
@@ -69,7 +69,15 @@ static void dialog_outwards(struct request *rq)
         t.host = value;
     if (sip_uri_param(to, SLICE("transport"), &value) && slice_caseeq(value, SLICE("tls")))
         t.transport = SIP_TLS;
-    pass_outside(rq, &t, false);
+    *ret = t;
+    return true;
+}
+
+static void dialog_outwards(struct request *rq)
+{
+    struct target t;
+    if (dialog_onwards(rq, &t))
+        pass_outside(rq, &t, false);
 }
 
 void dialog(struct request *rq)
@@ -78,6 +86,10 @@ void dialog(struct request *rq)
     const struct refusal *why = dialog_open(rq, &p->dialog);
     bool outside = request_side(rq) == SIDE_EXTERNAL;
     const struct token *t = &p->dialog.token;
+    if (!why && t->relayed) {
+        relay_dialog(rq);
+        return;
+    }
     if (!why && (t->faces_outside != outside || (t->began_outside == p->dialog.by_caller) != outside))
         why = &EDGE_TOKEN_WRONG_CONNECTION;
     if (why)

@@ -111,9 +111,9 @@ static void edge_describe(const struct request *rq, struct request_record *ret)
     ret->direction = outside ? RECORD_INWARDS : RECORD_OUTWARDS;
     if (!p)
         return;
-    ret->partner = p->partner;
+    ret->partner = p->sender.n ? p->sender : p->partner;
     ret->pool = p->pool;
-    ret->monitored = p->policy.monitored;
+    ret->monitored = p->policy.monitored || p->sender_monitored;
     ret->rule = slice_str(identity_rule_letter(p->proof.rule));
     /* A name that anybody may claim gets no series; one that policy lists, or that was proven, does. */
     ret->partner_counts =

@@ -63,8 +63,10 @@ static bool record_route(struct request *rq, const struct dialog_sides *d, struc
     for (int step = 0; step < 2; step++) {
         bool faces_outside = (step == 0) == d->began_outside;
         struct buf text = {0};
-        struct token t = {d->began_outside, faces_outside, p->partner,
-                          e->words ? HIDE_NO_MACHINE : d->machine};
+        struct token t = {.began_outside = d->began_outside,
+                          .faces_outside = faces_outside,
+                          .partner = p->partner,
+                          .machine = e->words ? HIDE_NO_MACHINE : d->machine};
         int r = token_make(&t, m->call_id, m->from_tag, key, &text);
         struct slice token = arena_copy(a, buf_slice(&text));
         *(faces_outside ? &p->outer_token : &p->inner_token) = token;
@@ -174,6 +176,16 @@ void pass_inside(struct request *rq, const struct hops *h, size_t first, bool be
     pass(rq, &t, &edits);
 }
 
+static void pass_to_partner(struct request *rq, struct target *t, const struct sip_edits *edits)
+{
+    const struct passage *p = passage_of(rq);
+    t->side = SIDE_EXTERNAL;
+    t->sips = true; /* outside nothing but TLS is spoken, whatever the URI says */
+    t->transport = t->port || t->transport == SIP_TLS ? SIP_TLS : SIP_TRANSPORT_OTHER;
+    t->identity = peer_identity(request_arena(rq), p->partner, p->targets, p->n_targets);
+    pass(rq, t, edits);
+}
+
 void pass_outside(struct request *rq, struct target *t, bool begins)
 {
     struct passage *p = passage_of(rq);
@@ -191,17 +203,57 @@ void pass_outside(struct request *rq, struct target *t, bool begins)
     }
     if (begins && may_begin_dialog(request_msg(rq)->method) && !record_route(rq, &sides, &edits))
         return;
-    t->side = SIDE_EXTERNAL;
-    t->sips = true; /* outside nothing but TLS is spoken, whatever the URI says */
-    t->transport = t->port || t->transport == SIP_TLS ? SIP_TLS : SIP_TRANSPORT_OTHER;
-    t->identity = peer_identity(request_arena(rq), p->partner, p->targets, p->n_targets);
-    pass(rq, t, &edits);
+    pass_to_partner(rq, t, &edits);
+}
+
+/* Both sides reach us by the same name: one value serves them. False: it has been refused. */
+static bool record_route_across(struct request *rq, struct sip_edits *edits)
+{
+    const struct passage *p = passage_of(rq);
+    const struct edge *e = p->e;
+    const struct sip_msg *m = request_msg(rq);
+    const struct material_key *key = material_signing_key(e->m, loop_wall());
+    struct token t = {.began_outside = true,
+                      .faces_outside = true,
+                      .relayed = true,
+                      .partner = p->sender,
+                      .machine = p->partner};
+    struct buf text = {0};
+    if (!key) {
+        request_refuse(rq, &EDGE_NO_KEY, NULL);
+        return false;
+    }
+    int r = token_make(&t, m->call_id, m->from_tag, key, &text);
+    if (r == 0)
+        sip_edit_top(edits, sip_header_name(SIP_H_RECORD_ROUTE),
+                     arena_printf(request_arena(rq), "<%s:" SLICE_FMT "@" SLICE_FMT ":%u;transport=tls;lr>",
+                                  request_uri(rq)->scheme == SIP_SCHEME_SIPS ? "sips" : "sip",
+                                  SLICE_ARG(buf_slice(&text)), SLICE_ARG(e->outer_host),
+                                  (unsigned)e->pool->federation_port));
+    else
+        request_refuse(rq, &EDGE_FROM_MALFORMED, "a name is too long for the Record-Route token");
+    buf_fini(&text);
+    return r == 0;
+}
+
+void pass_across(struct request *rq, struct target *t, bool begins)
+{
+    struct sip_edits edits;
+    sip_edits_init(&edits);
+    relay_clean(rq, request_msg(rq), &edits);
+    if (begins && may_begin_dialog(request_msg(rq)->method) && !record_route_across(rq, &edits))
+        return;
+    pass_to_partner(rq, t, &edits);
 }
 
 void pass_response(struct request *rq, const struct sip_msg *response, struct sip_edits *edits)
 {
     if (!passage_of(rq) || passage_of(rq)->partner.n == 0)
         return;
+    if (passage_of(rq)->sender.n) {
+        relay_clean(rq, response, edits);
+        return;
+    }
     if (request_side(rq) == SIDE_INTERNAL)
         clean_from_outside(rq, response, edits);
     else

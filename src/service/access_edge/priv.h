@@ -125,7 +125,9 @@ struct passage {
     struct slice machine;       /* from inside: who sent it */
     struct slice pool;          /* inside: whence it comes, or where it goes */
     struct token_opened dialog; /* within a dialog */
-    struct peer_proof proof;    /* from outside: of the partner's domain */
+    struct slice sender;        /* relayed: domain of the partner that sends; `partner` is the called one */
+    bool sender_monitored;
+    struct peer_proof proof; /* from outside: of the partner's domain */
     const struct crypto_cert
         *cert; /* while DNS is asked: of the sender's connection, which may end meanwhile */
     bool over; /* answered while DNS was asked (CANCEL) */
@@ -173,15 +175,29 @@ bool local_may_pass(struct request *rq, const struct sip_uri *user);
 /* Is a request that belongs to no dialog for another machine, because this one is being drained? */
 bool drain_refuses(const struct edge *e, struct request *rq, struct slice from_machine);
 
+/* --- relay.c: between two partners --- */
+/* Outside a dialog, the sender is proven: is the request one to pass on to another partner? */
+bool relay_may(const struct request *rq);
+void relay(struct request *rq);
+void relay_dialog(struct request *rq);
+/* What the message's sender may not say is taken off; request or response. */
+void relay_clean(struct request *rq, const struct sip_msg *m, struct sip_edits *edits);
+
 /* --- the ways --- */
 void admit(struct request *rq);
 void depart(struct request *rq);
 void dialog(struct request *rq);
+/* The partner's Edge to which a request begun outside a dialog goes; without side and identity. */
+struct target depart_target(const struct request *rq);
+/* Where Route or Request-URI lead a request within a dialog. False: it has been refused. */
+bool dialog_onwards(struct request *rq, struct target *ret);
 
 /* --- pass.c --- */
 /* To machines inside, `first` first. `begins`: outside a dialog; a dialog that this may begin is recorded. */
 void pass_inside(struct request *rq, const struct hops *h, size_t first, bool begins);
 /* To the partner; `target` without side and identity. */
 void pass_outside(struct request *rq, struct target *target, bool begins);
+/* From one partner to another. */
+void pass_across(struct request *rq, struct target *target, bool begins);
 /* Edits of a response that goes upstream. */
 void pass_response(struct request *rq, const struct sip_msg *response, struct sip_edits *edits);

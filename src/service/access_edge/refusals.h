@@ -27,7 +27,8 @@
       "Check the DNS servers of this machine and the partner's _sipfederationtls._tcp record.")              \
     X(NOT_OUR_DOMAIN, "edge.not-our-domain", 403, 58104, GUILTY_PEER,                                        \
       "The request is for a domain that is not of this deployment.",                                         \
-      "Nothing is relayed for others; correct the address, or add the domain to the topology.")              \
+      "Correct the address, or add the domain to the topology. For others nothing is relayed, unless "       \
+      "access_edge/clearinghouse is on and both are allowed partners that are reached directly.")            \
     X(ROUTE_NOT_OURS, "edge.route-not-ours", 403, 58105, GUILTY_PEER,                                        \
       "A request outside a dialog carries a Route that leads elsewhere.",                                    \
       "Send it without Route values but those of this Edge.")                                                \

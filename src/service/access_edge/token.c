@@ -5,7 +5,7 @@
 #include "ground/base/text.h"
 #include "ground/crypto/hash.h"
 
-enum { FLAG_BEGAN_OUTSIDE = 1, FLAG_FACES_OUTSIDE = 2, FLAGS_KNOWN = 3, LENGTH = 4 };
+enum { FLAG_BEGAN_OUTSIDE = 1, FLAG_FACES_OUTSIDE = 2, FLAG_RELAYED = 4, FLAGS_KNOWN = 7, LENGTH = 4 };
 
 static void put_u32(unsigned char *p, uint32_t v)
 {
@@ -59,7 +59,7 @@ int token_make(const struct token *t, struct slice call_id, struct slice from_ta
     put_u32(raw + n, key->id);
     n += 4;
     raw[n++] = (unsigned char)((t->began_outside ? FLAG_BEGAN_OUTSIDE : 0) |
-                               (t->faces_outside ? FLAG_FACES_OUTSIDE : 0));
+                               (t->faces_outside ? FLAG_FACES_OUTSIDE : 0) | (t->relayed ? FLAG_RELAYED : 0));
     n += put_name(raw + n, t->partner);
     n += put_name(raw + n, t->machine);
     token_mac(key, slice_mem(raw, n), call_id, from_tag, raw + n);
@@ -87,6 +87,7 @@ static bool token_read(struct slice raw, struct token *ret, uint32_t *ret_key)
     *ret_key = get_u32(p + 1);
     ret->began_outside = p[5] & FLAG_BEGAN_OUTSIDE;
     ret->faces_outside = p[5] & FLAG_FACES_OUTSIDE;
+    ret->relayed = p[5] & FLAG_RELAYED;
     struct slice rest = slice_from(raw, 6);
     return take_name(&rest, &ret->partner) && take_name(&rest, &ret->machine) && rest.n == TOKEN_MAC;
 }
@@ -131,7 +132,8 @@ enum token_outcome token_open(struct slice text, struct slice call_id, struct sl
 
 bool token_is_pair(const struct token_opened *a, const struct token_opened *b)
 {
-    return a->by_caller == b->by_caller && a->token.began_outside == b->token.began_outside &&
+    return !a->token.relayed && !b->token.relayed && a->by_caller == b->by_caller &&
+           a->token.began_outside == b->token.began_outside &&
            a->token.faces_outside != b->token.faces_outside && slice_eq(a->token.partner, b->token.partner) &&
            slice_eq(a->token.machine, b->token.machine);
 }

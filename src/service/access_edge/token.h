@@ -6,9 +6,9 @@
  *
  *     version   1 byte
  *     key id    4 bytes
- *     flags     1 byte: who began the dialog; which side this URI faces
+ *     flags     1 byte: who began the dialog; which side this URI faces; is it relayed between two partners
  *     partner   1 byte of length, domain in lower case
- *     machine   1 byte of length, FQDN in lower case
+ *     machine   1 byte of length, FQDN in lower case; relayed: the called partner's domain
  *     MAC       16 bytes: HMAC-SHA-256, cut, over all of the above, Call-ID and the From-tag of the request
  * that formed the dialog, each with its length in front
  *
@@ -34,8 +34,10 @@ enum {
 struct token {
     bool began_outside;   /* the request that formed the dialog came from the partner */
     bool faces_outside;   /* the URI is for requests that come from outside */
-    struct slice partner; /* domain */
-    struct slice machine; /* FQDN of the machine inside that serves the dialog */
+    bool relayed;         /* both sides are partners, and there is one URI for both */
+    struct slice partner; /* domain; relayed: that of who began the dialog */
+    struct slice
+        machine; /* FQDN of the machine inside that serves the dialog; relayed: domain of the other */
 };
 
 /* Appends the text. -EINVAL: a name is empty or too long, or from_tag is empty. */

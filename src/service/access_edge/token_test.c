@@ -157,4 +157,28 @@ TEST(pairs)
     CHECK(!token_is_pair(&a, &b));
 }
 
-TEST_MAIN(both_directions, other_dialogs, every_altered_byte, keys, limits, pairs)
+/* A relayed one says so, and never makes a pair. */
+TEST(relayed_between_partners)
+{
+    struct material_key k = {
+        .id = 7, .key = {1, 2, 3}
+    };
+    struct token t = {true, true, true, SLICE("a.example"), SLICE("b.example")};
+    struct buf b = {0};
+    struct arena a = {0};
+    struct token_opened caller, called;
+    CHECK_INT(token_make(&t, SLICE("call"), SLICE("tag"), &k, &b), 0);
+    CHECK_INT(token_open(buf_slice(&b), SLICE("call"), SLICE("tag"), SLICE("x"), &k, 1, 1, &a, &caller),
+              TOKEN_GOOD);
+    CHECK_INT(token_open(buf_slice(&b), SLICE("call"), SLICE("x"), SLICE("tag"), &k, 1, 1, &a, &called),
+              TOKEN_GOOD);
+    CHECK(caller.token.relayed && caller.by_caller && called.token.relayed && !called.by_caller);
+    CHECK_STR(called.token.machine, "b.example");
+    called = caller;
+    called.token.faces_outside = false;
+    CHECK(!token_is_pair(&caller, &called));
+    buf_fini(&b);
+    arena_fini(&a);
+}
+
+TEST_MAIN(relayed_between_partners, both_directions, other_dialogs, every_altered_byte, keys, limits, pairs)
