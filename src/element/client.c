@@ -27,7 +27,7 @@ struct inflight *client_inflight(struct shard *s, struct slice branch)
 }
 
 /* ---------------------------------------------------------------- life */
-static void client_free(struct client *c)
+void client_free(struct client *c)
 {
     if (c->br && c->br->client == c)
         c->br->client = NULL;
@@ -268,6 +268,8 @@ static void client_has_patience(struct client *c)
 void client_response(struct shard *s, const struct source *src, const struct sip_msg *m)
 {
     struct client *c = client_find(s, m->branch, m->cseq_method);
+    if (!c && accepted_response(s, src, m))
+        return;
     if (!c) {
         METRIC_COUNT("element.stray-response"); /* RFC 6026: not forwarded */
         trace_add(&s->trace, slice_hash(m->call_id), TRACE_STRAY, m->cseq_method, m->status, &src->from,

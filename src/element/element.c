@@ -77,8 +77,22 @@ static void port_received(struct udp *u, void *arg, struct slice datagram, const
 static const struct listener_ops port_listener_ops = {port_accepted};
 static const struct udp_ops port_udp_ops = {port_received};
 
+/* Who came by it is answered no more. */
+static void port_forget(struct port *p)
+{
+    LIST_FOR(it, &p->s->requests)
+    {
+        struct request *rq = LIST_ENTRY(it, struct request, link);
+        if (rq->src.port == p)
+            rq->src.port = NULL;
+    }
+    accepted_port_gone(p->s, p);
+}
+
 static void port_free(struct port *p)
 {
+    if (p->udp)
+        port_forget(p);
     list_unlink(&p->link);
     listener_free(p->tcp);
     udp_free(p->udp);
@@ -362,6 +376,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     list_init(&s->idle_requests);
     overload_init(s);
     list_init(&s->retired);
+    accepted_init(s);
     trace_init(&s->trace);
     s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
@@ -402,6 +417,7 @@ static void shard_free(struct shard *s)
     LIST_FOR(it, &s->requests)
     request_free(LIST_ENTRY(it, struct request, link));
     client_free_all(s);
+    accepted_fini(s);
     LIST_FOR(it, &s->idle_requests)
     {
         struct request *rq = LIST_ENTRY(it, struct request, link);
@@ -448,12 +464,14 @@ void element_free(struct element *e)
 
 void element_load(struct element *e, struct element_load *ret)
 {
-    struct element_load l = {0, 0, UINT64_MAX, UINT64_MAX};
+    struct element_load l = {.dialog_requests_ago_ms = UINT64_MAX, .last_request_ago_ms = UINT64_MAX};
     uint64_t now = (uint64_t)loop_wall(), last = 0, dialog = 0;
     for (unsigned i = 0; i < e->n; i++) {
         struct shard *s = e->shards[i];
         l.requests += atomic_load(&s->load_requests);
         l.connections += atomic_load(&s->load_flows);
+        l.accepted += atomic_load(&s->load_accepted);
+        l.accepted_bytes += atomic_load(&s->load_accepted_bytes);
         uint64_t r = atomic_load(&s->last_request_ms), d = atomic_load(&s->last_dialog_ms);
         last = r > last ? r : last;
         dialog = d > dialog ? d : dialog;

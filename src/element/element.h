@@ -113,6 +113,7 @@ struct element_load {
     uint64_t connections;
     uint64_t dialog_requests_ago_ms; /* since the last request within a dialog; UINT64_MAX: never */
     uint64_t last_request_ago_ms;
+    uint64_t accepted, accepted_bytes; /* INVITEs answered with 2xx, kept for further ones (RFC 6026) */
 };
 /* Approximate, from any thread. */
 void element_load(struct element *e, struct element_load *ret);
@@ -165,6 +166,12 @@ struct element_ops {
     void (*request)(struct request *rq);
     /* A response goes upstream: edit it. NULL: nothing to do. */
     void (*response)(struct request *rq, const struct sip_msg *response, struct sip_edits *edits);
+    /* An INVITE was answered with 2xx and is over; further 2xx may come for 64*T1. What `response` takes of
+     * your data for these, as bytes: nothing else is kept of the request. In request_arena. NULL: nothing. */
+    struct slice (*keep)(struct request *rq);
+    /* Such a 2xx goes up: sets data of a request that has none, from what was kept. In request_arena already.
+     */
+    void (*restore)(struct request *rq, struct slice kept);
     /* The request is over (final response sent, ACK forwarded, abandoned): drop data of yours. NULL: nothing.
      */
     void (*request_over)(struct request *rq);

@@ -171,9 +171,10 @@ static void best_consider_own(struct request *rq, const struct refusal *why, con
 }
 
 /* ---------------------------------------------------------------- upstream */
-/* All Vias of the request in one row, the topmost as it goes back. */
-static struct slice forward_kept_vias(struct request *rq)
+struct slice forward_kept_vias(struct request *rq)
 {
+    if (rq->kept_vias.n)
+        return rq->kept_vias;
     struct sip_values v = sip_values(&rq->msg, SIP_H_VIA);
     struct buf all = {0};
     for (struct slice value; sip_values_next(&v, &value);) {
@@ -270,6 +271,8 @@ static void branch_done(struct branch *b)
     b->state = BRANCH_DONE;
     timer_stop(&b->timer_c);
     forward_progress(b->rq);
+    if (b->rq->answered) /* the last of several may have been waited for */
+        deferred_add(b->rq->s->loop, &b->rq->freeing);
 }
 
 static bool branch_open(const struct branch *b)
@@ -522,6 +525,12 @@ void branch_response(struct branch *b, const struct sip_msg *m)
     if (timer_running(&b->timer_c))
         timer_start(&b->timer_c, loop_now(rq->s->loop) + rq->config->timer_c_ms);
     forward_upstream(rq, m, SLICE_NONE);
+}
+
+void forward_further(struct request *rq, const struct sip_msg *m)
+{
+    if (branch_response_is_for_sender(rq, m))
+        forward_upstream(rq, m, SLICE_NONE);
 }
 
 /* ---------------------------------------------------------------- CANCEL and the end */

@@ -164,7 +164,7 @@ static void ingress_round(struct mail *mail, struct loop *to)
         return;
     }
     struct request *rq = request_match(s, &m, true);
-    if (rq && ingress_to_invite(rq, &src, &m)) {
+    if (rq ? ingress_to_invite(rq, &src, &m) : accepted_absorbs(&src, &m)) {
         mem_free(p);
         return;
     }
@@ -178,6 +178,8 @@ static void ingress_invite_follower(const struct source *src, const struct sip_m
     struct request *rq = request_match(s, m, true);
     if (rq) {
         ingress_to_invite(rq, src, m);
+    } else if (accepted_absorbs(src, m)) {
+        return;
     } else if (s->e->n > 1) {
         struct passed *p = passed_new(src, text, (s->index + 1) % s->e->n);
         p->mail.deliver = ingress_round;
@@ -207,6 +209,8 @@ static enum ingress ingress_request(const struct source *src, const struct sip_m
         request_again(rq);
         return INGRESS_DONE;
     }
+    if (!rq && m->method == SIP_INVITE && accepted_absorbs(src, m))
+        return INGRESS_DONE;
     struct share *share;
     enum share_verdict v = overload_admits(src, m, &share);
     if (v != SHARE_ADMITTED)

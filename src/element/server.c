@@ -115,28 +115,35 @@ void request_trace(struct request *rq, const char *fmt, ...)
 }
 
 /* ---------------------------------------------------------------- life */
-static uint64_t request_key(const struct sip_msg *m)
+struct request_names request_names_of(const struct sip_msg *m)
 {
-    if (slice_starts(m->branch, SLICE("z9hG4bK")))
-        return slice_hash(m->branch);
-    /* RFC 2543 senders (17.2.3): what identifies the request apart from the method. */
-    return slice_hash(m->call_id) + 31 * slice_hash(m->from_tag) + m->cseq + 7 * slice_casehash(m->via.host);
+    return (struct request_names){m->branch, m->via.host, m->call_id, m->from_tag, m->cseq, m->via.port};
 }
 
-static bool request_key_equal(const struct request *rq, const struct sip_msg *m)
+uint64_t request_names_key(const struct request_names *n)
 {
-    if (slice_starts(m->branch, SLICE("z9hG4bK")))
-        return slice_eq(rq->msg.branch, m->branch) && slice_caseeq(rq->msg.via.host, m->via.host) &&
-               rq->msg.via.port == m->via.port;
-    return slice_eq(rq->msg.call_id, m->call_id) && slice_eq(rq->msg.from_tag, m->from_tag) &&
-           rq->msg.cseq == m->cseq && slice_caseeq(rq->msg.via.host, m->via.host);
+    if (slice_starts(n->branch, SLICE("z9hG4bK")))
+        return slice_hash(n->branch);
+    /* RFC 2543 senders (17.2.3): what identifies the request apart from the method. */
+    return slice_hash(n->call_id) + 31 * slice_hash(n->from_tag) + n->cseq + 7 * slice_casehash(n->via_host);
+}
+
+bool request_names_equal(const struct request_names *a, const struct request_names *b)
+{
+    if (slice_starts(b->branch, SLICE("z9hG4bK")))
+        return slice_eq(a->branch, b->branch) && slice_caseeq(a->via_host, b->via_host) &&
+               a->via_port == b->via_port;
+    return slice_eq(a->call_id, b->call_id) && slice_eq(a->from_tag, b->from_tag) && a->cseq == b->cseq &&
+           slice_caseeq(a->via_host, b->via_host);
 }
 
 struct request *request_match(struct shard *s, const struct sip_msg *m, bool invite)
 {
-    for (struct map_entry *e = map_first(&s->servers, request_key(m)); e; e = map_next(e)) {
+    struct request_names names = request_names_of(m);
+    for (struct map_entry *e = map_first(&s->servers, request_names_key(&names)); e; e = map_next(e)) {
         struct request *rq = MAP_OBJECT(e, struct request, by_key);
-        if ((rq->msg.method == SIP_INVITE) == invite && request_key_equal(rq, m))
+        struct request_names of = request_names_of(&rq->msg);
+        if ((rq->msg.method == SIP_INVITE) == invite && request_names_equal(&of, &names))
             return rq;
     }
     return NULL;
@@ -147,11 +154,11 @@ static void request_end_of_turn(void *arg)
     struct request *rq = arg;
     if (rq->txn.state == SIPTXN_TERMINATED)
         request_free(rq);
-    else
+    else if (!accepted_takes_over(rq))
         request_shed(rq);
 }
 
-static struct request *request_alloc(struct shard *s)
+struct request *request_alloc(struct shard *s)
 {
     struct list *l = list_first(&s->idle_requests);
     struct request *rq = l ? LIST_ENTRY(l, struct request, link) : NULL;
@@ -220,7 +227,8 @@ struct request *request_new(const struct source *src, const struct sip_msg *m)
     rq->is_ack = rq->msg.method == SIP_ACK;
     overload_count(rq);
     rq->to_tag[0] = 'e';
-    uint64_t key = request_key(&rq->msg);
+    struct request_names names = request_names_of(&rq->msg);
+    uint64_t key = request_names_key(&names);
     *text_put_hex(rq->to_tag + 1, key + rq->call_hash + ++s->branch_counter, 16) = 0;
     timer_init(&rq->timer, s->loop, request_timer, rq);
     if (rq->is_ack) {

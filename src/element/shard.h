@@ -76,6 +76,10 @@ struct shard {
     struct map pool; /* flows that may carry requests, by destination */
 
     struct map servers, clients, relayed;
+    struct map accepted_by_key, accepted_by_branch;
+    struct list accepted;
+    size_t n_accepted, accepted_bytes;
+    struct timer accepted_end;
     size_t n_requests;
     struct list requests;
     struct list idle_requests; /* memory kept for the next ones */
@@ -100,6 +104,7 @@ struct shard {
     struct timer read_on;
     _Atomic uint64_t load_memory;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
+    _Atomic uint64_t load_accepted, load_accepted_bytes;
 };
 /* What other threads may look at and only the shard's own thread writes. */
 static inline void shard_note(_Atomic uint64_t *what, uint64_t value)
@@ -304,6 +309,7 @@ struct request {
     struct request_account account;
     /* forwarding */
     bool keeps_vias;
+    struct slice kept_vias; /* of one that was answered with 2xx before (accepted.c) */
     struct sip_edits *edits;
     struct branch *branches;
     size_t n_branches;
@@ -332,12 +338,35 @@ void request_maybe_free(struct request *rq);
 /* A whole response text, written for upstream. */
 void request_send(struct request *rq, unsigned status, struct buf *message);
 struct request *request_match(struct shard *s, const struct sip_msg *m, bool invite);
+/* A blank one, with memory that another had. */
+struct request *request_alloc(struct shard *s);
+/* What a request is found by (17.2.3), apart from the method. */
+struct request_names {
+    struct slice branch, via_host, call_id, from_tag;
+    uint32_t cseq;
+    uint16_t via_port;
+};
+struct request_names request_names_of(const struct sip_msg *m);
+uint64_t request_names_key(const struct request_names *n);
+bool request_names_equal(const struct request_names *a, const struct request_names *b);
 void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
                      struct slice extra, const char *to_tag);
 /* Sends a response back: on the connection it came on, or to where 18.2.2 says. */
 void source_send(const struct source *src, const struct sip_via *via, struct slice message,
                  struct slice peer_identity);
 void refusal_rows(const struct element_config *c, enum side side, const struct refusal *why, struct buf *out);
+
+/* ---------------------------------------------------------------- accepted.c: INVITEs answered with 2xx */
+void accepted_init(struct shard *s);
+void accepted_fini(struct shard *s);
+/* At the end of a turn: keeps what the rest of its life takes, and frees it. False: it is none, or a branch
+ * of it has not ended. */
+bool accepted_takes_over(struct request *rq);
+/* An INVITE, ACK or CANCEL: does it end here, at an INVITE that was answered with 2xx? */
+bool accepted_absorbs(const struct source *src, const struct sip_msg *m);
+/* A response that no client waits for: is it of such an INVITE? Then a 2xx goes up. */
+bool accepted_response(struct shard *s, const struct source *src, const struct sip_msg *m);
+void accepted_port_gone(struct shard *s, const struct port *p);
 
 /* ---------------------------------------------------------------- client side */
 /* One attempt at one target: a client transaction. */
@@ -374,6 +403,7 @@ void client_failed(struct element *e, struct shard *from, uint32_t origin, const
                    const char *why);
 /* The local client that sent this branch, for its connection to watch; NULL: gone. */
 struct inflight *client_inflight(struct shard *s, struct slice branch);
+void client_free(struct client *c);
 void client_free_all(struct shard *s);
 /* Sends bytes by address or connection, wherever that lives; failure comes to client_failed unless branch is
  * "". */
@@ -410,6 +440,10 @@ void branch_response(struct branch *b, const struct sip_msg *m);
 enum attempt_end { ATTEMPT_TIMEOUT, ATTEMPT_FAILED };
 void branch_attempt_ended(struct branch *b, enum attempt_end how, const char *why);
 void forward_cancel(struct request *rq, struct slice reason);
+/* A 2xx behind the first one, of whichever branch. */
+void forward_further(struct request *rq, const struct sip_msg *m);
+/* All Vias of the request in one row, the topmost as it goes back. */
+struct slice forward_kept_vias(struct request *rq);
 void forward_abandon(struct request *rq); /* detaches all clients and lookups */
 
 /* ---------------------------------------------------------------- targets (RFC 3263) */

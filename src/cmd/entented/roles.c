@@ -308,7 +308,7 @@ void roles_describe_destinations(const struct daemon *d, struct arena *a, struct
 void roles_describe(void *arg, struct arena *a, struct json_value *object)
 {
     struct daemon *d = arg;
-    struct element_load load = {0, 0, UINT64_MAX, UINT64_MAX};
+    struct element_load load = {.dialog_requests_ago_ms = UINT64_MAX, .last_request_ago_ms = UINT64_MAX};
     struct json_value *services = json_object(a), *l = json_object(a);
     if (d->element)
         element_load(d->element, &load);

@@ -152,6 +152,11 @@ TEST(message_crosses_both_edges)
 
 static char *alice_route, *bob_route;
 
+static struct slice trust_of(const struct sip_msg *m)
+{
+    return sip_msg_value(m, SIP_H_MS_EDGE_PROXY_MESSAGE_TRUST);
+}
+
 TEST(call_crosses_both_edges)
 {
     struct say invite = {"INVITE", "sip:bob@fabrikam.example", ALICE ";tag=a2", BOB, "call1", NULL, 1};
@@ -163,6 +168,15 @@ TEST(call_crosses_both_edges)
     }
     if (!hear_status(&alice_out, 200))
         return;
+    char *trust = slice_dup(trust_of(&alice_out.m));
+    CHECK(trust[0]);
+    if (bob) { /* until the ACK is there it comes again, and nothing of it is less checked (RFC 6026) */
+        respond(bob, 200, "b2", "Contact: <sip:bob@fe1.fabrikam.example>\r\nP-Charging-Vector: x\r\n");
+        if (hear_status(&alice_out, 200))
+            CHECK(sip_msg_named(&alice_out.m, SLICE("P-Charging-Vector")) == NULL);
+        CHECK_SLICE(trust_of(&alice_out.m), slice_str(trust));
+    }
+    mem_free(trust);
     struct sip_values v = sip_values(&alice_out.m, SIP_H_RECORD_ROUTE);
     struct slice one;
     size_t n = 0;

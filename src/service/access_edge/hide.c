@@ -212,7 +212,7 @@ static void hide_rows(struct request *rq, const struct sip_msg *m, struct sip_ed
 }
 
 /* ---------------------------------------------------------------- Record-Route */
-static struct slice values_joined(const struct sip_msg *m, enum sip_header_id id, struct arena *a)
+struct slice hide_joined(const struct sip_msg *m, enum sip_header_id id, struct arena *a)
 {
     struct sip_values v = sip_values(m, id);
     struct slice value, all = SLICE_NONE;
@@ -239,7 +239,7 @@ struct slice hide_record_route(struct request *rq, struct slice outer, struct sl
 {
     struct passage *p = passage_of(rq);
     struct arena *a = request_arena(rq);
-    struct slice inside = values_joined(request_msg(rq), SIP_H_RECORD_ROUTE, a);
+    struct slice inside = hide_joined(request_msg(rq), SIP_H_RECORD_ROUTE, a);
     sip_edit_remove_all(edits, request_msg(rq), SIP_H_RECORD_ROUTE);
     p->taken_routes =
         inside.n ? arena_printf(a, SLICE_FMT ", " SLICE_FMT, SLICE_ARG(inner), SLICE_ARG(inside)) : inner;
@@ -291,14 +291,17 @@ static bool hide_new_routes(struct request *rq, const struct slice *values, size
 /* Within a dialog nobody reads them (RFC 3261 12.2): only the partner's own go back. */
 static void keep_their_routes(struct request *rq, const struct slice *values, size_t n, struct buf *out)
 {
-    struct slice theirs[ROUTES_MAX];
-    size_t n_theirs = list_values(request_msg(rq), theirs);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < n_theirs; k++)
-            if (slice_eq(values[i], theirs[k])) {
-                buf_printf(out, "%s" SLICE_FMT, buf_len(out) ? ", " : "", SLICE_ARG(values[i]));
-                break;
-            }
+    struct slice theirs = passage_of(rq)->their_routes;
+    if (theirs.n == 0)
+        theirs = hide_joined(request_msg(rq), SIP_H_RECORD_ROUTE, request_arena(rq));
+    for (size_t i = 0; i < n; i++) {
+        struct slice rest = theirs, value;
+        bool found = false;
+        while (!found && sip_list_next(&rest, &value))
+            found = slice_eq(values[i], value);
+        if (found)
+            buf_printf(out, "%s" SLICE_FMT, buf_len(out) ? ", " : "", SLICE_ARG(values[i]));
+    }
 }
 
 static void hide_routes_of_response(struct request *rq, const struct sip_msg *m, struct sip_edits *edits)

@@ -29,6 +29,8 @@ bool hide_request(struct request *rq, struct sip_edits *edits);
  * inside. Takes the rows of inside off. Empty: it could not be (refused). */
 struct slice hide_record_route(struct request *rq, struct slice outer, struct slice inner,
                                struct sip_edits *edits);
+/* All values of a header in one row. */
+struct slice hide_joined(const struct sip_msg *m, enum sip_header_id id, struct arena *a);
 /* A response that goes out. */
 void hide_response(struct request *rq, const struct sip_msg *m, struct sip_edits *edits);
 /* A response that comes in gets back what the request lost. */

@@ -127,6 +127,8 @@ const struct element_ops edge_ops = {
     .is_own_uri = edge_is_own_uri,
     .request = edge_request,
     .response = pass_response,
+    .keep = keep_passage,
+    .restore = restore_passage,
     .request_over = passage_over,
     .describe = edge_describe,
 };

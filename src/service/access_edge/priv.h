@@ -141,6 +141,7 @@ struct passage {
     struct slice inside;                   /* machine that a dialog is begun with */
     struct slice taken_routes;             /* Record-Route values that did not leave */
     struct slice uri, routes;              /* as they were inside; empty: as they came */
+    struct slice their_routes;             /* of a request of which nothing else is kept: its Record-Route */
 };
 struct passage *passage_of(const struct request *rq);
 void passage_over(struct request *rq);
@@ -201,3 +202,7 @@ void pass_outside(struct request *rq, struct target *target, bool begins);
 void pass_across(struct request *rq, struct target *target, bool begins);
 /* Edits of a response that goes upstream. */
 void pass_response(struct request *rq, const struct sip_msg *response, struct sip_edits *edits);
+
+/* --- keep.c: what pass_response needs for a 2xx behind the first one --- */
+struct slice keep_passage(struct request *rq);
+void restore_passage(struct request *rq, struct slice kept);

@@ -155,6 +155,21 @@ static void on_response(struct request *rq, const struct sip_msg *response, stru
         sip_edit_remove_all(edits, response, SIP_H_P_ASSERTED_IDENTITY);
 }
 
+/* What on_response looks at. */
+static struct slice on_keep(struct request *rq)
+{
+    const struct visit *v = request_data(rq);
+    return v && v->to_client ? SLICE("c") : SLICE_NONE;
+}
+
+static void on_restore(struct request *rq, struct slice kept)
+{
+    struct visit *v = ARENA_NEW(request_arena(rq), struct visit);
+    v->rq = rq;
+    v->to_client = kept.n != 0;
+    request_set_data(rq, v);
+}
+
 static void on_request_over(struct request *rq)
 {
     struct visit *v = request_data(rq);
@@ -181,5 +196,7 @@ const struct element_ops front_end_ops = {
     .is_own_uri = on_is_own_uri,
     .request = on_request,
     .response = on_response,
+    .keep = on_keep,
+    .restore = on_restore,
     .request_over = on_request_over,
 };
