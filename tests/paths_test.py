@@ -55,7 +55,7 @@ def went(machine, call_id):
         events = machine.json("trace", call_id, "--machine", machine.fqdn)["events"]
     except CommandFailed:
         return None
-    return next((e["peer"] for e in events if (e["event"], e["method"]) == ("request out", "MESSAGE")), None)
+    return next((e.get("peer") for e in events if (e["event"], e["method"]) == ("request out", "MESSAGE")), None)
 
 
 async def send(sender, receiver):

@@ -16,6 +16,7 @@ EDGE = ROOT / "src/service/access_edge"
 # Not to be had from a running estate in a test's time: what decides is tested by itself.
 DECIDED_BY = {
     "edge.token-expired": (EDGE / "token_test.c", "TOKEN_EXPIRED"),     # a key of many days ago
+    "edge.draining": (ROOT / "tests/drain_test.py", "refused.edge.draining"),
     "edge.discovered-full": (EDGE / "watch_test.c", "full += f.full"),  # thousands of partners
 }
 UNREACHABLE = {

@@ -164,16 +164,23 @@ static void complete_pool(const struct completing *c)
     offer_names(c, "edge_pools", "fqdn");
 }
 
-static void complete_partner(const struct completing *c)
-{
-    offer_names(c, "partners", "domain");
-}
-
 static void complete_machine(const struct completing *c)
 {
     const struct json_value *machines = json_get(ask(c, "/v1/machines"), "machines");
     for (size_t i = 0; i < json_count(machines); i++)
         offer(c, json_get_string(json_at(machines, i), "fqdn"), "");
+}
+
+/* A service is of a whole pool or of one machine. */
+static void complete_pool_or_machine(const struct completing *c)
+{
+    complete_pool(c);
+    complete_machine(c);
+}
+
+static void complete_partner(const struct completing *c)
+{
+    offer_names(c, "partners", "domain");
 }
 
 static void complete_user(const struct completing *c)
@@ -198,17 +205,18 @@ static const struct {
     const char *argument, *noun;
     void (*complete)(const struct completing *c);
 } arguments[] = {
-    {"PATH",          NULL,       complete_path      },
-    {"LISTPATH",      NULL,       complete_list      },
-    {"VALUE",         NULL,       complete_value     },
-    {"NAME=VALUE…", NULL,       complete_assignment},
-    {"POOL",          NULL,       complete_pool      },
-    {"DOMAIN",        "partner",  complete_partner   },
-    {"FQDN",          "machine",  complete_machine   },
-    {"AOR",           "user",     complete_user      },
-    {"REVISION",      "topology", complete_revision  },
-    {"FROM",          "topology", complete_revision  },
-    {"TO",            "topology", complete_revision  },
+    {"PATH",          NULL,       complete_path           },
+    {"LISTPATH",      NULL,       complete_list           },
+    {"VALUE",         NULL,       complete_value          },
+    {"NAME=VALUE…", NULL,       complete_assignment     },
+    {"POOL",          NULL,       complete_pool           },
+    {"POOL|MACHINE",  NULL,       complete_pool_or_machine},
+    {"DOMAIN",        "partner",  complete_partner        },
+    {"FQDN",          "machine",  complete_machine        },
+    {"AOR",           "user",     complete_user           },
+    {"REVISION",      "topology", complete_revision       },
+    {"FROM",          "topology", complete_revision       },
+    {"TO",            "topology", complete_revision       },
 };
 
 /* The i-th word of the usage, without brackets; the last one again and again when it repeats. */

@@ -132,7 +132,9 @@ static void batch_write(struct journal *j, struct slice text, const struct journ
         METRIC_ADD("journal.written", (int64_t)count_lines(slice_head(text, n - left.n)));
         text = slice_from(text, n - left.n);
     }
-    j->failed += count_lines(text);
+    uint64_t failed = count_lines(text);
+    j->failed += failed;
+    METRIC_ADD("journal.failed", (int64_t)failed);
 }
 
 /* ---------------------------------------------------------------- what was lost is said, in both places */
@@ -144,7 +146,6 @@ static void say_losses(struct journal *j, uint64_t dropped)
     uint64_t failed = j->failed;
     j->failed = 0;
     j->said_ms = now_ms();
-    METRIC_ADD("journal.failed", (int64_t)failed);
     clock_gettime(CLOCK_REALTIME, &at);
     gmtime_r(&at.tv_sec, &tm);
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);

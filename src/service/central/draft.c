@@ -7,7 +7,7 @@
 int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why)
 {
     struct json_error error = {0};
-    struct slice trimmed = slice_trim(text);
+    struct slice trimmed = text.p ? slice_trim(text) : SLICE_NONE;
     bool json = trimmed.n && trimmed.p[0] == '{';
     int r = json ? json_parse(text, a, ret, &error) : yaml_parse(text, a, ret, &error);
     if (r < 0)
