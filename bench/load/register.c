@@ -15,6 +15,7 @@ struct account {
     char ha1[MD5_TEXT], nonce[NONCE_MAX];
     unsigned cseq, count;
     bool busy; /* one at a time for a user: CSeq must grow */
+    struct slot *slot;
 };
 static struct account *accounts;
 
@@ -38,7 +39,7 @@ void register_init(void)
         snprintf(accounts[i].name, sizeof accounts[i].name, "u%05x", i);
         snprintf(text, sizeof text, "%s:%s:%s", accounts[i].name, opt.domain, opt.password);
         md5_hex(text, accounts[i].ha1);
-        accounts[i].cseq = (unsigned)(now_ns() / 1000000000ull); /* above those of an earlier run */
+        accounts[i].cseq = (unsigned)(now_ns() / 10000000ull); /* above those of an earlier run */
     }
 }
 
@@ -77,7 +78,14 @@ void register_start(struct slot *s)
     if (accounts[s->user].busy)
         die("more REGISTERs under way than users");
     accounts[s->user].busy = true;
+    accounts[s->user].slot = s;
     transmit(s);
+}
+
+struct slot *register_slot(uint64_t user)
+{
+    struct slot *s = user < (uint64_t)opt.users ? accounts[user].slot : NULL;
+    return s && s->busy && s->user == user ? s : NULL;
 }
 
 /* The first challenge whose algorithm we have. */

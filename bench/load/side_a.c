@@ -101,7 +101,7 @@ void a_request(struct slot *s, const char *method, const struct sip *dialog)
     else
         a_add_aor(s, opt.domain);
     lit("\r\nCall-ID: ");
-    hex(slot_id(s), 16);
+    hex(opt.work->same_conn ? s->user : slot_id(s), 16); /* a client's registrations share one (10.2) */
     lit("@bench\r\nCSeq: ");
     dec(s->cseq);
     lit(" ");
@@ -191,7 +191,11 @@ static bool branch_ok(const struct sip *m, const struct slot *s)
 struct slot *a_find(const struct sip *m)
 {
     uint64_t id;
-    if (!call_number(m->call_id, &id) || (uint32_t)id >= (uint32_t)nslots)
+    if (!call_number(m->call_id, &id))
+        return NULL;
+    if (opt.work->same_conn)
+        return register_slot(id);
+    if ((uint32_t)id >= (uint32_t)nslots)
         return NULL;
     struct slot *s = &slots[(uint32_t)id];
     return s->busy && s->gen == id >> 32 ? s : NULL;

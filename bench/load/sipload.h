@@ -92,5 +92,7 @@ long b_unanswered(void);                            /* NOTIFYs without an answer
 
 /* works that need more than a table row */
 void register_init(void);
+/* Whose REGISTER is under way; NULL: it is not. */
+struct slot *register_slot(uint64_t user);
 void register_start(struct slot *s);
 void register_reply(struct slot *s, const struct sip *m, const char *raw);

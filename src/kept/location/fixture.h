@@ -85,3 +85,10 @@ static inline int fixture_update(struct fixture *f, const struct location_reques
 {
     return fixture_update_on(f->l, f->loop, rq);
 }
+
+/* What the writer was asked for without an answer, a sweep, is done. */
+static inline void fixture_idle(struct fixture *f)
+{
+    while (!location_is_idle(f->l))
+        usleep(1000);
+}

@@ -109,7 +109,8 @@ static struct slice keep(char **at, struct slice s)
     return r;
 }
 
-struct binding *binding_new(struct location *l, const struct location_binding *v, struct slice uri)
+struct binding *binding_new(struct location *l, const struct location_binding *v, struct slice uri,
+                            int64_t promised_ms)
 {
     size_t n = uri.n + v->instance.n + v->path.n + v->call_id.n;
     struct binding *b = mem_zalloc(sizeof(*b) + n);
@@ -119,7 +120,11 @@ struct binding *binding_new(struct location *l, const struct location_binding *v
     b->v.instance = keep(&at, v->instance);
     b->v.path = keep(&at, v->path);
     b->v.call_id = keep(&at, v->call_id);
+    b->promised_ms = promised_ms;
+    b->due_ms = v->expires_ms;
     atomic_init(&b->lost, v->flow_lost);
+    atomic_init(&b->expires_ms, v->expires_ms);
+    atomic_init(&b->cseq, v->cseq);
     if (v->flow.generation != 0)
         join_flow(l, b);
     return b;
@@ -142,9 +147,11 @@ static void copy_binding(const struct binding *b, struct arena *a, struct locati
     ret->path = arena_copy(a, b->v.path);
     ret->call_id = arena_copy(a, b->v.call_id);
     ret->flow_lost = atomic_load(&b->lost);
+    ret->expires_ms = atomic_load(&b->expires_ms);
+    ret->cseq = atomic_load(&b->cseq);
 }
 
-/* --- what expires first: a binary heap --------------------------------------------------------------------
+/* --- what is due first: a binary heap --------------------------------------------------------------------
  */
 
 static void heap_set(struct location *l, size_t slot, struct binding *b)
@@ -155,12 +162,12 @@ static void heap_set(struct location *l, size_t slot, struct binding *b)
 
 static void heap_settle(struct location *l, size_t slot, struct binding *b)
 {
-    for (; slot > 1 && l->heap[slot / 2]->v.expires_ms > b->v.expires_ms; slot /= 2)
+    for (; slot > 1 && l->heap[slot / 2]->due_ms > b->due_ms; slot /= 2)
         heap_set(l, slot, l->heap[slot / 2]);
     for (size_t child; (child = slot * 2) <= l->heap_n; slot = child) {
-        if (child < l->heap_n && l->heap[child + 1]->v.expires_ms < l->heap[child]->v.expires_ms)
+        if (child < l->heap_n && l->heap[child + 1]->due_ms < l->heap[child]->due_ms)
             child++;
-        if (l->heap[child]->v.expires_ms >= b->v.expires_ms)
+        if (l->heap[child]->due_ms >= b->due_ms)
             break;
         heap_set(l, slot, l->heap[child]);
     }
@@ -184,9 +191,53 @@ static void heap_remove(struct location *l, struct binding *b)
     b->heap_slot = 0;
 }
 
-struct binding *index_first_expiry(struct location *l)
+static void note_next(struct location *l)
 {
-    return l->heap_n ? l->heap[1] : NULL;
+    atomic_store(&l->next_expiry, l->heap_n ? l->heap[1]->due_ms : INT64_MAX);
+}
+
+void index_put_off(struct location *l, struct binding *b)
+{
+    b->due_ms = atomic_load(&b->expires_ms);
+    heap_settle(l, b->heap_slot, b);
+    note_next(l);
+}
+
+/* --- who may change a record -------------------------------------------------------------------------------
+ */
+
+static uint32_t *hold_of(struct location *l, uint64_t hash)
+{
+    return &l->holds[hash >> LOCATION_SHARD_SHIFT][hash >> LOCATION_HOLD_SHIFT & (LOCATION_HOLDS - 1)];
+}
+
+static void hold(struct location *l, uint64_t hash, uint32_t by)
+{
+    struct shard *s = shard_of(l->records, hash);
+    pthread_mutex_lock(&s->lock);
+    *hold_of(l, hash) += by;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void index_hold(struct location *l, uint64_t aor_hash)
+{
+    hold(l, aor_hash, 1);
+}
+
+void index_release(struct location *l, uint64_t aor_hash)
+{
+    hold(l, aor_hash, UINT32_MAX); /* one less */
+}
+
+bool location_refresh(struct location *l, const struct location_request *rq, int64_t now_ms)
+{
+    uint64_t hash = slice_hash(rq->aor);
+    struct shard *s = shard_of(l->records, hash);
+    pthread_mutex_lock(&s->lock);
+    struct record *r = *hold_of(l, hash) == 0 ? index_find(l, rq->aor, hash) : NULL;
+    bool done = r && refresh_record(l, r, rq, now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return done;
 }
 
 /* --- records ----------------------------------------------------------------------------------------------
@@ -208,7 +259,7 @@ static int better(const void *a, const void *b)
     const struct binding *x = *(struct binding *const *)a, *y = *(struct binding *const *)b;
     if (x->v.q != y->v.q)
         return x->v.q > y->v.q ? -1 : 1;
-    return x->id > y->id ? -1 : 1;
+    return x->turn > y->turn ? -1 : 1;
 }
 
 static struct record *record_new(struct plan *p)
@@ -284,8 +335,7 @@ void index_publish(struct location *l, struct plan *p)
         mem_free(items);
         p->record = NULL;
     }
-    struct binding *first = index_first_expiry(l);
-    atomic_store(&l->next_expiry, first ? first->v.expires_ms : INT64_MAX);
+    note_next(l);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------
@@ -303,7 +353,7 @@ size_t location_find(struct location *l, struct slice aor, int64_t now_ms, struc
     if (r)
         *ret = ARENA_ARRAY(a, struct location_binding, r->n);
     for (size_t i = 0; r && i < r->n; i++)
-        if (r->items[i]->v.expires_ms > now_ms)
+        if (atomic_load(&r->items[i]->expires_ms) > now_ms)
             copy_binding(r->items[i], a, &(*ret)[n++]);
     pthread_mutex_unlock(&s->lock);
     return n;
@@ -326,7 +376,8 @@ bool location_find_contact(struct location *l, struct slice contact_uri, int64_t
     pthread_mutex_lock(&s->lock);
     for (struct map_entry *e = map_first(&s->map, hash); e; e = map_next(e)) {
         struct binding *b = MAP_OBJECT(e, struct binding, by_contact);
-        if (b->v.expires_ms > now_ms && slice_eq(b->v.uri, contact_uri) && (!best || preferred(b, best)))
+        if (atomic_load(&b->expires_ms) > now_ms && slice_eq(b->v.uri, contact_uri) &&
+            (!best || preferred(b, best)))
             best = b;
     }
     if (best)

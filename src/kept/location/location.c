@@ -15,6 +15,8 @@ static void request_free(struct location *l, struct request *rq)
         if (rq->changes[i].binding && !rq->changes[i].binding->record)
             binding_free(l, rq->changes[i].binding);
     rq->n = 0;
+    if (rq->aor.n)
+        index_release(l, rq->hash);
 }
 
 /* On the loop that asked; the location may be gone. */
@@ -52,7 +54,7 @@ static void copy_change(struct location *l, struct request *rq, const struct loc
     v.call_id = rq->call_id;
     v.cseq = rq->cseq;
     v.flow_lost = false;
-    c->binding = binding_new(l, &v, in->uri);
+    c->binding = binding_new(l, &v, in->uri, refresh_promise(v.expires_ms, loop_wall()));
     c->binding->asked = rq;
     c->instance = c->binding->v.instance;
 }
@@ -70,6 +72,9 @@ static struct request *request_new(struct location *l, struct loop *back, const 
     if (!good)
         return rq;
     rq->aor = arena_copy(&rq->arena, in->aor);
+    rq->hash = slice_hash(rq->aor);
+    if (rq->aor.n)
+        index_hold(l, rq->hash);
     rq->call_id = arena_copy(&rq->arena, in->call_id);
     rq->cseq = in->cseq;
     rq->remove_all = in->remove_all;
@@ -87,36 +92,44 @@ struct batch {
     struct list plans;
 };
 
-static struct plan *batch_plan(struct location *l, struct batch *b, struct slice aor)
+static struct plan *batch_plan(struct location *l, struct batch *b, struct slice aor, uint64_t hash)
 {
-    uint64_t hash = slice_hash(aor);
     for (struct map_entry *e = map_first(&b->by_aor, hash); e; e = map_next(e)) {
         struct plan *p = MAP_OBJECT(e, struct plan, entry);
         if (slice_eq(p->aor, aor))
             return p;
     }
     struct plan *p = MEM_NEW(struct plan);
-    plan_init(p, l, aor);
+    index_hold(l, hash);
+    plan_init(p, l, aor, hash);
     map_insert(&b->by_aor, &p->entry, hash);
     list_push_back(&b->plans, &p->link);
     return p;
 }
 
-/* What has expired is a tree from the heap's root; nothing leaves the heap before it is published. */
-static void plan_sweep(struct location *l, struct batch *b, int64_t now_ms)
+/* What is due is a tree from the heap's root; nothing leaves the heap before it is published, and what was
+ * refreshed finds its new place when the tree has been seen. True: there may be more. */
+static bool plan_sweep(struct location *l, struct batch *b, int64_t now_ms)
 {
-    size_t todo[LOCATION_SWEEP + 2], n = 0;
+    struct binding *refreshed[LOCATION_SWEEP];
+    size_t todo[LOCATION_SWEEP + 2], n = 0, n_refreshed = 0, seen = 0;
     todo[n++] = 1;
-    for (size_t seen = 0; n && seen < LOCATION_SWEEP;) {
+    while (n && seen < LOCATION_SWEEP) {
         size_t slot = todo[--n];
-        if (slot > l->heap_n || l->heap[slot]->v.expires_ms > now_ms)
+        if (slot > l->heap_n || l->heap[slot]->due_ms > now_ms)
             continue;
         const struct record *r = l->heap[slot]->record;
-        plan_drop_expired(batch_plan(l, b, slice_mem(r->aor, r->aor_n)), now_ms);
+        if (atomic_load(&l->heap[slot]->expires_ms) > now_ms)
+            refreshed[n_refreshed++] = l->heap[slot];
+        else
+            plan_drop_expired(batch_plan(l, b, slice_mem(r->aor, r->aor_n), r->entry.hash), now_ms);
         todo[n++] = slot * 2 + 1; /* each one seen adds one at the most: it fits */
         todo[n++] = slot * 2;
         seen++;
     }
+    for (size_t i = 0; i < n_refreshed; i++)
+        index_put_off(l, refreshed[i]);
+    return seen == LOCATION_SWEEP;
 }
 
 static void batch_finish(struct location *l, struct batch *b, bool stored)
@@ -126,6 +139,7 @@ static void batch_finish(struct location *l, struct batch *b, bool stored)
         struct plan *p = LIST_ENTRY(it, struct plan, link);
         if (stored)
             index_publish(l, p);
+        index_release(l, p->hash);
         mem_free(p);
     }
     map_fini(&b->by_aor);
@@ -142,7 +156,8 @@ static void note_disk(struct location *l, int r)
         l->disk_failing = r < 0;
 }
 
-static void run_batch(struct location *l, struct list *requests, bool sweep, int64_t sweep_now)
+/* True: the sweep is to go on. */
+static bool run_batch(struct location *l, struct list *requests, bool sweep, int64_t sweep_now)
 {
     struct batch b = {0};
     int64_t now = loop_wall();
@@ -151,12 +166,13 @@ static void run_batch(struct location *l, struct list *requests, bool sweep, int
     {
         struct request *rq = LIST_ENTRY(it, struct request, link);
         for (size_t i = 0; i < rq->n; i++)
-            if (rq->changes[i].binding)
+            if (rq->changes[i].binding) {
                 rq->changes[i].binding->id = l->next_id++;
-        rq->outcome = rules_apply(batch_plan(l, &b, rq->aor), rq, now);
+                rq->changes[i].binding->turn = atomic_fetch_add(&l->next_turn, 1);
+            }
+        rq->outcome = rules_apply(batch_plan(l, &b, rq->aor, rq->hash), rq, now);
     }
-    if (sweep)
-        plan_sweep(l, &b, sweep_now);
+    bool more = sweep && plan_sweep(l, &b, sweep_now);
     int r = rows_write(l, &b.plans);
     note_disk(l, r);
     batch_finish(l, &b, r >= 0);
@@ -169,6 +185,7 @@ static void run_batch(struct location *l, struct list *requests, bool sweep, int
         request_free(l, rq);
         loop_post(rq->back, &rq->mail);
     }
+    return more && r >= 0;
 }
 
 /* --- the writer's job --------------------------------------------------------------------------------------
@@ -197,6 +214,13 @@ static bool take_queue(struct location *l, struct list *ret, bool *ret_sweep, in
     return any;
 }
 
+static void sweep_on(struct location *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->sweep = true;
+    pthread_mutex_unlock(&l->lock);
+}
+
 /* One batch a job, so that others who use the same helpers have their turn; all in one when they are swamped.
  */
 static void work(struct job *j)
@@ -206,7 +230,8 @@ static void work(struct job *j)
     bool sweep;
     int64_t now;
     while (take_queue(l, &requests, &sweep, &now)) {
-        run_batch(l, &requests, sweep, now);
+        if (run_batch(l, &requests, sweep, now))
+            sweep_on(l);
         if (helpers_run(l->writer, NULL, &l->job) == 0)
             return;
     }
@@ -248,6 +273,14 @@ void location_sweep(struct location *l, int64_t now_ms)
         l->sweep_now = now_ms;
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+bool location_is_idle(struct location *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool idle = !l->running;
+    pthread_mutex_unlock(&l->lock);
+    return idle;
 }
 
 int location_open(const char *state_folder, struct helpers *writer, struct location **ret)

@@ -102,7 +102,10 @@ TEST(fields_come_back)
         CHECK_STR(b->call_id, "call");
         CHECK_INT(b->cseq, 41);
         CHECK_INT(b->q, 300);
-        CHECK_INT(b->expires_ms, c.binding.expires_ms);
+        if (round == 0)
+            CHECK_INT(b->expires_ms, c.binding.expires_ms);
+        else
+            CHECK(b->expires_ms >= c.binding.expires_ms && b->expires_ms <= c.binding.expires_ms + HOUR);
         CHECK_INT(b->transport, SIP_TLS);
         CHECK(net_addr_eq(&b->source, &c.binding.source));
         CHECK_INT(b->flow.generation, round ? 0 : 7);

@@ -1,10 +1,13 @@
 /*
- * location/priv.h - what index.c (memory), rows.c (disk), rules.c (RFC 3261 10.3) and location.c (queue,
- * batch) share.
+ * location/priv.h - what index.c (memory), rows.c (disk), rules.c (RFC 3261 10.3), refresh.c (what needs no
+ * disk) and location.c (queue, batch) share.
  *
  * One thread at a time, the writer, changes anything. Everybody else reads under a shard's lock, so the
  * writer needs a lock only to change what others see, and none to read. A binding never changes once it is
- * published, but for `lost`. Locks are never held together, but a record's with none other.
+ * published, but for `lost` and what a refresh changes: when it expires, CSeq, its turn. A refresh does that
+ * under the lock of the record's shard, on whatever thread it is, and only while nobody holds the record:
+ * a request holds it from location_update until it is published, a plan from before it looks at it. So a
+ * refresh overtakes nothing, and the writer has the record to itself. Locks are never held together.
  */
 #pragma once
 
@@ -19,6 +22,8 @@
 enum {
     LOCATION_SHARDS = 64,
     LOCATION_SHARD_SHIFT = 64 - 6, /* the maps take the low bits of a hash */
+    LOCATION_HOLDS = 64,           /* counters of a shard; who shares one waits for the writer in vain */
+    LOCATION_HOLD_SHIFT = LOCATION_SHARD_SHIFT - 6,
     /* bindings of one record while a request is worked on: before and after together */
     LOCATION_MAX_WORK = LOCATION_MAX_CONTACTS + LOCATION_MAX_CHANGES,
 };
@@ -26,9 +31,13 @@ enum {
 struct request;
 struct flow;
 struct binding {
-    struct location_binding v; /* flow_lost stands in `lost`; slices point into text */
+    struct location_binding v; /* but flow_lost, expires_ms and cseq; slices point into text */
     atomic_bool lost;
-    int64_t id;                  /* of the row; newer is higher */
+    atomic_llong expires_ms; /* as the client was told */
+    atomic_uint cseq;
+    int64_t promised_ms;         /* expiry of the row: that or later */
+    int64_t id;                  /* of the row */
+    int64_t turn;                /* registered or refreshed last: higher */
     int64_t since;               /* id of the first of an unbroken row of registrations of this contact */
     const struct request *asked; /* by which request, until it is published */
     struct record *record;       /* NULL until it is published */
@@ -36,9 +45,10 @@ struct binding {
     struct flow *flow;           /* NULL without one */
     struct list by_flow;         /* of flow */
     size_t heap_slot;            /* of the writer's heap; 0: none */
+    int64_t due_ms;              /* its place there: when it expires, or did before it was refreshed */
     char text[];
 };
-/* The bindings of one aor, best first; there is none without bindings. */
+/* The bindings of one aor, best q first, then the highest turn; there is none without bindings. */
 struct record {
     struct map_entry entry;
     size_t n;
@@ -60,10 +70,12 @@ struct location {
     struct shard records[LOCATION_SHARDS];  /* by aor */
     struct shard contacts[LOCATION_SHARDS]; /* bindings by URI */
     struct shard flows[LOCATION_SHARDS];
+    uint32_t holds[LOCATION_SHARDS][LOCATION_HOLDS]; /* under the lock of the records' shard */
     atomic_size_t count;
-    atomic_llong next_expiry; /* INT64_MAX: none */
+    atomic_llong next_expiry; /* the first due_ms; INT64_MAX: none */
+    atomic_llong next_turn;
 
-    struct binding **heap; /* by expires_ms, from slot 1; writer's */
+    struct binding **heap; /* by due_ms, from slot 1; writer's */
     size_t heap_n, heap_cap;
     struct db *db; /* writer's */
     int64_t next_id;
@@ -91,8 +103,8 @@ struct plan {
     size_t n;
 };
 bool plan_has(const struct plan *p, const struct binding *b);
-/* For what the record holds now. aor is not copied. */
-void plan_init(struct plan *p, struct location *l, struct slice aor);
+/* For what the record holds now; whoever calls holds it. aor is not copied. */
+void plan_init(struct plan *p, struct location *l, struct slice aor, uint64_t hash);
 void plan_drop_expired(struct plan *p, int64_t now_ms);
 
 /* One REGISTER while it is under way. */
@@ -111,7 +123,8 @@ struct request {
     location_done *done;
     void *arg;
     enum location_outcome outcome;
-    struct slice aor;
+    struct slice aor; /* empty: nothing is held */
+    uint64_t hash;    /* of it */
     bool remove_all;
     struct slice call_id;
     uint32_t cseq;
@@ -124,18 +137,28 @@ struct request {
 void index_init(struct location *l);
 void index_fini(struct location *l);
 /* In the flow's list from here on, so that a flow that goes while the request waits is noticed. */
-struct binding *binding_new(struct location *l, const struct location_binding *v, struct slice uri);
+struct binding *binding_new(struct location *l, const struct location_binding *v, struct slice uri,
+                            int64_t promised_ms);
 void binding_free(struct location *l, struct binding *b); /* not published; NULL is fine */
 struct record *index_find(struct location *l, struct slice aor, uint64_t hash);
 /* Makes the record what the plan says; frees what it replaces. */
 void index_publish(struct location *l, struct plan *p);
-/* The binding that expires first, or NULL. */
-struct binding *index_first_expiry(struct location *l);
+/* It was refreshed: a later place in the heap. */
+void index_put_off(struct location *l, struct binding *b);
+/* No refresh of this aor (and of those that share its counter) until it is released as often. */
+void index_hold(struct location *l, uint64_t aor_hash);
+void index_release(struct location *l, uint64_t aor_hash);
 
 /* --- rows.c --- */
 int rows_open(struct location *l, const char *state_folder, int64_t now_ms);
 /* All plans in one transaction. 1: written, 0: there was nothing to write. */
 int rows_write(struct location *l, const struct list *plans);
+
+/* --- refresh.c --- */
+/* What the disk is to promise to a binding that is granted until then. */
+int64_t refresh_promise(int64_t expires_ms, int64_t now_ms);
+/* The lock of the aor's shard is held. */
+bool refresh_record(struct location *l, struct record *r, const struct location_request *rq, int64_t now_ms);
 
 /* --- rules.c --- */
 enum location_outcome rules_apply(struct plan *p, const struct request *rq, int64_t now_ms);

@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-/* No index beside the key: rows are found by id, which memory knows. */
+/* No index beside the key: rows are found by id, which memory knows. expires_ms is what is promised
+ * (refresh.c): whether the client was told so long, or refreshed since, only memory knew. */
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS binding (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, aor TEXT NOT NULL,"
     " uri TEXT NOT NULL, instance TEXT NOT NULL, path TEXT NOT NULL, call_id TEXT NOT NULL,"
@@ -54,11 +55,12 @@ static int load_row(void *arg, const struct db_value *c, size_t n)
         .flow_lost = c[12].integer != 0,
     };
     struct plan p;
-    plan_init(&p, l, c[2].text);
+    plan_init(&p, l, c[2].text, slice_hash(c[2].text));
     if (source_read(c[11].text, &v.source) < 0 || p.n >= LOCATION_MAX_CONTACTS)
         return -EBADMSG;
-    struct binding *b = binding_new(l, &v, c[3].text);
+    struct binding *b = binding_new(l, &v, c[3].text, v.expires_ms);
     b->id = c[0].integer;
+    b->turn = atomic_fetch_add(&l->next_turn, 1);
     b->since = c[1].integer;
     if (b->id >= l->next_id)
         l->next_id = b->id + 1;
@@ -94,9 +96,9 @@ static int insert_row(struct location *l, struct slice aor, const struct binding
         DB_T(b->v.instance),
         DB_T(b->v.path),
         DB_T(b->v.call_id),
-        DB_I(b->v.cseq),
+        DB_I(atomic_load(&b->cseq)),
         DB_I(b->v.q),
-        DB_I(b->v.expires_ms),
+        DB_I(b->promised_ms),
         DB_T(slice_str(sip_transport_name(b->v.transport))),
         DB_B(source_bytes(&b->v.source)),
         DB_I(connected),

@@ -8,11 +8,11 @@ bool plan_has(const struct plan *p, const struct binding *b)
     return false;
 }
 
-void plan_init(struct plan *p, struct location *l, struct slice aor)
+void plan_init(struct plan *p, struct location *l, struct slice aor, uint64_t hash)
 {
     p->aor = aor;
-    p->hash = slice_hash(aor);
-    p->record = index_find(l, aor, p->hash);
+    p->hash = hash;
+    p->record = index_find(l, aor, hash);
     p->n = p->record ? p->record->n : 0;
     if (p->n)
         memcpy(p->next, p->record->items, p->n * sizeof(p->next[0]));
@@ -22,7 +22,7 @@ void plan_drop_expired(struct plan *p, int64_t now_ms)
 {
     size_t kept = 0;
     for (size_t i = 0; i < p->n; i++)
-        if (p->next[i]->v.expires_ms > now_ms)
+        if (atomic_load(&p->next[i]->expires_ms) > now_ms)
             p->next[kept++] = p->next[i];
     p->n = kept;
 }
@@ -30,7 +30,7 @@ void plan_drop_expired(struct plan *p, int64_t now_ms)
 /* RFC 3261 10.3 steps 6 and 7: the same Call-ID needs a higher CSeq. */
 static bool is_stale(const struct request *rq, const struct binding *b)
 {
-    return slice_eq(b->v.call_id, rq->call_id) && rq->cseq <= b->v.cseq;
+    return slice_eq(b->v.call_id, rq->call_id) && rq->cseq <= atomic_load(&b->cseq);
 }
 
 static bool same_uri(const struct request_change *c, const struct binding *b)

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { UPDATERS = 3, FINDERS = 2, ROUNDS = 150, AORS = 4 };
+enum { UPDATERS = 3, FINDERS = 2, ROUNDS = 150, AORS = 4, REFRESHERS = 2 };
 static struct fixture f;
 static atomic_bool ended;
 static atomic_size_t wrong;
@@ -38,7 +38,7 @@ static void *updater(void *arg)
                                       .cseq = i,
                                       .changes = &c,
                                       .n = 1,
-                                      .max_contacts = UPDATERS};
+                                      .max_contacts = UPDATERS + REFRESHERS};
         fail_unless(fixture_update_on(f.l, loop, &rq) == LOCATION_OK);
         rq.cseq--; /* what came later is never overtaken */
         int stale = c.remove ? LOCATION_OK : LOCATION_STALE;
@@ -46,6 +46,43 @@ static void *updater(void *arg)
         fail_unless(fixture_update_on(f.l, loop, &rq) == stale);
         location_flow_gone(f.l, (struct location_flow){me, 1, i - 1});
         location_sweep(f.l, base - 1);
+    }
+    loop_free(loop);
+    return NULL;
+}
+
+/* A contact at each of the aors that the updaters change, registered once and refreshed from then on; what
+ * cannot be refreshed at once goes the long way, and neither overtakes the other. */
+static atomic_size_t refreshed;
+static void *refresher(void *arg)
+{
+    unsigned me = *(unsigned *)arg;
+    struct loop *loop = loop_new(me);
+    char uri[64], aor[32], call_id[32];
+    snprintf(call_id, sizeof(call_id), "call-%u", me);
+    for (unsigned i = 1; !atomic_load(&ended); i++) {
+        struct arena a = {0};
+        struct location_binding one;
+        snprintf(aor, sizeof(aor), "u%u@b", i % AORS);
+        snprintf(uri, sizeof(uri), "sip:u%u@%u.example", i % AORS, me);
+        struct location_change c = {
+            .uri = slice_str(uri),
+            .binding = {.q = 1000, .expires_ms = base + i, .transport = SIP_TLS, .flow = {me, 1, 1}}
+        };
+        struct location_request rq = {.aor = slice_str(aor),
+                                      .call_id = slice_str(call_id),
+                                      .cseq = i,
+                                      .changes = &c,
+                                      .n = 1,
+                                      .max_contacts = UPDATERS + REFRESHERS};
+        if (location_refresh(f.l, &rq, loop_wall()))
+            atomic_fetch_add(&refreshed, 1);
+        else
+            fail_unless(fixture_update_on(f.l, loop, &rq) == LOCATION_OK);
+        fail_unless(location_find_contact(f.l, c.uri, base - 1, &a, &one) && one.cseq == i &&
+                    one.expires_ms == base + i);
+        location_sweep(f.l, base - 1);
+        arena_fini(&a);
     }
     loop_free(loop);
     return NULL;
@@ -60,13 +97,13 @@ static void *finder(void *arg)
         char aor[32], uri[64];
         snprintf(aor, sizeof(aor), "u%u@b", i % AORS);
         size_t n = location_find(f.l, slice_str(aor), base - 1, &a, &found);
-        fail_unless(n <= UPDATERS);
+        fail_unless(n <= UPDATERS + REFRESHERS);
         for (size_t k = 0; k < n; k++)
             fail_unless(slice_starts(found[k].uri, SLICE("sip:u")));
-        snprintf(uri, sizeof(uri), "sip:u%u@%u.example", i % AORS, i % UPDATERS);
+        snprintf(uri, sizeof(uri), "sip:u%u@%u.example", i % AORS, i % (UPDATERS + REFRESHERS));
         if (location_find_contact(f.l, slice_str(uri), base - 1, &a, &one))
-            fail_unless(slice_eq(one.uri, slice_str(uri)) && one.flow.worker == i % UPDATERS);
-        fail_unless(location_count(f.l) <= (size_t)UPDATERS * AORS + UPDATERS);
+            fail_unless(slice_eq(one.uri, slice_str(uri)) && one.flow.worker == i % (UPDATERS + REFRESHERS));
+        fail_unless(location_count(f.l) <= (size_t)(UPDATERS + REFRESHERS) * (AORS + 1));
         arena_fini(&a);
     }
     return NULL;
@@ -74,19 +111,19 @@ static void *finder(void *arg)
 
 static void run_threads(void)
 {
-    pthread_t updaters[UPDATERS], finders[FINDERS];
-    unsigned index[UPDATERS + FINDERS];
+    enum { BUSY = UPDATERS + REFRESHERS, ALL = BUSY + FINDERS };
+    pthread_t threads[ALL];
+    unsigned index[ALL];
     atomic_store(&ended, false);
-    for (unsigned i = 0; i < UPDATERS + FINDERS; i++) {
+    for (unsigned i = 0; i < ALL; i++) {
         index[i] = i;
-        pthread_create(i < UPDATERS ? &updaters[i] : &finders[i - UPDATERS], NULL,
-                       i < UPDATERS ? updater : finder, &index[i]);
+        pthread_create(&threads[i], NULL, i < UPDATERS ? updater : i < BUSY ? refresher : finder, &index[i]);
     }
-    for (unsigned i = 0; i < UPDATERS; i++)
-        pthread_join(updaters[i], NULL);
-    atomic_store(&ended, true);
-    for (unsigned i = 0; i < FINDERS; i++)
-        pthread_join(finders[i], NULL);
+    for (unsigned i = 0; i < ALL; i++) {
+        if (i == UPDATERS)
+            atomic_store(&ended, true);
+        pthread_join(threads[i], NULL);
+    }
 }
 
 TEST(threads)
@@ -95,6 +132,7 @@ TEST(threads)
     base = loop_wall() + 3600000;
     run_threads();
     CHECK_INT(wrong, 0);
+    CHECK(atomic_load(&refreshed) > 0);
     size_t n = location_count(f.l);
     CHECK(n >= AORS);
     fixture_close(&f);

@@ -64,19 +64,22 @@ static void registrar_refuse(struct visit *v, enum contacts_verdict verdict)
 }
 
 /* ---------------------------------------------------------------- the change */
+static struct location_request request_of(const struct registration *r)
+{
+    const struct sip_msg *m = request_msg(r->v->rq);
+    return (struct location_request){.aor = r->v->aor,
+                                     .remove_all = r->remove_all,
+                                     .call_id = m->call_id,
+                                     .cseq = m->cseq,
+                                     .changes = r->changes,
+                                     .n = r->n,
+                                     .max_contacts = (size_t)r->v->fe->pool->max_contacts};
+}
+
 static void registrar_ask(struct registration *r)
 {
-    struct visit *v = r->v;
-    const struct sip_msg *m = request_msg(v->rq);
-    location_update(v->fe->location, request_loop(v->rq),
-                    &(struct location_request){.aor = v->aor,
-                                               .remove_all = r->remove_all,
-                                               .call_id = m->call_id,
-                                               .cseq = m->cseq,
-                                               .changes = r->changes,
-                                               .n = r->n,
-                                               .max_contacts = (size_t)v->fe->pool->max_contacts},
-                    registrar_done, r);
+    struct location_request rq = request_of(r);
+    location_update(r->v->fe->location, request_loop(r->v->rq), &rq, registrar_done, r);
 }
 
 /* A user at the limit: contacts whose connection is gone give way to new ones, or a client that came back a
@@ -154,8 +157,13 @@ static void registrar_change(struct visit *v, bool remove_all, struct location_c
     }
     struct registration *r = MEM_NEW(struct registration);
     *r = (struct registration){.v = v, .remove_all = remove_all, .changes = changes, .n = n};
+    struct location_request rq = request_of(r);
+    if (location_refresh(v->fe->location, &rq, loop_wall())) {
+        METRIC_COUNT("front-end.refreshed");
+        registrar_done(r, LOCATION_OK);
+        return;
+    }
     v->registration = r;
-    location_sweep(v->fe->location, loop_wall());
     registrar_ask(r);
 }
 

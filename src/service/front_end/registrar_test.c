@@ -1,5 +1,6 @@
 /* Registration and authentication over sockets. */
 #include "ground/base/test.h"
+#include "ground/log/metric.h"
 
 #include "service/front_end/front_end_for_test.h"
 
@@ -19,6 +20,39 @@ TEST(registers_with_each_algorithm)
         send_register(&a, i ? "r-md5" : "r-sha", "Expires: 0\r\nContact: *\r\n");
         if (agent_got(&a, 200))
             CHECK_INT(contacts_in(&a), 0);
+        agent_fini(&a);
+    }
+}
+
+/* A known connection needs no proof. */
+static bool registers(struct agent *a, const char *rows)
+{
+    if (a->udp)
+        send_register_proven(a, "rf", rows, NULL);
+    else
+        send_register(a, "rf", rows);
+    return agent_got(a, 200);
+}
+
+TEST(a_refresh_needs_no_disk)
+{
+    const struct net_addr *const to[] = {&tcp_at, &udp_at};
+    for (size_t i = 0; i < 2; i++) {
+        struct agent a = agent_of("alice");
+        char row[200];
+        CHECK(sign_in(&a, to[i]));
+        CHECK(registers(&a, contact_row(&a))); /* another Call-ID than that */
+        int64_t refreshed = metric_read("front-end.refreshed"), taken = metric_read("front-end.registered");
+        if (registers(&a, contact_row(&a))) {
+            CHECK_INT(contacts_in(&a), 1);
+            CHECK(slice_ends(sip_msg_value(&a.m, SIP_H_CONTACT), SLICE(";expires=600")));
+        }
+        CHECK_INT(metric_read("front-end.refreshed"), refreshed + 1);
+        CHECK_INT(metric_read("front-end.registered"), taken + 1);
+        snprintf(row, sizeof(row), "Contact: <%s>;expires=600;q=0.7\r\n", a.contact);
+        CHECK(registers(&a, row)); /* another q is no mere refresh */
+        CHECK(registers(&a, "Contact: *\r\nExpires: 0\r\n"));
+        CHECK_INT(metric_read("front-end.refreshed"), refreshed + 1);
         agent_fini(&a);
     }
 }
@@ -209,6 +243,7 @@ TEST(whose_registration)
     agent_fini(&a);
 }
 
-TEST_MAIN(starts, registers_with_each_algorithm, user_name_with_domain, challenges_follow_the_pool,
-          a_domain_and_a_user_may_have_orders_of_their_own, wrong_password_and_unknown_user,
-          stale_nonces_and_replayed_counts, contacts, coming_back_many_times, whose_registration, stops)
+TEST_MAIN(starts, registers_with_each_algorithm, a_refresh_needs_no_disk, user_name_with_domain,
+          challenges_follow_the_pool, a_domain_and_a_user_may_have_orders_of_their_own,
+          wrong_password_and_unknown_user, stale_nonces_and_replayed_counts, contacts, coming_back_many_times,
+          whose_registration, stops)
