@@ -245,6 +245,19 @@ async def test_switched_in_the_middle():
         check_equal((await far[0].bye()).status, 200, "BYE")
 
 
+async def test_call_id():
+    "a Call-ID is the dialog's own and stays: what a client puts there is the one thing of inside that leaves"
+    async with talking() as (alice, edge, since):
+        address = WORLD.lab.contoso.address("fe1")
+        request = alice.new_request("MESSAGE", f"sip:{PARTNER.agent.aor}")
+        request.set("Call-ID", f"abc@{address}")
+        request.add("Subject", f"of {address}")
+        check_equal((await alice.send(request)).status, 200, "status")
+        text = headers_only(b"".join(data for _, data in HEARD))
+        lines = {line for line in text.split(b"\r\n") for word in inner_words(alice) if word.lower() in line.lower()}
+        check_equal(lines, {f"Call-ID: abc@{address}".encode()}, "what names something of inside")
+
+
 async def test_off():
     "off, which is the default, the words are there: the test above would see them"
     async with talking(hidden=False) as (alice, edge, since):

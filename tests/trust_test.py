@@ -251,6 +251,35 @@ async def test_policies_of_users():
         change({"external_access_policies/none/federation": False, "external_access_policies/none/public_cloud": False})
 
 
+async def test_policy_narrowed_in_a_call():
+    "a policy that is narrowed while calls are up: they go on until they end, in both directions; nothing new begins"
+    async with talking(PARTNER) as (alice, edge, since):
+        outwards, inwards = await alice.invite(PARTNER.agent.aor), await PARTNER.agent.invite(alice.aor)
+        change({"external_access_policies/global/federation": False})
+        check_refused(await alice.message(PARTNER.agent.aor, b"x"), 403, "edge.user-not-federated", edge, since)
+        check_refused(await PARTNER.agent.message(alice.aor, b"x"), 403, "edge.user-not-federated", edge, since)
+        for call in (outwards, inwards):
+            check_equal((await call.info(b"still here")).status, 200, "INFO")
+            check_equal((await call.reinvite()).status, 200, "re-INVITE")
+            check_equal((await call.bye()).status, 200, "BYE")
+        change({"external_access_policies/global/federation": True})
+
+
+async def test_policy_of_a_site():
+    "a site's policy holds for who sends from it, and for whoever is called where the next hop is there"
+    async with talking(PARTNER) as (alice, edge, since):
+        central = WORLD.lab.contoso.central
+        site = json.loads(central.entente("topology", "export", "--format", "json"))["sites"][0]["name"]
+        central.entente("topology", "add", "external_access_policies", "name=here", "federation=false", f"sites={site}")
+        WORLD.lab.contoso.publish("site")
+        check_refused(await alice.message(PARTNER.agent.aor, b"x"), 403, "edge.user-not-federated", edge, since)
+        check_refused(await PARTNER.agent.message(alice.aor, b"x"), 403, "edge.user-not-federated", edge, since)
+        change({"external_access_policies/here/federation": True})
+        check_equal((await PARTNER.agent.message(alice.aor, b"x")).status, 200, "it is the site's that holds")
+        central.entente("topology", "remove", "external_access_policies/here")
+        WORLD.lab.contoso.publish("no site")
+
+
 async def test_federation_off():
     "federated_users off: nobody"
     async with talking(PARTNER) as (alice, edge, since):
