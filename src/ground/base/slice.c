@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* What is compared is mostly written alike: eight bytes at a time until they differ. */
+/* What is compared is mostly written alike, or differs in the first letter. */
 bool slice_same_any_case(const char *a, const char *b, size_t n)
 {
+    if (n >= 4 && n < 8 && memcmp(a, b, 4) == 0 && memcmp(a + n - 4, b + n - 4, 4) == 0)
+        return true;
     for (size_t i = 0; i < n;) {
         uint64_t x, y;
         if (n - i >= sizeof(x)) {

@@ -56,30 +56,22 @@ static struct slice trim(struct slice s)
     return s;
 }
 
-/* The next control character other than tab, or end: eight bytes at a time. */
+/* Octets side by side; the compiler has an instruction for each line where the processor has. */
+typedef uint8_t octets __attribute__((vector_size(16)));
+
+/* The next control character other than tab, or end: sixteen octets at a time. */
 static const char *find_control(const char *p, const char *end)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    while (end - p >= 8) {
-        uint64_t x;
+    while (end - p >= (ptrdiff_t)sizeof(octets)) {
+        octets x;
+        uint64_t hits[2];
         memcpy(&x, p, sizeof(x));
-        x = le64toh(x);
-        uint64_t hit;
-        if ((x & highs) == 0) { /* ASCII: no octet carries into the next */
-            hit = (~(x + 0x60 * ones) | (x + ones)) & highs;
-        } else {
-            uint64_t del = x ^ (0x7f * ones);
-            /* in either term the lowest bit set is exact: borrows only run upwards */
-            hit = (((x - 0x20 * ones) & ~x) | ((del - ones) & ~del)) & highs;
-        }
-        if (hit == 0) {
-            p += 8;
-            continue;
-        }
-        p += __builtin_ctzll(hit) / 8;
-        if (*p != '\t')
-            return p;
-        p++;
+        x = (octets)(((x < 0x20) & (x != '\t')) | (x == 0x7f)); /* all bits of an octet */
+        memcpy(hits, &x, sizeof(hits));
+        if (hits[0] | hits[1])
+            return hits[0] ? p + __builtin_ctzll(le64toh(hits[0])) / 8
+                           : p + 8 + __builtin_ctzll(le64toh(hits[1])) / 8;
+        p += sizeof(octets);
     }
     while (p < end && !is_control(*p))
         p++;

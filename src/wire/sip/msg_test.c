@@ -131,19 +131,44 @@ TEST(white_space_and_folding)
 
 TEST(control_characters_anywhere)
 {
-    /* a NUL at every place of the header part, alone and in every lane of the eight-byte steps */
+    /* at every place of the header part, so in every lane of the sixteen-byte steps */
+    static const char controls[] = {0, 1, 8, '\v', 0x1f, 0x7f};
     char text[sizeof(invite)];
     size_t header = strlen(invite) - strlen("v=0\n");
-    for (size_t i = 0; i < header; i++) {
-        struct arena a = {0};
-        struct sip_msg m;
-        enum sip_flaw flaw = SIP_FLAW_NONE;
-        memcpy(text, invite, sizeof(invite));
-        text[i] = 0;
-        CHECK_INT(sip_msg_parse(slice_mem(text, sizeof(invite) - 1), &a, &m, &flaw), -EBADMSG);
-        CHECK(flaw != SIP_FLAW_NONE);
-        arena_fini(&a);
-    }
+    for (size_t k = 0; k < sizeof(controls); k++)
+        for (size_t i = 0; i < header; i++) {
+            struct arena a = {0};
+            struct sip_msg m;
+            enum sip_flaw flaw = SIP_FLAW_NONE;
+            memcpy(text, invite, sizeof(invite));
+            text[i] = controls[k];
+            CHECK_INT(sip_msg_parse(slice_mem(text, sizeof(invite) - 1), &a, &m, &flaw), -EBADMSG);
+            CHECK(flaw != SIP_FLAW_NONE);
+            arena_fini(&a);
+        }
+}
+
+TEST(no_control_characters)
+{
+    static const char begin[] = LINE MANDATORY "Subject: ", end[] = "\r\n\r\n";
+    static const unsigned char harmless[] = {'\t', ' ', '~', 0x80, 0x9f, 0xa0, 0xff};
+    for (size_t k = 0; k < sizeof(harmless); k++)
+        for (size_t n = 1; n < 40; n++) {
+            struct buf b = {0};
+            struct arena a = {0};
+            struct sip_msg m;
+            enum sip_flaw flaw;
+            buf_append(&b, slice_str(begin));
+            for (size_t i = 0; i < n; i++)
+                buf_append_char(&b, (char)harmless[k]);
+            buf_append(&b, slice_str("x"));
+            buf_append(&b, slice_str(end));
+            CHECK_INT(sip_msg_parse(buf_slice(&b), &a, &m, &flaw), 0);
+            struct slice subject = sip_msg_value(&m, SIP_H_SUBJECT);
+            CHECK_INT(subject.n, harmless[k] == '\t' || harmless[k] == ' ' ? 1 : n + 1);
+            arena_fini(&a);
+            buf_fini(&b);
+        }
 }
 
 TEST(cut_anywhere)
@@ -369,5 +394,6 @@ TEST(time_of_a_parse)
     arena_fini(&a);
 }
 
-TEST_MAIN(invite_of_rfc3261, response, white_space_and_folding, control_characters_anywhere, cut_anywhere,
-          two_messages_in_a_datagram, limits, lists, rows_and_tokens, names, vectors, time_of_a_parse)
+TEST_MAIN(invite_of_rfc3261, response, white_space_and_folding, control_characters_anywhere,
+          no_control_characters, cut_anywhere, two_messages_in_a_datagram, limits, lists, rows_and_tokens,
+          names, vectors, time_of_a_parse)

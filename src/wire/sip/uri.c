@@ -7,7 +7,16 @@
 
 /* --- characters (RFC 3261 25.1) --- */
 
-enum { C_USER = 1, C_PASSWORD = 2, C_PARAM = 4, C_HEADER = 8, C_TEL = 16, C_HOST = 32, C_SCHEME = 64 };
+enum {
+    C_USER = 1,
+    C_PASSWORD = 2,
+    C_PARAM = 4,
+    C_HEADER = 8,
+    C_TEL = 16,
+    C_LABEL = 32,
+    C_SCHEME = 64,
+    C_ESCAPE = 128
+};
 enum { LABEL_MAX = 63 };
 enum { C_UNRESERVED = C_USER | C_PASSWORD | C_PARAM | C_HEADER };
 
@@ -16,14 +25,14 @@ enum { C_UNRESERVED = C_USER | C_PASSWORD | C_PARAM | C_HEADER };
  * a parameter's value (base64), and ';' ',' '@' in the headers component.
  */
 static const uint8_t classes[256] = {
-    ['a' ... 'f'] = C_UNRESERVED | C_HOST | C_SCHEME | C_TEL,
-    ['g' ... 'z'] = C_UNRESERVED | C_HOST | C_SCHEME,
-    ['A' ... 'F'] = C_UNRESERVED | C_HOST | C_SCHEME | C_TEL,
-    ['G' ... 'Z'] = C_UNRESERVED | C_HOST | C_SCHEME,
-    ['0' ... '9'] = C_UNRESERVED | C_HOST | C_SCHEME | C_TEL,
-    ['-'] = C_UNRESERVED | C_HOST | C_SCHEME | C_TEL,
-    ['.'] = C_UNRESERVED | C_HOST | C_SCHEME | C_TEL,
-    ['_'] = C_UNRESERVED | C_HOST,
+    ['a' ... 'f'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
+    ['g' ... 'z'] = C_UNRESERVED | C_LABEL | C_SCHEME,
+    ['A' ... 'F'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
+    ['G' ... 'Z'] = C_UNRESERVED | C_LABEL | C_SCHEME,
+    ['0' ... '9'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
+    ['-'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
+    ['.'] = C_UNRESERVED | C_SCHEME | C_TEL,
+    ['_'] = C_UNRESERVED | C_LABEL,
     ['!'] = C_UNRESERVED,
     ['~'] = C_UNRESERVED,
     ['*'] = C_UNRESERVED | C_TEL,
@@ -31,7 +40,7 @@ static const uint8_t classes[256] = {
     ['\''] = C_UNRESERVED,
     ['('] = C_UNRESERVED | C_TEL,
     [')'] = C_UNRESERVED | C_TEL,
-    ['%'] = C_UNRESERVED,
+    ['%'] = C_UNRESERVED | C_ESCAPE,
     ['&'] = C_UNRESERVED,
     ['='] = C_UNRESERVED,
     ['+'] = C_UNRESERVED | C_SCHEME,
@@ -62,13 +71,13 @@ static bool escapes_valid(struct slice s)
 /* Nothing but characters of the class, and every '%' begins an escape. */
 static bool is_all(struct slice s, unsigned class)
 {
-    unsigned all = class;
-    bool escapes = false;
+    unsigned all = class, any = 0;
     for (size_t i = 0; i < s.n; i++) {
-        all &= classes[(unsigned char)s.p[i]];
-        escapes |= s.p[i] == '%';
+        unsigned c = classes[(unsigned char)s.p[i]];
+        all &= c;
+        any |= c;
     }
-    return (all & class) == class && (!escapes || escapes_valid(s));
+    return all == class && (!(any & C_ESCAPE) || escapes_valid(s));
 }
 
 /* --- host and port --- */
@@ -115,15 +124,18 @@ static bool is_ipv4(struct slice host)
 static int take_name(struct slice *s, struct slice *ret)
 {
     size_t i = 0, label = 0, last = 0; /* where the current label and the one before it begin */
-    for (; i < s->n && classes[(unsigned char)s->p[i]] & C_HOST; i++) {
-        if (s->p[i] != '.')
-            continue;
+    struct slice text = *s;
+    for (;; i++) {
+        while (i < text.n && classes[(unsigned char)text.p[i]] & C_LABEL)
+            i++;
+        if (i == text.n || text.p[i] != '.')
+            break;
         if (i == label || i - label > LABEL_MAX)
             return -EINVAL;
         last = label;
         label = i + 1;
     }
-    struct slice host = slice_head(*s, i);
+    struct slice host = slice_head(text, i);
     if (i > 1 && label == i) {
         host.n--;
         label = last;
@@ -133,7 +145,7 @@ static int take_name(struct slice *s, struct slice *ret)
     for (size_t k = label; k < host.n && host.p[k] >= '0' && host.p[k] <= '9'; k++)
         if (k + 1 == host.n && !is_ipv4(host))
             return -EINVAL;
-    *s = slice_from(*s, i);
+    *s = slice_from(text, i);
     *ret = host;
     return 0;
 }
