@@ -137,6 +137,11 @@ async def test_clearing_house():
         check_refused(response, 403, "edge.partner-unknown", edge, since)
         spoofed = message(agent, BY_NAME.agent.aor, From=f"<sip:ceo@{BY_PIN.domain}>;tag={new_tag()}")
         check_refused(await agent.send(spoofed), 403, "edge.sender-not-proven", edge, since)
+        central.entente("topology", "set", "deployment/partner_discovery", "true")
+        WORLD.lab.contoso.publish("discovery")
+        for sender, called in ((UNKNOWN.agent, BY_NAME.agent.aor), (agent, UNKNOWN.agent.aor)):
+            check_refused(await sender.send(message(sender, called)), 403, "edge.not-our-domain", edge, since)
+        central.entente("topology", "set", "deployment/partner_discovery", "false")
         central.entente("topology", "add", "providers", "name=host", "edge_fqdn=edge.host.example", "enabled=true")
         central.entente("topology", "set", f"partners/{BY_NAME.domain}/provider", "host")
         WORLD.lab.contoso.publish("behind a provider")
