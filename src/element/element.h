@@ -213,7 +213,8 @@ struct reply {
     struct slice reason; /* empty: the RFC's */
     struct slice extra;  /* rows, each ended by CRLF */
     struct slice content_type, body;
-    bool stateless_over_udp; /* 401, 407: no transaction is kept, at most 1.5 times the request's size */
+    bool stateless_over_udp; /* no transaction is kept; at most 1.5 times the request's size, unless its
+                                sender is proven */
 };
 void request_reply(struct request *rq, const struct reply *r);
 /* For ACK nothing is sent, whatever is refused. `detail` (may be NULL) goes into the log, not to the peer. */

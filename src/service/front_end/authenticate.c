@@ -129,6 +129,9 @@ static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct
     if (nonce_check(v->fe->nonce_key, realm, c->nonce, front_end_now(v->fe->state), &nonce) != NONCE_GOOD)
         return PROOF_STALE;
     if (!nonce_counts_take(front_end_counts(v->fe->state), &nonce, c->has_qop ? c->nonce_count : 1)) {
+        v->again = registrar_has_answered(v, aor);
+        if (v->again)
+            return PROOF_GOOD;
         METRIC_COUNT("front-end.nonce-replayed");
         return PROOF_STALE;
     }

@@ -36,8 +36,11 @@ enum contacts_verdict contacts_read(const struct sip_msg *m, const struct contac
                                     int64_t now_ms, struct arena *a, struct location_change **ret,
                                     size_t *ret_n)
 {
-    struct location_change *changes = ARENA_ARRAY(a, struct location_change, LOCATION_MAX_CHANGES);
-    struct sip_values v = sip_values(m, SIP_H_CONTACT);
+    struct sip_values v = sip_values(m, SIP_H_CONTACT), ahead = v;
+    size_t room = 0;
+    for (struct slice value; room < LOCATION_MAX_CHANGES && sip_values_next(&ahead, &value);)
+        room++;
+    struct location_change *changes = ARENA_ARRAY(a, struct location_change, room);
     struct slice expires = sip_msg_value(m, SIP_H_EXPIRES);
     int64_t header_s = rules->default_s;
     bool has_header = expires_of(expires, &header_s), star = false;

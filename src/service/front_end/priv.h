@@ -65,6 +65,7 @@ struct visit {
     bool from_caller; /* by the token */
     bool to_client;   /* it went to a client */
     struct registration *registration;
+    bool again; /* a REGISTER that was answered came once more */
 };
 
 extern const struct element_ops front_end_ops;
@@ -79,6 +80,10 @@ void connection_add_pass(const struct visit *v, struct slice aor);
 
 /* --- registrar.c --- */
 void registrar_request(struct visit *v);
+/* Over UDP a refresh is answered without a transaction (RFC 3261 8.2.7). When its 200 was lost, it comes
+ * again with a count that is used up: it is known by Call-ID, CSeq and source, changes nothing, and has the
+ * same answer. */
+bool registrar_has_answered(const struct visit *v, struct slice aor);
 void registrar_over(struct visit *v); /* the request is gone before the disk answered */
 
 /* --- dialog.c --- */

@@ -11,7 +11,7 @@ struct registration {
     struct visit *v; /* NULL: the request is gone */
     bool remove_all;
     bool made_room;
-    struct location_change *changes; /* room for LOCATION_MAX_CHANGES */
+    struct location_change *changes;
     size_t n;
 };
 static void registrar_done(void *arg, enum location_outcome outcome);
@@ -28,7 +28,7 @@ static void append_date(struct buf *out, int64_t now_ms)
 }
 
 /* Step 8: all there is. */
-static void registrar_answer(struct visit *v)
+static void registrar_answer(struct visit *v, bool stateless)
 {
     struct location_binding *b;
     struct buf rows = {0};
@@ -37,8 +37,23 @@ static void registrar_answer(struct visit *v)
     contacts_write(b, n, now_ms, &rows);
     append_date(&rows, now_ms);
     connection_add_pass(v, v->aor);
-    request_reply(v->rq, &(struct reply){.status = 200, .extra = buf_slice(&rows)});
+    request_reply(v->rq,
+                  &(struct reply){.status = 200, .extra = buf_slice(&rows), .stateless_over_udp = stateless});
     buf_fini(&rows);
+}
+
+bool registrar_has_answered(const struct visit *v, struct slice aor)
+{
+    const struct sip_msg *m = request_msg(v->rq);
+    struct location_binding *b;
+    if (m->method != SIP_REGISTER || request_transport(v->rq) != SIP_UDP)
+        return false;
+    size_t n = location_find(v->fe->location, aor, loop_wall(), request_arena(v->rq), &b);
+    for (size_t i = 0; i < n; i++)
+        if (b[i].cseq == m->cseq && slice_eq(b[i].call_id, m->call_id) &&
+            net_addr_eq(&b[i].source, request_source(v->rq)))
+            return true;
+    return false;
 }
 
 static const struct {
@@ -111,7 +126,7 @@ static void registrar_finish(struct visit *v, enum location_outcome outcome)
     switch (outcome) {
     case LOCATION_OK:
         METRIC_COUNT("front-end.registered");
-        registrar_answer(v);
+        registrar_answer(v, false);
         return;
     case LOCATION_STALE:
         request_refuse(v->rq, &REFUSE_FE_REGISTER_STALE, NULL);
@@ -159,8 +174,10 @@ static void registrar_change(struct visit *v, bool remove_all, struct location_c
     *r = (struct registration){.v = v, .remove_all = remove_all, .changes = changes, .n = n};
     struct location_request rq = request_of(r);
     if (location_refresh(v->fe->location, &rq, loop_wall())) {
+        METRIC_COUNT("front-end.registered");
         METRIC_COUNT("front-end.refreshed");
-        registrar_done(r, LOCATION_OK);
+        mem_free(r);
+        registrar_answer(v, true);
         return;
     }
     v->registration = r;
@@ -199,10 +216,14 @@ void registrar_request(struct visit *v)
     if (!registrar_extensions_ok(v) || !authenticate(v, aor))
         return;
     v->aor = aor;
+    if (v->again) {
+        registrar_answer(v, true);
+        return;
+    }
     enum contacts_verdict verdict =
         contacts_read(request_msg(v->rq), &rules, loop_wall(), request_arena(v->rq), &changes, &n);
     if (verdict == CONTACTS_QUERY)
-        registrar_answer(v);
+        registrar_answer(v, false);
     else if (verdict == CONTACTS_UPDATE || verdict == CONTACTS_REMOVE_ALL)
         registrar_change(v, verdict == CONTACTS_REMOVE_ALL, changes, n);
     else

@@ -57,6 +57,47 @@ TEST(a_refresh_needs_no_disk)
     }
 }
 
+static bool was_stale(struct agent *a)
+{
+    return agent_got(a, 401) &&
+           slice_search(sip_msg_value(&a->m, SIP_H_WWW_AUTHENTICATE), SLICE("stale=true")) != SIZE_MAX;
+}
+
+static void send_again(struct agent *a, const struct agent *like)
+{
+    char rows[1024];
+    snprintf(rows, sizeof(rows), "%s%s", contact_row(like), like->proof);
+    agent_request(a, &(struct outgoing){.method = "REGISTER",
+                                        .uri = "sip:home.test",
+                                        .to = "sip:alice@home.test",
+                                        .call = "rf",
+                                        .cseq = like->cseq,
+                                        .more = rows});
+}
+
+/* Its 200 may have been lost: the same once more has the same answer and changes nothing. From elsewhere it
+ * is a replay, and so it is when its place was taken by another. */
+TEST(a_refresh_over_udp_that_comes_again)
+{
+    struct agent a = agent_of("alice"), thief = agent_of("alice");
+    CHECK(sign_in(&a, &udp_at) && registers(&a, contact_row(&a)) && registers(&a, contact_row(&a)));
+    CHECK(agent_connect(&thief, &udp_at, true));
+    int64_t taken = metric_read("front-end.registered");
+    send_again(&a, &a);
+    if (agent_got(&a, 200))
+        CHECK_INT(contacts_in(&a), 1);
+    send_again(&thief, &a);
+    CHECK(was_stale(&thief));
+    CHECK_INT(metric_read("front-end.registered"), taken);
+    struct agent before = a;
+    CHECK(registers(&a, contact_row(&a)));
+    send_again(&a, &before);
+    CHECK(was_stale(&a));
+    CHECK(registers(&a, "Contact: *\r\nExpires: 0\r\n"));
+    agent_fini(&thief);
+    agent_fini(&a);
+}
+
 TEST(user_name_with_domain)
 {
     struct agent a = agent_of("alice");
@@ -124,12 +165,6 @@ TEST(wrong_password_and_unknown_user)
     CHECK(agent_got(&n, 401));
     agent_fini(&a);
     agent_fini(&n);
-}
-
-static bool was_stale(struct agent *a)
-{
-    return agent_got(a, 401) &&
-           slice_search(sip_msg_value(&a->m, SIP_H_WWW_AUTHENTICATE), SLICE("stale=true")) != SIZE_MAX;
 }
 
 /* Each request of this client is challenged: it never gets as far as a binding with a wrong Contact. */
@@ -243,7 +278,7 @@ TEST(whose_registration)
     agent_fini(&a);
 }
 
-TEST_MAIN(starts, registers_with_each_algorithm, a_refresh_needs_no_disk, user_name_with_domain,
-          challenges_follow_the_pool, a_domain_and_a_user_may_have_orders_of_their_own,
+TEST_MAIN(starts, registers_with_each_algorithm, a_refresh_needs_no_disk, a_refresh_over_udp_that_comes_again,
+          user_name_with_domain, challenges_follow_the_pool, a_domain_and_a_user_may_have_orders_of_their_own,
           wrong_password_and_unknown_user, stale_nonces_and_replayed_counts, contacts, coming_back_many_times,
           whose_registration, stops)
