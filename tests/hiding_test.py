@@ -246,13 +246,18 @@ async def test_switched_in_the_middle():
 
 
 async def test_call_id():
-    "a Call-ID is the dialog's own and stays: what a client puts there is the one thing of inside that leaves"
+    "a Call-ID stays, and what a client puts there is the one thing of inside that leaves; products and paths go"
     async with talking() as (alice, edge, since):
         address = WORLD.lab.contoso.address("fe1")
         request = alice.new_request("MESSAGE", f"sip:{PARTNER.agent.aor}")
         request.set("Call-ID", f"abc@{address}")
         request.add("Subject", f"of {address}")
+        products = ("User-Agent", "Server", "Organization", "Path", "Service-Route")
+        for name in products:
+            request.add(name, "<sip:proxy.elsewhere.example;lr>" if name in products[3:] else "Product/1.0")
         check_equal((await alice.send(request)).status, 200, "status")
+        for name in products:
+            check_equal(PARTNER.got[-1].get(name), None, name)
         text = headers_only(b"".join(data for _, data in HEARD))
         lines = {line for line in text.split(b"\r\n") for word in inner_words(alice) if word.lower() in line.lower()}
         check_equal(lines, {f"Call-ID: abc@{address}".encode()}, "what names something of inside")

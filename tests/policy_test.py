@@ -145,6 +145,8 @@ async def test_clearing_house():
         central.entente("topology", "add", "providers", "name=host", "edge_fqdn=edge.host.example", "enabled=true")
         central.entente("topology", "set", f"partners/{BY_NAME.domain}/provider", "host")
         WORLD.lab.contoso.publish("behind a provider")
+        check_refused(await far.info(b"x"), 403, "edge.not-our-domain", edge, since)
+        check_refused(await call.info(b"x"), 403, "edge.not-our-domain", edge, since)
         check_refused(await agent.send(message(agent, BY_NAME.agent.aor)), 403, "edge.not-our-domain", edge, since)
         central.entente("topology", "set", f"partners/{BY_NAME.domain}/provider", "")
         central.entente("topology", "remove", "providers/host")
@@ -320,6 +322,26 @@ async def test_token_replayed():
         bare.remove("Route")
         bare.uri = f"sip:{alice.aor}"
         check_refused(await agent.send(bare), 403, "edge.token-missing", edge, since)
+
+
+async def test_token_of_the_wrong_side():
+    "the token that faces inside, one token twice, and the other side's role are refused from outside"
+    async with in_call() as (alice, edge, since, call):
+        def routed(*routes):
+            request = call.new_request("INFO")
+            request.remove("Route")
+            for i, route in enumerate(routes):
+                request.headers.insert(1 + i, ("Route", route))
+            return request
+        outer, inner = call.routes[:2]
+        agent = BY_SRV.agent
+        check_refused(await agent.send(routed(inner)), 403, "edge.token-wrong-connection", edge, since)
+        check_refused(await agent.send(routed(outer, outer)), 403, "edge.token-altered", edge, since)
+        swapped = call.new_request("INFO")
+        one, other = swapped.get("From"), swapped.get("To")
+        swapped.set("From", other)
+        swapped.set("To", one)
+        check_refused(await agent.send(swapped), 403, "edge.token-wrong-connection", edge, since)
 
 
 async def test_token_of_another_partner():
