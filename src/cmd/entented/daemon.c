@@ -243,6 +243,7 @@ static void daemon_free(struct daemon *d)
     timer_stop(&d->sweep);
     timer_stop(&d->drain);
     workers_stop(d->team);
+    crls_stop(d->crls);
     helpers_free(d->probes);
     helpers_free(d->writer);
     helpers_free(d->disk);

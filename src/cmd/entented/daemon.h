@@ -10,6 +10,7 @@
 #include "ground/http/http.h"
 #include "kept/directory/directory.h"
 #include "kept/location/location.h"
+#include "service/access_edge/crls.h"
 #include "service/access_edge/watch.h"
 #include "service/central/central.h"
 #include "service/replica/replica.h"
@@ -53,6 +54,7 @@ struct daemon {
     struct directory *directory;   /* Front End */
     struct location *location;
     struct watch *watch; /* Edge: discovered partners */
+    struct crls *crls;   /* Edge: revocation lists */
     unsigned char nonce_key[32];
     struct timer sweep;
     struct journal *access_log;  /* NULL: none */

@@ -206,6 +206,15 @@ static void write_dialogs_ended(struct scrape *s, const char *name)
     expose_value(s->out, name, NULL, (int64_t)s->sums.dialogs_ended);
 }
 
+static void write_lists(struct scrape *s, const char *name)
+{
+    struct crl_counts c;
+    if (!s->d->crls)
+        return;
+    crl_store_count(crls_store(s->d->crls), loop_wall(), &c);
+    expose_value(s->out, name, NULL, (int64_t)c.wanted);
+}
+
 static void write_dialogs(struct scrape *s, const char *name)
 {
     expose_value(s->out, name, NULL, (int64_t)roles_dialogs_estimate(&s->sums));
@@ -333,6 +342,8 @@ static const struct family families[] = {
     {"entente_dialogs_ended_total",         EXPOSE_COUNTER,   "",                              "BYE with a final response.",                                   write_dialogs_ended},
     {"entente_dialogs_estimate",            EXPOSE_GAUGE,     "",
      "Dialogs begun less dialogs ended here since the start, at least 0: an estimate, no dialog is kept.",                                                     write_dialogs      },
+    {"entente_revocation_lists_missing",    EXPOSE_GAUGE,     "",
+     "Revocation lists that partners' certificates name and that are not here, or have expired.",                                                              write_lists        },
     ACCOUNT_FAMILIES(PARTNER, "partner", "a partner's domain"),
     ACCOUNT_FAMILIES(POOL, "pool", "a pool inside"),
 };
@@ -348,6 +359,8 @@ static const struct {
     {"dns.asked",                      "Questions to name servers, and to what is remembered of them."                },
     {"dns.failed",                     "Questions that got no usable answer."                                         },
     {"edge.admitted",                  "Requests from partners that were admitted."                                   },
+    {"edge.crl-failed",                "Revocation lists that could not be had, or were not taken."                   },
+    {"edge.crl-fetched",               "Revocation lists that came and were newer."                                   },
     {"edge.departed",                  "Requests that went out to partners."                                          },
     {"edge.relayed",                   "Requests that were passed on between two partners."                           },
     {"edge.in-dialog",                 "Requests within dialogs."                                                     },

@@ -54,12 +54,19 @@ static int roles_compile_front_end(struct daemon *d, struct role_apply *ra)
 
 static int roles_compile_edge(struct daemon *d, struct role_apply *ra)
 {
+    struct topology_role role;
+    struct net_addr from = {0};
     d->watch = d->watch ? d->watch : watch_new();
+    d->crls = d->crls ? d->crls : crls_new(d->control, d->options.state);
+    if (topology_role_find(ra->topology, ra->identity->fqdn, &role) && role.machine)
+        (void)!net_addr_parse(role.machine->external_address, 0, &from);
+    crls_send_from(d->crls, &from);
     struct access_edge_self self = {.machine = ra->identity->fqdn,
                                     .key = ra->identity->key,
                                     .cert = ra->identity->cert,
                                     .internal_trust = ra->identity->trust,
-                                    .watch = d->watch};
+                                    .watch = d->watch,
+                                    .crls = crls_store(d->crls)};
     ra->service = "access_edge";
     return access_edge_compile(ra->topology, ra->material, &self, ra->config, ra->error);
 }
@@ -205,6 +212,8 @@ void roles_free(struct daemon *d)
     topology_unref(d->topology);
     material_unref(d->material);
     watch_unref(d->watch);
+    crls_free(d->crls);
+    d->crls = NULL;
     d->watch = NULL;
     d->config = NULL;
     d->topology = NULL;

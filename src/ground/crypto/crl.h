@@ -21,7 +21,7 @@ enum {
     CRL_MAX_UNDER_WAY = 4,
     CRL_REFRESH_MOST_MS = 3600 * 1000, /* a list is asked for again after half of what is left of its time, */
     CRL_REFRESH_LEAST_MS = 2000,       /* within these bounds */
-    CRL_RETRY_LEAST_MS = 5000,         /* after a failure; doubled with each further one */
+    CRL_RETRY_LEAST_MS = 2000,         /* after a failure; doubled with each further one */
     CRL_RETRY_MOST_MS = 900 * 1000,
     CRL_GRACE_MS = 12 * 3600 * 1000, /* after nextUpdate a list still says who is good */
 };

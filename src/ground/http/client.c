@@ -28,6 +28,7 @@ static void global_init(void)
 /* What comes of one call. Lives as long as the handle, whose connections point to it. */
 struct outcome {
     struct http_result *ret;
+    size_t max_body;
     bool connected; /* there was a TCP connection; libcurl's own times say so only after the handshake of TLS
                      */
 };
@@ -42,7 +43,7 @@ static size_t body_came(char *p, size_t size, size_t n, void *arg)
 {
     struct outcome *o = arg;
     struct http_result *ret = o->ret;
-    if (size * n > HTTP_MAX_BODY - buf_len(&ret->body))
+    if (size * n > o->max_body - buf_len(&ret->body))
         return 0;
     buf_append_mem(&ret->body, p, size * n);
     return size * n;
@@ -164,8 +165,7 @@ static void set_common(CURL *h, const struct http_call *call, struct outcome *o)
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms ? call->timeout_ms : CALL_TIMEOUT_MS));
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(call->connect_timeout_ms ? call->connect_timeout_ms : CALL_CONNECT_TIMEOUT_MS));
-    curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE,
-                     (curl_off_t)HTTP_MAX_BODY); /* as announced; as it comes: */
+    curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)o->max_body); /* as announced; as it comes: */
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, body_came);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, o);
     curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, socket_ends);
@@ -298,7 +298,7 @@ void http_client_call(struct http_client *k, const struct http_call *call, struc
     memset(ret, 0, sizeof(*ret));
     client_take_context(k, call->tls);
     CURL *h = k->handle;
-    k->o = (struct outcome){.ret = ret};
+    k->o = (struct outcome){.ret = ret, .max_body = call->max_body ? call->max_body : HTTP_MAX_BODY};
     struct curl_slist *headers = make_headers(call);
     curl_easy_reset(h);
     set_common(h, call, &k->o);

@@ -66,6 +66,7 @@ struct http_call {
     struct tls_ctx *tls;
     bool fresh;               /* by a new connection, whatever stands */
     const _Atomic bool *stop; /* once true, the call ends within about a second (HTTP_OTHER); may be NULL */
+    size_t max_body;          /* of the answer; 0: HTTP_MAX_BODY */
     unsigned timeout_ms;      /* whole call; 0: 30,000 */
     unsigned connect_timeout_ms; /* 0: 5,000 */
 };
@@ -78,7 +79,7 @@ struct http_result {
         HTTP_ROUTE, /* no TCP connection: refused, unreachable, or no answer within connect_timeout_ms */
         HTTP_TRUST, /* no TLS: one side did not like the other's certificate, name, version; no TLS spoken */
         HTTP_TIMEOUT,     /* connected, then too slow */
-        HTTP_OTHER        /* broken off, not HTTP, answer larger than HTTP_MAX_BODY, URL not understood */
+        HTTP_OTHER        /* broken off, not HTTP, answer too large, URL not understood */
     } failure;            /* why status is 0 */
     char error[256];      /* words for it; empty with a status */
     int64_t peer_date_ms; /* of the answer's Date header, 0 without: how far clocks are apart */

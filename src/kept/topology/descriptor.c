@@ -112,8 +112,13 @@ static const struct property access_edge_rows[] = {
                 "behind no provider, not discovered, not by the default route.",
         .lync = "BeClearingHouse"),
     ROW(topology_access_edge, check_crls, BOOL, .otherwise = "true",
-        .help = KEPT("Asks regularly whether partners' certificates were revoked", "the Access Edge"),
+        .help =
+            "Asks regularly whether partners' certificates were revoked: by the lists that they name, over "
+            "http.",
         .lync = "KeepCrlsUpToDateForPeers"),
+    ROW(topology_access_edge, crl_unreachable, ENUM, .values = "allow|refuse", .otherwise = "allow",
+        .help = "What comes of a partner whose certificate names a revocation list that cannot be had, or "
+                "that expired more than 12 hours ago."),
     ROW(topology_access_edge, mark_source_verifiable, BOOL, .otherwise = "true",
         .help = "Tells partners that our users are verified (ms-asserted-verification-level).",
         .lync = "MarkSourceVerifiableOnOutgoingMessages"),

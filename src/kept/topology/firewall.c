@@ -223,8 +223,9 @@ static void edge_access(struct builder *b, const struct topology_edge_pool *p,
        m->external_address, m->external_address6);
     put_dns(b, FIREWALL_EXTERNAL);
     if (b->t->access_edge.check_crls)
-        later(b, put(b, FIREWALL_EXTERNAL, FIREWALL_OUT, FIREWALL_TCP, HTTP_PORT, &b->any,
-                     "revocation lists of partners' certificates"));
+        at(put(b, FIREWALL_EXTERNAL, FIREWALL_OUT, FIREWALL_TCP, HTTP_PORT, &b->any,
+               "revocation lists of partners' certificates"),
+           m->external_address, m->external_address6);
     if (b->t->access_edge.outside_users)
         at(later(b, put(b, FIREWALL_EXTERNAL, FIREWALL_IN, FIREWALL_TCP, p->client_port, &b->any,
                         "users outside (SIP, TLS)")),

@@ -198,7 +198,6 @@ TEST(table_schema_and_reference_have_the_same_properties)
 static const char *const kept[] = {
     "access_edge/outside_users",
     "access_edge/anonymous_users",
-    "access_edge/check_crls",
     "access_edge/user_replicator",
     "site/xmpp_route",
     "edge_pool/client_port",

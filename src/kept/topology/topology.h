@@ -87,6 +87,7 @@ enum topology_verification {
 /* What is done with Diversion, History-Info and Referred-By values that name others than the sender's domain.
  */
 enum topology_claims { TOPOLOGY_CLAIMS_MARKED, TOPOLOGY_CLAIMS_KEPT, TOPOLOGY_CLAIMS_STRIPPED };
+enum topology_unreachable { TOPOLOGY_UNKNOWN_ALLOWED, TOPOLOGY_UNKNOWN_REFUSED };
 enum topology_routing { TOPOLOGY_ROUTE_BY_SRV, TOPOLOGY_ROUTE_BY_DEFAULT };
 enum topology_challenge { TOPOLOGY_CHALLENGE_CONNECTION, TOPOLOGY_CHALLENGE_REQUEST };
 
@@ -142,6 +143,7 @@ struct topology_access_edge {
     struct slice default_route;
     bool clearinghouse;
     bool check_crls;
+    enum topology_unreachable crl_unreachable;
     bool mark_source_verifiable;
     bool archiving_disclaimer;
     enum topology_verification discovered_verification;

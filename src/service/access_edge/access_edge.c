@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "ground/base/mem.h"
+#include "ground/crypto/crl.h"
 
 enum { ERROR_TEXT = 256 };
 
@@ -30,6 +31,7 @@ static void edge_free(void *arg)
     trusts_free(e);
     topology_unref(e->t);
     material_unref(e->m);
+    crl_store_unref(e->crls);
     watch_unref(e->watch);
     users_fini(&e->users);
     map_fini(&e->welcome);
@@ -275,6 +277,7 @@ int access_edge_compile(const struct topology *t, const struct material *m,
         return -ENOENT;
     struct compiling k = {.e = edge_new(t, m, &role), .self = self, .c = c, .error = error};
     discovered_compile(k.e, self->watch);
+    k.e->crls = self->crls && t->access_edge.check_crls ? crl_store_ref(self->crls) : NULL;
     local_compile(k.e);
     vouch_compile(k.e);
     c->service = k.e;

@@ -24,7 +24,8 @@ struct access_edge_self {
     struct crypto_key *key;         /* internal */
     const struct crypto_cert *cert; /* internal, with chain */
     struct crypto_trust *internal_trust;
-    struct watch *watch; /* of the process; NULL: a new one, which ends with the config */
+    struct watch *watch;    /* of the process; NULL: a new one, which ends with the config */
+    struct crl_store *crls; /* revocation lists of the process; NULL: nobody asks for them */
 };
 /* Fills in listeners, sides, timers, ops and service of `c` for this machine. 0; -ENOENT the machine is not
  * of an Edge pool; -EINVAL with a sentence in error (256 bytes): a certificate is missing or does not fit, …

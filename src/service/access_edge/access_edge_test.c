@@ -84,7 +84,7 @@ static struct element_config *compiled(const char *text, const struct material *
     char error[256] = "";
     struct topology *t = parsed(text);
     struct element_config *c = element_config_new();
-    struct access_edge_self self = {slice_str(machine), own.key, own.cert, trust, NULL};
+    struct access_edge_self self = {slice_str(machine), own.key, own.cert, trust, NULL, NULL};
     int r = access_edge_compile(t, m, &self, c, error);
     if (r != want)
         TEST_DIAG("compiles to %d: %s", r, error);

@@ -31,7 +31,7 @@ static void admit_proven(struct request *rq)
         const struct refusal *why = unknown ? &EDGE_PARTNER_UNKNOWN : &EDGE_SENDER_NOT_PROVEN;
         struct slice cert = proof_describe(rq);
         if (p->proof.untrusted)
-            why = &EDGE_SENDER_NOT_TRUSTED;
+            why = p->proof.untrusted;
         else if (p->dns_failed)
             why = &EDGE_PROOF_UNAVAILABLE;
         request_refuse(rq, why, "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));

@@ -39,9 +39,11 @@ static void dialog_inwards(struct request *rq)
     struct hops h;
     size_t first = 0;
     if (p->proof.rule == IDENTITY_NONE) {
+        const struct refusal *why = p->proof.untrusted ? p->proof.untrusted
+                                    : p->dns_failed    ? &EDGE_PROOF_UNAVAILABLE
+                                                       : &EDGE_TOKEN_WRONG_CONNECTION;
         struct slice cert = proof_describe(rq);
-        request_refuse(rq, p->dns_failed ? &EDGE_PROOF_UNAVAILABLE : &EDGE_TOKEN_WRONG_CONNECTION,
-                       "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
+        request_refuse(rq, why, "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
     } else if (!discovered_may_pass(rq, false)) {
         return;
     } else if (!unhide_request(rq)) {

@@ -410,8 +410,8 @@ TEST(compiles_to_nothing_elsewhere)
 {
     char error[256] = "";
     struct element_config *c = element_config_new();
-    struct access_edge_self self = {SLICE("fe1.contoso.example"), old_edge.id.key, old_edge.id.cert,
-                                    contoso.trust, NULL};
+    struct access_edge_self self = {
+        SLICE("fe1.contoso.example"), old_edge.id.key, old_edge.id.cert, contoso.trust, NULL, NULL};
     CHECK_INT(access_edge_compile(contoso.t, contoso.m, &self, c, error), -ENOENT);
     element_config_unref(c);
     struct material *bare = material_new();

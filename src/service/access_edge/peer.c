@@ -7,7 +7,7 @@
 struct peer_entry {
     char *domain, *name;
     enum identity_rule rule;
-    uint64_t generation, until;
+    uint64_t generation, epoch, until;
     bool monitored;
     struct watch *watch; /* where this connection is counted, or NULL */
     uint64_t account;
@@ -110,7 +110,8 @@ bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, stru
 {
     struct peer *p = flow_data(f);
     const struct peer_entry *x = p ? peer_find(p, domain) : NULL;
-    if (!x || x->generation != e->generation || x->until < loop_now(loop_current()))
+    if (!x || x->generation != e->generation || x->epoch != trusts_epoch(e) ||
+        x->until < loop_now(loop_current()))
         return false;
     *ret = (struct peer_proof){.rule = x->rule, .name = slice_str(x->name)};
     return true;
@@ -145,7 +146,7 @@ static void peer_log(struct flow *f, struct slice domain, const struct peer_proo
 }
 
 static void peer_remember(const struct edge *e, struct flow *f, struct slice domain,
-                          const struct peer_proof *proof, uint64_t until, bool monitored)
+                          const struct peer_proof *proof, uint64_t epoch, uint64_t until, bool monitored)
 {
     struct peer *p = peer_of(f);
     struct peer_entry *x = peer_find(p, domain);
@@ -162,6 +163,7 @@ static void peer_remember(const struct edge *e, struct flow *f, struct slice dom
     }
     x->monitored = monitored;
     x->generation = e->generation;
+    x->epoch = epoch;
     uint64_t srv = loop_now(loop_current()) + PEER_SRV_MS;
     x->until = proof->rule == IDENTITY_SRV && srv < until ? srv : until;
 }
@@ -169,7 +171,7 @@ static void peer_remember(const struct edge *e, struct flow *f, struct slice dom
 bool peer_prove(const struct edge *e, struct flow *f, const struct crypto_cert *cert, struct slice domain,
                 const struct policy *policy, struct identity_claim *claim, struct peer_proof *ret)
 {
-    uint64_t until;
+    uint64_t until, epoch = trusts_epoch(e);
     claim->domain = policy->provider_only ? SLICE_NONE : domain;
     claim->names = crypto_cert_names(cert);
     claim->pinned = policy->pinned;
@@ -181,12 +183,13 @@ bool peer_prove(const struct edge *e, struct flow *f, const struct crypto_cert *
         return false;
     if (ret->rule == IDENTITY_PROVIDER && policy->perhaps_behind)
         ret->rule = IDENTITY_SRV; /* it was DNS that said so, which is remembered for a while only */
-    if (!trusts_hold(e, policy, cert, &until)) {
-        *ret = (struct peer_proof){.untrusted = true};
+    const struct refusal *why = trusts_judge(e, policy, cert, &until);
+    if (why) {
+        *ret = (struct peer_proof){.untrusted = why};
         return false;
     }
     if (f)
-        peer_remember(e, f, domain, ret, until, policy->monitored);
+        peer_remember(e, f, domain, ret, epoch, until, policy->monitored);
     return true;
 }
 

@@ -39,6 +39,7 @@ struct edge {
     struct crypto_trust
         *trusts[2 + MATERIAL_MAX_TRUSTS]; /* of all partners, pinned keys, then the named ones */
     size_t n_trusts;
+    struct crl_store *crls; /* NULL: whether a certificate was revoked is not asked */
     struct watch *watch;
     struct measure_limits limits; /* of discovered partners */
     uint64_t report_ms;
@@ -89,9 +90,9 @@ enum {
  * empty: none. Valid while the flow lives. */
 struct slice peer_machine(const struct edge *e, struct flow *f);
 struct peer_proof {
-    enum identity_rule rule; /* IDENTITY_NONE: not proven */
-    bool untrusted;          /* the names would prove it, the chain does not lead where it must */
-    struct slice name;       /* of the certificate that decided */
+    enum identity_rule rule;         /* IDENTITY_NONE: not proven */
+    const struct refusal *untrusted; /* the names would prove it, the chain does not: why */
+    struct slice name;               /* of the certificate that decided */
 };
 /* What was proven of a domain, if that still holds. */
 bool peer_recall(const struct edge *e, struct flow *f, struct slice domain, struct peer_proof *ret);
@@ -110,9 +111,12 @@ bool peer_covers(const struct edge *e, struct flow *f, struct slice identity);
  * (NULL). */
 int trusts_compile(struct edge *e, const char **ret_file);
 void trusts_free(struct edge *e);
-/* Does the chain lead to what the partner's must, now? ret_until: loop time up to which that holds. */
-bool trusts_hold(const struct edge *e, const struct policy *policy, const struct crypto_cert *cert,
-                 uint64_t *ret_until);
+/* Does the chain lead to what the partner's must, now, and was none of it revoked? NULL, with the loop time
+ * up to which that holds; or why not. */
+const struct refusal *trusts_judge(const struct edge *e, const struct policy *policy,
+                                   const struct crypto_cert *cert, uint64_t *ret_until);
+/* Changes whenever what they say may have changed: what was judged before does not hold any more. */
+uint64_t trusts_epoch(const struct edge *e);
 /* Counts the connection as one of the domain's, whose account in the watch this is; until it ends. */
 void peer_count(const struct edge *e, struct flow *f, struct slice domain, uint64_t account);
 

@@ -22,6 +22,15 @@
       "The certificate names the sender's domain, and leads to another authority or key than that "          \
       "partner's.",                                                                                          \
       "Look at trust and pin_key of the partner; add the authority: entente cert trust add --name.")         \
+    X(CERTIFICATE_REVOKED, "edge.certificate-revoked", 403, 58150, GUILTY_PEER,                              \
+      "The issuer of the partner's certificate has revoked it.",                                             \
+      "The partner needs a new certificate. The list that says so: entente status, events "                  \
+      "edge.crl-fetched.")                                                                                   \
+    X(REVOCATION_UNKNOWN, "edge.revocation-unknown", 503, 58151, GUILTY_BEYOND,                              \
+      "Whether the partner's certificate was revoked is not known, and unknown is refused.",                 \
+      "Look at the events edge.crl-unreachable; open 80/tcp outwards, or set access_edge/crl_unreachable "   \
+      "to "                                                                                                  \
+      "allow.")                                                                                              \
     X(PROOF_UNAVAILABLE, "edge.proof-unavailable", 504, 58103, GUILTY_BEYOND,                                \
       "The sender's domain could not be proven because DNS did not answer.",                                 \
       "Check the DNS servers of this machine and the partner's _sipfederationtls._tcp record.")              \

@@ -1,9 +1,11 @@
 /* Which chains count for whom: the roots of all partners, roots that a partner has of its own, pinned keys. A
  * handshake takes what any of them takes; a domain is proven only by its own. */
 #include "service/access_edge/priv.h"
+#include "service/access_edge/refusals.h"
 
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
+#include "ground/crypto/crl.h"
 #include "ground/log/log.h"
 
 #include <errno.h>
@@ -58,6 +60,13 @@ static void add(struct edge *e, struct crypto_trust *fresh)
     e->trusts[e->n_trusts++] = t;
 }
 
+/* Not for pinned keys: whoever pins one has decided. */
+static void ask_lists(const struct edge *e, struct crypto_trust *fresh)
+{
+    if (e->crls)
+        crypto_trust_ask_crls(fresh, e->crls, e->t->access_edge.crl_unreachable == TOPOLOGY_UNKNOWN_REFUSED);
+}
+
 int trusts_compile(struct edge *e, const char **ret_file)
 {
     const struct material *m = e->m;
@@ -67,6 +76,7 @@ int trusts_compile(struct edge *e, const char **ret_file)
     if (r == 0)
         r = crypto_trust_add(all, m->trust_pem.n ? m->trust_pem : buf_slice(&file));
     buf_fini(&file);
+    ask_lists(e, all);
     add(e, all);
     add(e, all_pins(e->t));
     for (size_t i = 0; i < m->n_trusts; i++) {
@@ -75,6 +85,7 @@ int trusts_compile(struct edge *e, const char **ret_file)
             log_event(LOG_ERROR, "edge.trust-unreadable", FIELDS({"name", m->trusts[i].name}),
                       "the roots " SLICE_FMT " cannot be read: %s", SLICE_ARG(m->trusts[i].name),
                       crypto_error());
+        ask_lists(e, own);
         add(e, own);
     }
     *ret_file = m->trust_pem.n ? NULL : system_roots;
@@ -102,17 +113,27 @@ static bool has_key(const struct crypto_cert *cert, struct slice key)
     return text_unhex(key, want, sizeof(want)) == sizeof(want) && memcmp(want, have, sizeof(want)) == 0;
 }
 
-bool trusts_hold(const struct edge *e, const struct policy *policy, const struct crypto_cert *cert,
-                 uint64_t *ret_until)
+const struct refusal *trusts_judge(const struct edge *e, const struct policy *policy,
+                                   const struct crypto_cert *cert, uint64_t *ret_until)
 {
     int64_t now = (int64_t)time(NULL) * 1000, until = 0;
     struct crypto_trust *trust = policy->trust.n     ? trust_named(e, policy->trust)
                                  : policy->pin_key.n ? e->trusts[TRUST_PINS]
                                                      : e->trusts[TRUST_ALL];
     if (!trust || (policy->pin_key.n && !has_key(cert, policy->pin_key)))
-        return false;
-    if (crypto_trust_judge(trust, cert, now, &until) != CRYPTO_VERIFY_OK || until <= now)
-        return false;
+        return &EDGE_SENDER_NOT_TRUSTED;
+    int verdict = crypto_trust_judge(trust, cert, now, &until);
+    if (verdict == CRYPTO_VERIFY_REVOKED)
+        return &EDGE_CERTIFICATE_REVOKED;
+    if (verdict == CRYPTO_VERIFY_NO_LIST)
+        return &EDGE_REVOCATION_UNKNOWN;
+    if (verdict != CRYPTO_VERIFY_OK || until <= now)
+        return &EDGE_SENDER_NOT_TRUSTED;
     *ret_until = loop_now(loop_current()) + (uint64_t)(until - now);
-    return true;
+    return NULL;
+}
+
+uint64_t trusts_epoch(const struct edge *e)
+{
+    return e->crls ? crl_store_epoch(e->crls) : 0;
 }

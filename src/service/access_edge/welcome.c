@@ -26,7 +26,7 @@ static bool may_be(const struct edge *e, struct slice domain, const struct crypt
 {
     const struct policy policy = policy_of(e->t, domain);
     uint64_t until;
-    return trusts_hold(e, &policy, cert, &until);
+    return !trusts_judge(e, &policy, cert, &until);
 }
 
 static bool is_pin(const struct edge *e, struct slice name, const struct crypto_cert *cert)
@@ -39,7 +39,7 @@ static bool is_pin(const struct edge *e, struct slice name, const struct crypto_
     for (size_t i = 0; i < e->t->n_providers; i++) {
         const struct topology_provider *p = &e->t->providers[i];
         const struct policy policy = {.trust = p->trust, .pin_key = p->pin_key};
-        if (p->enabled && slice_caseeq(p->edge_fqdn, name) && trusts_hold(e, &policy, cert, &until))
+        if (p->enabled && slice_caseeq(p->edge_fqdn, name) && !trusts_judge(e, &policy, cert, &until))
             return true;
     }
     return false;

@@ -168,7 +168,7 @@ static inline void on_applied(void *arg, int error, const char *text)
 static inline void start_edge(struct edge_machine *em, const struct organisation *o)
 {
     char error[256] = "";
-    struct access_edge_self self = {slice_str(em->fqdn), em->id.key, em->id.cert, o->trust, NULL};
+    struct access_edge_self self = {slice_str(em->fqdn), em->id.key, em->id.cert, o->trust, NULL, NULL};
     em->config = element_config_new();
     if (access_edge_compile(o->t, o->m, &self, em->config, error) < 0)
         TEST_DIAG("%s does not compile: %s", em->fqdn, error);
