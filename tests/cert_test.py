@@ -3,6 +3,7 @@
 that there are go on, nothing is lost, nothing leaks. SOAK=1 for 1,000 changes."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -240,12 +241,29 @@ def test_answers():
     check(where[0] == 3 and "--state" in where[2], f"no daemon: {where}")
 
 
+def at_central(central, key):
+    """Files of central's folder in which a key is, by a line of its PEM or a piece of its DER."""
+    lines = key.read_text().split("-----")[2].split()
+    inner = base64.b64decode("".join(lines))
+    pieces = [lines[len(lines) // 2].encode(), inner[len(inner) // 2:len(inner) // 2 + 24]]
+    check(all(piece in whole for piece, whole in zip(pieces, (key.read_bytes(), inner))), "the pieces are of the key")
+    files = [file for file in central.folder.rglob("*") if file.is_file()]
+    check(any(file.name == "central.db" for file in files), files)
+    return [file.name for file in files if any(piece in file.read_bytes() for piece in pieces)]
+
+
 def test_request():
-    "a request's key waits at central; the certificate comes without it; out again as PKCS#12 that openssl reads"
+    "a request's key is made on the Edge and is nowhere at central; out again as PKCS#12 that openssl reads"
     org = ALONE.up().contoso
-    folder = ALONE.lab.folder
+    edge, folder = org.machines["edge-old1"], ALONE.lab.folder
     request, p12, phrase = folder / "edge.csr", folder / "edge.p12", folder / "phrase"
-    org.central.entente("cert", "request", POOL, "-o", request, "--rsa", "2048")
+    said = org.central.entente("cert", "request", POOL, "-o", request, "--rsa", "2048")
+    check(f"is on {edge.fqdn} and stays there" in said, said)
+    edge.kill9()  # what is answered is on the disk
+    check("certificate.machine-silent" in refused("request", POOL), "nobody to make a key")
+    edge.start()
+    [key] = (edge.folder / "keys").glob("*.key")
+    check_equal(key.stat().st_mode & 0o777, 0o600, "mode")
     text = pki.openssl("req", "-in", request, "-noout", "-text", "-verify")
     check("DNS:sip.contoso.example" in text and "2048 bit" in text, text)
     issued = folder / "issued.crt"
@@ -253,12 +271,23 @@ def test_request():
                 "-CAcreateserial", "-copy_extensions", "copy", "-days", "60", "-out", issued)
     org.central.entente("cert", "import", POOL, issued)
     wait_current(org.central)
+    client = ALONE.ca.issue(PARTNER.domain, [PARTNER.host], file="request")
+    check_equal(shown(org.address("edge-old1", external=True), client, org.authority.cert),
+                serial_of(pki.Pair(issued, key)), "on the wire")
+    check_equal(at_central(org.central, key), [], "files of central's that hold the key")
+    check_equal(org.central.json("cert", "list")["certificates"][0]["held_by"], [edge.fqdn], "where it is")
     phrase.write_text(PASSPHRASE + "\n")
     for more, legacy in (((), ()), (("--old-windows",), ("-legacy",))):
         org.central.entente("cert", "export", POOL, "-o", p12, "--passphrase-file", phrase, *more)
         check_equal(p12.stat().st_mode & 0o777, 0o600, "mode")
         out = pki.openssl("pkcs12", "-in", p12, "-passin", f"pass:{PASSPHRASE}", "-nodes", *legacy)
         check("BEGIN PRIVATE KEY" in out and "BEGIN CERTIFICATE" in out, out)
+        (folder / "out.key").write_text(out)
+        check_equal(pki.openssl("pkey", "-in", folder / "out.key", "-pubout"), pki.openssl("pkey", "-in", key, "-pubout"),
+                    "the key that came out")
+    edge.kill9()
+    check("certificate.key-away" in refused("export", POOL, "-o", p12, "--passphrase-file", phrase), "its holder is down")
+    edge.start()
     # as the old Windows wizard leaves it: RC2-40 and 3DES
     old = folder / "windows.pfx"
     pair = org.certificates[POOL]

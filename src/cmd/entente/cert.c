@@ -210,6 +210,7 @@ int cmd_cert_request(struct invocation *v)
     const char *file = v->options[OPTION_OUTPUT];
     json_set_string(&v->arena, body, "pool", argument(v, 0));
     set_option(v, body, "use", OPTION_USE);
+    set_option(v, body, "machine", OPTION_MACHINE);
     if (option_given(v, OPTION_RSA))
         json_set_string(&v->arena, body, "key", arena_printf(&v->arena, "rsa-%s", v->options[OPTION_RSA]));
     int r = call_api(v, "POST", SLICE("/v1/certificates/request"), body, &answer);
@@ -222,10 +223,10 @@ int cmd_cert_request(struct invocation *v)
     else if (r == EXIT_DONE && file && !option_given(v, OPTION_JSON)) {
         struct slice names = call_list(v, json_get(answer.json, "names"));
         fprintf(v->out,
-                "%s asks for " SLICE_FMT
-                "\nits key waits at central management; when the certificate comes:\n"
+                "%s asks for " SLICE_FMT "\nits key is on " SLICE_FMT
+                " and stays there; when the certificate comes:\n"
                 "  entente cert import %s CERT.pem\n",
-                file, SLICE_ARG(names), v->arguments[0]);
+                file, SLICE_ARG(names), SLICE_ARG(json_get_string(answer.json, "machine")), v->arguments[0]);
     }
     return r;
 }

@@ -24,9 +24,19 @@ static struct slice in_which_state(struct invocation *v, const struct json_value
                         next ? "from" : "verifies until", SLICE_ARG(table_time(&v->arena, time)));
 }
 
+/* Where the private key is: machines that hold it, or central management. */
+static struct slice kept_where(struct invocation *v, const struct json_value *c)
+{
+    const struct json_value *on = json_get(c, "held_by");
+    if (!json_get_string(c, "key_id").n)
+        return SLICE("central");
+    return json_count(on) ? call_list(v, on) : SLICE("not heard");
+}
+
 static void list_in_use(struct invocation *v, const struct json_value *list)
 {
-    static const char *const heads[] = {"POOL", "USE", "STATE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    static const char *const heads[] = {"POOL", "USE",   "STATE",  "UNTIL", "DAYS",
+                                        "KEY",  "NAMES", "KEY ON", NULL};
     struct table t;
     table_init(&t, &v->arena, heads);
     for (size_t i = 0; i < json_count(list); i++) {
@@ -38,13 +48,14 @@ static void list_in_use(struct invocation *v, const struct json_value *list)
                            : arena_printf(&v->arena, SLICE_FMT " (not presented yet)", SLICE_ARG(use)));
         table_cell(&t, in_which_state(v, c));
         cell_rest(v, &t, c);
+        table_cell(&t, kept_where(v, c));
     }
     table_print(&t, v->out, "no external certificates");
 }
 
 static void list_kept(struct invocation *v, const struct json_value *list)
 {
-    static const char *const heads[] = {"KEPT AS", "IN USE", "UNTIL", "DAYS", "KEY", "NAMES", NULL};
+    static const char *const heads[] = {"KEPT AS", "IN USE", "UNTIL", "DAYS", "KEY", "NAMES", "KEY ON", NULL};
     struct table t;
     if (!json_count(list))
         return;
@@ -54,6 +65,7 @@ static void list_kept(struct invocation *v, const struct json_value *list)
         table_cell(&t, json_get_string(c, "name"));
         table_cell(&t, call_list(v, json_get(c, "in_use")));
         cell_rest(v, &t, c);
+        table_cell(&t, kept_where(v, c));
     }
     fputc('\n', v->out);
     table_print(&t, v->out, "");
@@ -74,7 +86,7 @@ static void list_machines(struct invocation *v, const struct json_value *list)
 
 static void list_pending(struct invocation *v, const struct json_value *list)
 {
-    static const char *const heads[] = {"REQUEST OF", "MADE", NULL};
+    static const char *const heads[] = {"REQUEST OF", "MADE", "KEY ON", NULL};
     struct table t;
     if (!json_count(list))
         return;
@@ -82,6 +94,8 @@ static void list_pending(struct invocation *v, const struct json_value *list)
     for (size_t i = 0; i < json_count(list); i++) {
         table_cell(&t, json_get_string(json_at(list, i), "pool"));
         table_cell(&t, table_time(&v->arena, json_get_int(json_at(list, i), "made_ms", 0)));
+        struct slice machine = json_get_string(json_at(list, i), "machine");
+        table_cell(&t, machine.n ? machine : SLICE("central"));
     }
     fputc('\n', v->out);
     table_print(&t, v->out, "");

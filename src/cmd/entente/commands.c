@@ -152,12 +152,16 @@ const struct command commands[] = {
     COMMAND("cert required", "[POOL|MACHINE]", WITH_DAEMON | WITH(USE), 0, cmd_cert_required,
             "the names that every certificate needs, from the draft, and what is wrong with what is there",
             "With --use, those of that use alone."),
-    COMMAND("cert request", "POOL|MACHINE", WITH_DAEMON | WITH(OUTPUT) | WITH(USE) | WITH(RSA), 0,
-            cmd_cert_request, "make a key that stays at central management, and its request (CSR)",
-            "The names are those of cert required. When the authority has answered: cert import POOL "
-            "CERT.pem, without a key. Without --output the request is printed. With --use internal a machine "
-            "makes "
-            "a new key for itself, which the internal authority certifies at once, as with cert renew."),
+    COMMAND(
+        "cert request", "POOL|MACHINE", WITH_DAEMON | WITH(OUTPUT) | WITH(USE) | WITH(RSA) | WITH(MACHINE), 0,
+        cmd_cert_request, "have a machine make a key that stays there, and its request (CSR)",
+        "A machine of the pool makes the key and keeps it: the one that --machine names, else the first that "
+        "answers. Once the certificate is in use the pool's other machines get the key sealed, from it. The "
+        "names "
+        "are those of cert required. When the authority has answered: cert import POOL "
+        "CERT.pem, without a key. Without --output the request is printed. With --use internal a machine "
+        "makes "
+        "a new key for itself, which the internal authority certifies at once, as with cert renew."),
     COMMAND("cert import", "POOL CERT [KEY]",
             WITH_DAEMON | WITH(USE) | WITH(NAME) | WITH(PASSPHRASE_FILE) | WITH(FROM) | WITH(OVERLAP), 0,
             cmd_cert_import, "check an external certificate and put it into use, or keep it by a name",

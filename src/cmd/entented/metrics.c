@@ -355,6 +355,7 @@ static const struct {
     {"central.certificates-issued",    "Internal certificates that central management issued."                        },
     {"resolver.stale",                 "Questions that an old answer served, as no name server did."                  },
     {"central.pushes-failed",          "Pushes that no machine answered."                                             },
+    {"central.keys-lacking",           "Answers of machines that lack the key of a new certificate."                  },
     {"central.pushes-refused",         "Pushes that a machine refused."                                               },
     {"dns.asked",                      "Questions to name servers, and to what is remembered of them."                },
     {"dns.failed",                     "Questions that got no usable answer."                                         },

@@ -241,6 +241,16 @@ static int request_key(struct slice pem, EVP_PKEY **ret)
     return r;
 }
 
+int crypto_request_key_id(struct slice pem, unsigned char out[32])
+{
+    EVP_PKEY *pkey = NULL;
+    int r = request_key(pem, &pkey);
+    if (r == 0)
+        crypto_pkey_id(pkey, out);
+    EVP_PKEY_free(pkey);
+    return r;
+}
+
 static bool issue_leaf_exts(X509 *x, X509 *ca, const struct crypto_request_names *names)
 {
     bool rsa = EVP_PKEY_get_base_id(X509_get0_pubkey(x)) == EVP_PKEY_RSA;

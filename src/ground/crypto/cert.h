@@ -22,6 +22,8 @@ int crypto_key_parse(struct slice pem, struct crypto_key **ret);
 void crypto_key_write(const struct crypto_key *k, struct buf *out); /* PKCS#8 PEM: secret */
 struct crypto_key *crypto_key_ref(struct crypto_key *k);
 void crypto_key_unref(struct crypto_key *k); /* NULL is fine */
+/* SHA-256 of its SubjectPublicKeyInfo, as crypto_cert_key_id has it of a certificate for this key. */
+void crypto_key_id(const struct crypto_key *k, unsigned char out[32]);
 /* ECDSA or RSA signature with SHA-256 over text; DER. */
 int crypto_sign(struct crypto_key *k, struct slice text, struct buf *out);
 
@@ -107,6 +109,9 @@ struct crypto_request_names {
 /* A PKCS#10 request, PEM. A common name longer than 64 bytes (X.520's bound) stays away: names are in the
  * subjectAltName. -EINVAL for names that are empty, not printable ASCII or more than CRYPTO_MAX_NAMES. */
 int crypto_request_new(struct crypto_key *k, const struct crypto_request_names *names, struct buf *out);
+/* The id of a request's key (see crypto_key_id), after the request's self-signature held. -EBADMSG,
+ * -EKEYREJECTED. */
+int crypto_request_key_id(struct slice pem, unsigned char out[32]);
 /* -EKEYREJECTED also for keys that are too weak (RSA below 2048 bits).
  * Issues for the request's key; names are the caller's decision, never the request's. EKU client and server.
  * The request's self-signature is checked. The result carries the CA as chain. */

@@ -14,6 +14,20 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, FILE_MAX_CERTS = 64, NAME_MAX_TEXT = 256 };
 
+int crypto_key_kind_find(struct slice name, enum crypto_key_kind *ret)
+{
+    static const char *const names[] = {[CRYPTO_KEY_P256] = "ecdsa-p256",
+                                        [CRYPTO_KEY_RSA_2048] = "rsa-2048",
+                                        [CRYPTO_KEY_RSA_3072] = "rsa-3072",
+                                        [CRYPTO_KEY_RSA_4096] = "rsa-4096"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (slice_eq(name, slice_str(names[i]))) {
+            *ret = (enum crypto_key_kind)i;
+            return 0;
+        }
+    return -ENOENT;
+}
+
 struct crypto_key *crypto_key_new_kind(enum crypto_key_kind kind)
 {
     static const unsigned bits[] = {

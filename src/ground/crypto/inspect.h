@@ -13,6 +13,8 @@ enum crypto_key_kind {
     CRYPTO_KEY_RSA_3072,
     CRYPTO_KEY_RSA_4096 /* takes a second or more */
 };
+/* "ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096"; -ENOENT. */
+int crypto_key_kind_find(struct slice name, enum crypto_key_kind *ret);
 struct crypto_key *crypto_key_new_kind(enum crypto_key_kind kind);
 
 /* --- files --- */

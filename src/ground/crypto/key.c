@@ -77,6 +77,20 @@ void crypto_key_write(const struct crypto_key *k, struct buf *out)
     crypto_bio_take(bio, out);
 }
 
+void crypto_pkey_id(const EVP_PKEY *pkey, unsigned char out[32])
+{
+    unsigned char *der = NULL;
+    int n = i2d_PUBKEY(pkey, &der);
+    if (n <= 0 || !EVP_Digest(der, (size_t)n, out, NULL, EVP_sha256(), NULL))
+        crypto_abort("writing of public keys");
+    OPENSSL_free(der);
+}
+
+void crypto_key_id(const struct crypto_key *k, unsigned char out[32])
+{
+    crypto_pkey_id(k->pkey, out);
+}
+
 struct crypto_key *crypto_key_ref(struct crypto_key *k)
 {
     ref_up(&k->refs);

@@ -69,6 +69,8 @@ const char *crypto_verify_words(int verdict);
 struct crypto_key *crypto_key_wrap(EVP_PKEY *pkey);
 /* chain: may be NULL; the leaf itself in it is left out; more than CRYPTO_MAX_CHAIN certificates fail. */
 struct crypto_cert *crypto_cert_wrap(X509 *leaf, STACK_OF(X509) * chain);
+/* SHA-256 of the SubjectPublicKeyInfo. */
+void crypto_pkey_id(const EVP_PKEY *pkey, unsigned char out[32]);
 /* Text of `pem` as a BIO that reads it in place; never fails. */
 BIO *crypto_bio(struct slice text);
 /* For PEM readers: no passphrase, and no prompt on somebody's terminal. */

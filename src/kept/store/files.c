@@ -2,9 +2,11 @@
 
 #include "ground/base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +32,28 @@ bool files_exists(const char *folder, const char *name)
     bool there = access(path, F_OK) == 0;
     mem_free(path);
     return there;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+size_t files_list(const char *folder, const char *suffix, size_t max, struct arena *a, struct slice **ret)
+{
+    struct slice *names = ARENA_ARRAY(a, struct slice, max ? max : 1), end = slice_str(suffix);
+    size_t n = 0;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && n < max && (e = readdir(d)) != NULL;) {
+        struct slice name = slice_str(e->d_name);
+        if (name.n > end.n && slice_eq(slice_from(name, name.n - end.n), end))
+            names[n++] = arena_copy(a, slice_head(name, name.n - end.n));
+    }
+    if (d)
+        closedir(d);
+    qsort(names, n, sizeof(*names), by_name);
+    *ret = names;
+    return n;
 }
 
 static int read_all(int fd, struct buf *out)

@@ -17,6 +17,8 @@ enum { FILES_MAX = 64 << 20 };
 /* Makes the folder (its parent must be there), 0700; one that exists gets that mode. */
 int files_folder_make(const char *folder);
 bool files_exists(const char *folder, const char *name);
+/* Names that end so, without that end, at the most max; sorted. 0 names where there is no such folder. */
+size_t files_list(const char *folder, const char *suffix, size_t max, struct arena *a, struct slice **ret);
 int files_read(const char *folder, const char *name, struct buf *out); /* -ENOENT, -EFBIG, … */
 /* The new content under NAME.new, on the disk; files_commit makes it the file. */
 int files_stage(const char *folder, const char *name, struct slice text);

@@ -8,6 +8,13 @@ bool edge_adopts(const struct topology_edge_pool *p, struct slice fqdn)
     return false;
 }
 
+bool edge_may_have_keys(const struct topology *t, struct slice machine, struct slice pool)
+{
+    struct topology_role role;
+    return topology_role_find(t, machine, &role) && role.managed && role.edge &&
+           (slice_caseeq(role.edge->fqdn, pool) || edge_adopts(role.edge, pool));
+}
+
 bool edge_has_route(const struct topology *t, const struct topology_edge_pool *p)
 {
     for (size_t i = 0; i < t->n_sites; i++)

@@ -11,6 +11,9 @@ static inline bool edge_serves(const struct topology_edge_pool *p)
     return p->federation && p->access_edge == TOPOLOGY_ENABLED;
 }
 bool edge_adopts(const struct topology_edge_pool *p, struct slice fqdn);
+/* May this machine have the keys of a pool's external certificates: one of the pool's own, or of a pool that
+ * adopts it? */
+bool edge_may_have_keys(const struct topology *t, struct slice machine, struct slice pool);
 /* Some site sends its federation to it. */
 bool edge_has_route(const struct topology *t, const struct topology_edge_pool *p);
 /* To whose machines the external name of a pool leads: the pool itself, or one that serves, adopts it, and

@@ -102,6 +102,31 @@ static int parse_keys(const struct json_value *list, struct material *m)
     return 0;
 }
 
+static bool id_fits(struct slice id)
+{
+    unsigned char raw[MATERIAL_KEY_ID / 2];
+    return id.n == MATERIAL_KEY_ID && text_unhex(id, raw, sizeof(raw)) == (ssize_t)sizeof(raw);
+}
+
+/* One of the two. */
+static bool key_fits(struct slice key, struct slice id)
+{
+    return id.n ? !key.n && id_fits(id) : key.n > 0;
+}
+
+static int parse_lacks(const struct json_value *list, struct material *m)
+{
+    if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_LACKS))
+        return -EBADMSG;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *v = json_at(list, i);
+        if (v->kind != JSON_STRING || !id_fits(v->string))
+            return -EBADMSG;
+        m->lacks[m->n_lacks++] = arena_copy(&m->arena, v->string);
+    }
+    return 0;
+}
+
 static int parse_certs(const struct json_value *list, struct material *m)
 {
     if (list && (list->kind != JSON_ARRAY || json_count(list) > MATERIAL_MAX_CERTS))
@@ -109,10 +134,10 @@ static int parse_certs(const struct json_value *list, struct material *m)
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json_value *v = json_at(list, i);
         struct slice pool = json_get_string(v, "pool"), cert = json_get_string(v, "cert");
-        struct slice key = json_get_string(v, "key");
-        if (!pool.n || !cert.n || !key.n || material_cert_find(m, pool))
+        struct slice key = json_get_string(v, "key"), id = json_get_string(v, "key_id");
+        if (!pool.n || !cert.n || !key_fits(key, id) || material_cert_find(m, pool))
             return -EBADMSG;
-        material_cert_set(m, pool, cert, key);
+        material_cert_put(m, &(struct material_cert){pool, cert, key, id});
     }
     return 0;
 }
@@ -124,6 +149,7 @@ static void use_append(struct material *m, const struct material_use *u)
         .use = arena_copy(&m->arena, u->use),
         .cert_pem = arena_copy(&m->arena, u->cert_pem),
         .key_pem = secret_copy(m, u->key_pem),
+        .key_id = arena_copy(&m->arena, u->key_id),
         .from_ms = u->from_ms,
         .until_ms = u->until_ms,
     };
@@ -140,10 +166,12 @@ static int parse_uses(const struct json_value *list, struct material *m)
             .use = json_get_string(v, "use"),
             .cert_pem = json_get_string(v, "cert"),
             .key_pem = json_get_string(v, "key"),
+            .key_id = json_get_string(v, "key_id"),
             .from_ms = json_get_int(v, "from_ms", 0),
             .until_ms = json_get_int(v, "until_ms", -1),
         };
-        if (!u.pool.n || !u.use.n || !u.cert_pem.n || !u.key_pem.n || u.from_ms < 0 || u.until_ms < 0)
+        if (!u.pool.n || !u.use.n || !u.cert_pem.n || !key_fits(u.key_pem, u.key_id) || u.from_ms < 0 ||
+            u.until_ms < 0)
             return -EBADMSG;
         use_append(m, &u);
     }
@@ -176,7 +204,9 @@ static int from_json(const struct json_value *doc, struct material *m)
         r = parse_certs(json_get(doc, "certs"), m);
     if (r == 0)
         r = parse_trusts(json_get(doc, "trusts"), m);
-    return r < 0 ? r : parse_uses(json_get(doc, "uses"), m);
+    if (r == 0)
+        r = parse_uses(json_get(doc, "uses"), m);
+    return r < 0 ? r : parse_lacks(json_get(doc, "lacks"), m);
 }
 
 int material_parse(struct slice json, struct material **ret)
@@ -222,14 +252,20 @@ static void write_members(const struct written *members, size_t n, struct buf *o
     }
 }
 
+static void write_its_key(struct slice pem, struct slice id, struct buf *out)
+{
+    const struct written member = {id.n ? ",\"key_id\":" : ",\"key\":", id.n ? id : pem};
+    write_members(&member, 1, out);
+}
+
 static void write_cert(const struct material_cert *c, struct buf *out)
 {
     const struct written members[] = {
         {"{\"pool\":", c->pool    },
         {",\"cert\":", c->cert_pem},
-        {",\"key\":",  c->key_pem }
     };
     write_members(members, sizeof(members) / sizeof(members[0]), out);
+    write_its_key(c->key_pem, c->key_id, out);
     buf_append_char(out, '}');
 }
 
@@ -239,9 +275,9 @@ static void write_use(const struct material_use *u, struct buf *out)
         {"{\"pool\":", u->pool    },
         {",\"use\":",  u->use     },
         {",\"cert\":", u->cert_pem},
-        {",\"key\":",  u->key_pem }
     };
     write_members(members, sizeof(members) / sizeof(members[0]), out);
+    write_its_key(u->key_pem, u->key_id, out);
     buf_printf(out, ",\"from_ms\":%lld,\"until_ms\":%lld}", (long long)u->from_ms, (long long)u->until_ms);
 }
 
@@ -279,7 +315,11 @@ void material_write(const struct material *m, struct buf *out)
     }
     buf_append(out, SLICE("],\"trust\":"));
     json_write_string(m->trust_pem, out);
-    buf_append_char(out, '}');
+    for (size_t i = 0; i < m->n_lacks; i++) {
+        buf_append(out, i ? SLICE(",") : SLICE(",\"lacks\":["));
+        json_write_string(m->lacks[i], out);
+    }
+    buf_append(out, m->n_lacks ? SLICE("]}") : SLICE("}"));
 }
 
 /* --- looking --- */
@@ -388,25 +428,109 @@ struct material *material_copy(const struct material *m)
     copy->n_keys = m->n_keys;
     copy_trusts(m, copy);
     for (size_t i = 0; i < m->n_certs; i++)
-        material_cert_set(copy, m->certs[i].pool, m->certs[i].cert_pem, m->certs[i].key_pem);
+        material_cert_put(copy, &m->certs[i]);
     for (size_t i = 0; i < m->n_uses; i++)
         use_append(copy, &m->uses[i]);
+    for (size_t i = 0; i < m->n_lacks; i++)
+        copy->lacks[copy->n_lacks++] = arena_copy(&copy->arena, m->lacks[i]);
     return copy;
 }
 
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem)
 {
-    struct material_cert *c = (struct material_cert *)(uintptr_t)material_cert_find(m, pool);
+    return material_cert_put(m, &(struct material_cert){pool, cert_pem, key_pem, SLICE_NONE});
+}
+
+int material_cert_put(struct material *m, const struct material_cert *fresh)
+{
+    struct material_cert *c = (struct material_cert *)(uintptr_t)material_cert_find(m, fresh->pool);
     if (!c && m->n_certs == MATERIAL_MAX_CERTS)
         return -ENOSPC;
     if (!c)
         c = &m->certs[m->n_certs++];
     *c = (struct material_cert){
-        .pool = arena_copy(&m->arena, pool),
-        .cert_pem = arena_copy(&m->arena, cert_pem),
-        .key_pem = secret_copy(m, key_pem),
+        .pool = arena_copy(&m->arena, fresh->pool),
+        .cert_pem = arena_copy(&m->arena, fresh->cert_pem),
+        .key_pem = secret_copy(m, fresh->key_pem),
+        .key_id = arena_copy(&m->arena, fresh->key_id),
     };
     return 0;
+}
+
+/* --- keys that machines keep --- */
+static void note_lack(struct material *m, struct slice id)
+{
+    for (size_t i = 0; i < m->n_lacks; i++)
+        if (slice_eq(m->lacks[i], id))
+            return;
+    if (m->n_lacks < MATERIAL_MAX_LACKS)
+        m->lacks[m->n_lacks++] = arena_copy(&m->arena, id);
+}
+
+/* The key's text, or nothing where there is none. */
+static struct slice filled(struct material *m, struct slice id, material_key_source *source, void *arg)
+{
+    struct buf pem = {0};
+    struct slice text = SLICE_NONE;
+    if (source(arg, id, &pem))
+        text = secret_copy(m, buf_slice(&pem));
+    if (pem.mem)
+        mem_wipe(pem.mem, pem.cap);
+    buf_fini(&pem);
+    return text;
+}
+
+static void fill_certs(struct material *m, const struct material *before, material_key_source *source,
+                       void *arg)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_certs; i++) {
+        struct material_cert c = m->certs[i];
+        const struct material_cert *old = before ? material_cert_find(before, c.pool) : NULL;
+        if (c.key_id.n && !c.key_pem.n)
+            c.key_pem = filled(m, c.key_id, source, arg);
+        if (!c.key_pem.n) {
+            note_lack(m, c.key_id);
+            if (!old || !old->key_pem.n)
+                continue;
+            c.cert_pem = arena_copy(&m->arena, old->cert_pem);
+            c.key_pem = secret_copy(m, old->key_pem);
+            c.key_id = arena_copy(&m->arena, old->key_id);
+        }
+        m->certs[n++] = c;
+    }
+    m->n_certs = n;
+}
+
+/* One that begins later needs no substitute: those before it are there. */
+static void fill_uses(struct material *m, const struct material *before, material_key_source *source,
+                      void *arg)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_uses; i++) {
+        struct material_use u = m->uses[i];
+        const struct material_use *old =
+            before ? material_use_find(before, u.pool, u.use, MATERIAL_CURRENT, u.from_ms) : NULL;
+        if (u.key_id.n && !u.key_pem.n)
+            u.key_pem = filled(m, u.key_id, source, arg);
+        if (!u.key_pem.n) {
+            note_lack(m, u.key_id);
+            if (!old || !old->key_pem.n)
+                continue;
+            u.cert_pem = arena_copy(&m->arena, old->cert_pem);
+            u.key_pem = secret_copy(m, old->key_pem);
+            u.key_id = arena_copy(&m->arena, old->key_id);
+        }
+        m->uses[n++] = u;
+    }
+    m->n_uses = n;
+}
+
+void material_fill_keys(struct material *m, const struct material *before, material_key_source *source,
+                        void *arg)
+{
+    fill_certs(m, before, source, arg);
+    fill_uses(m, before, source, arg);
 }
 
 bool material_cert_remove(struct material *m, struct slice pool)
@@ -478,7 +602,7 @@ struct material *material_for_pools(const struct material *m, const struct slice
     for (size_t i = 0; i < n; i++) {
         const struct material_cert *c = material_cert_find(m, pools[i]);
         if (c)
-            material_cert_set(part, c->pool, c->cert_pem, c->key_pem);
+            material_cert_put(part, c);
         for (size_t j = 0; j < m->n_uses; j++)
             if (slice_caseeq(m->uses[j].pool, pools[i]))
                 use_append(part, &m->uses[j]);

@@ -14,6 +14,8 @@ enum {
     MATERIAL_MAX_CERTS = 64,
     MATERIAL_MAX_USES = 64,
     MATERIAL_MAX_TRUSTS = 32,
+    MATERIAL_MAX_LACKS = MATERIAL_MAX_CERTS + MATERIAL_MAX_USES,
+    MATERIAL_KEY_ID = 64,   /* hex digits of the SHA-256 of a public key */
     MATERIAL_USE_DEPTH = 3, /* of one use: the next one, the current one, the one before */
     MATERIAL_KEY = 32,
     MATERIAL_MAX_TEXT = 4 << 20,       /* of the JSON form */
@@ -28,16 +30,18 @@ struct material_key {
     int64_t made_ms;
     int64_t expires_ms; /* 0: the current one */
 };
+/* Where the key is kept on machines there is its id in place of its text. A machine that has the key fills in
+ * the text for itself (service/replica); the written form has one of the two, the id where there is one. */
 struct material_cert {
     struct slice pool; /* Edge pool whose external names it carries */
-    struct slice cert_pem, key_pem;
+    struct slice cert_pem, key_pem, key_id;
 };
 /* A certificate for another use than access-external (kept/topology/certificates.h). The newest of a use
  * comes first. It signs from from_ms; the one before it signs until then, and verifies what it signed until
  * until_ms. So machines change over by the clock, with nobody to tell them. */
 struct material_use {
     struct slice pool, use;
-    struct slice cert_pem, key_pem;
+    struct slice cert_pem, key_pem, key_id;
     int64_t from_ms;
     int64_t until_ms; /* 0: nothing comes after it */
 };
@@ -60,6 +64,9 @@ struct material {
     struct slice trust_pem; /* partners' roots; empty: the system's */
     struct material_trust trusts[MATERIAL_MAX_TRUSTS];
     size_t n_trusts;
+    /* ids of keys that a machine did not have when it took this: it goes on with the certificates before */
+    struct slice lacks[MATERIAL_MAX_LACKS];
+    size_t n_lacks;
 };
 struct material *material_new(void);
 struct material *material_ref(struct material *m);
@@ -86,6 +93,14 @@ struct material *material_copy(const struct material *m); /* one reference, same
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
 /* Sets or replaces roots; an empty text takes them away. -ENOSPC beyond MATERIAL_MAX_TRUSTS. */
 int material_trust_set(struct material *m, struct slice name, struct slice pem);
+/* The same, also with a key's id. */
+int material_cert_put(struct material *m, const struct material_cert *c);
+/* Key texts for ids: false where there is none, true after writing PEM to out. */
+typedef bool material_key_source(void *arg, struct slice id, struct buf *out);
+/* Fills in the keys that `source` has. What lacks its key is replaced by what `before` (NULL: nothing) had
+ * for the same pool and use, or left out, and its id is noted in m->lacks. Only while nobody else holds m. */
+void material_fill_keys(struct material *m, const struct material *before, material_key_source *source,
+                        void *arg);
 /* Takes the certificate of a pool (or of a machine) away; false: there is none. */
 bool material_cert_remove(struct material *m, struct slice pool);
 /* A certificate of a use from fresh->from_ms on (not later than now: at once). The one that is current until

@@ -9,7 +9,7 @@ enum { PORT_MAX = 65535 };
 static const int64_t COUNT_MAX = (1LL << 53) - 1;
 
 /* --- members as tables: what is written is what is read --- */
-enum member_type { MEMBER_STRING, MEMBER_BINARY, MEMBER_COUNT, MEMBER_BOOL, MEMBER_TIME };
+enum member_type { MEMBER_STRING, MEMBER_BINARY, MEMBER_COUNT, MEMBER_BOOL, MEMBER_TIME, MEMBER_LIST };
 struct member {
     const char *name;
     enum member_type type;
@@ -33,6 +33,15 @@ static void write_text(struct arena *a, struct json_value *to, const struct memb
     buf_fini(&b);
 }
 
+static void write_list(struct arena *a, struct json_value *to, const char *name, const struct push_list *list)
+{
+    struct json_value *items = json_array(a);
+    for (size_t i = 0; i < list->n; i++)
+        json_push(a, items, json_string(a, list->items[i]));
+    if (list->n)
+        json_set(a, to, name, items);
+}
+
 static struct json_value *write_members(struct arena *a, const struct member *members, size_t n,
                                         const void *object)
 {
@@ -54,6 +63,9 @@ static struct json_value *write_members(struct arena *a, const struct member *me
         case MEMBER_BOOL:
             json_set_bool(a, to, m->name, READ_AT(object, m, bool));
             break;
+        case MEMBER_LIST:
+            write_list(a, to, m->name, &READ_AT(object, m, struct push_list));
+            break;
         }
     }
     return to;
@@ -69,6 +81,21 @@ static int read_binary(struct slice text, struct arena *a, struct slice *ret)
     return 0;
 }
 
+static int read_list(const struct json_value *v, struct arena *a, struct push_list *ret)
+{
+    size_t n = json_count(v);
+    if (n > PUSH_MAX_LIST)
+        return -EBADMSG;
+    struct slice *items = ARENA_ARRAY(a, struct slice, n ? n : 1);
+    for (size_t i = 0; i < n; i++) {
+        if (json_at(v, i)->kind != JSON_STRING)
+            return -EBADMSG;
+        items[i] = json_at(v, i)->string;
+    }
+    *ret = (struct push_list){items, n};
+    return 0;
+}
+
 static bool kind_fits(const struct member *m, const struct json_value *v)
 {
     switch (m->type) {
@@ -80,6 +107,8 @@ static bool kind_fits(const struct member *m, const struct json_value *v)
         return v->kind == JSON_INT && v->integer >= 0 && v->integer <= COUNT_MAX;
     case MEMBER_BOOL:
         return v->kind == JSON_BOOL;
+    case MEMBER_LIST:
+        return v->kind == JSON_ARRAY;
     }
     return false;
 }
@@ -105,6 +134,8 @@ static int read_member(const struct member *m, const struct json_value *v, struc
     case MEMBER_BOOL:
         *AT(object, m, bool) = v->boolean;
         return 0;
+    case MEMBER_LIST:
+        return read_list(v, a, AT(object, m, struct push_list));
     }
     return -EBADMSG;
 }
@@ -139,6 +170,7 @@ static const struct member request_members[] = {
     {"material_serial", MEMBER_COUNT,  offsetof(struct push_request, material_serial), false},
     {"certificate",     MEMBER_STRING, offsetof(struct push_request, certificate),     false},
     {"renew",           MEMBER_BOOL,   offsetof(struct push_request, renew),           false},
+    {"keys",            MEMBER_LIST,   offsetof(struct push_request, keys),            false},
 };
 
 void push_request_write(const struct push_request *q, struct buf *out)
@@ -168,17 +200,24 @@ static const struct member answer_members[] = {
     {"certificate", MEMBER_STRING, offsetof(struct push_answer, certificate), false},
     {"request",     MEMBER_STRING, offsetof(struct push_answer, request),     false},
     {"time_ms",     MEMBER_TIME,   offsetof(struct push_answer, time_ms),     false},
+    {"holds",       MEMBER_LIST,   offsetof(struct push_answer, holds),       false},
+    {"lacks",       MEMBER_LIST,   offsetof(struct push_answer, lacks),       false},
 };
+
+static void write_error(struct arena *a, struct json_value *doc, struct slice id, struct slice text)
+{
+    struct json_value *error = json_object(a);
+    if (!id.n)
+        return;
+    json_set_string(a, error, "id", id);
+    json_set_string(a, error, "text", text);
+    json_set(a, doc, "error", error);
+}
 
 void push_answer_write(const struct push_answer *w, struct arena *a, struct buf *out)
 {
     struct json_value *doc = write_members(a, answer_members, COUNT_OF(answer_members), w);
-    if (w->error_id.n) {
-        struct json_value *error = json_object(a);
-        json_set_string(a, error, "id", w->error_id);
-        json_set_string(a, error, "text", w->error_text);
-        json_set(a, doc, "error", error);
-    }
+    write_error(a, doc, w->error_id, w->error_text);
     if (w->state)
         json_set(a, doc, "state", (struct json_value *)(uintptr_t)w->state);
     write_doc(doc, out);
@@ -193,6 +232,62 @@ int push_answer_parse(struct slice text, struct arena *a, struct push_answer *re
     w.error_id = json_get_string(json_get(doc, "error"), "id");
     w.error_text = json_get_string(json_get(doc, "error"), "text");
     w.state = json_get(doc, "state");
+    *ret = w;
+    return 0;
+}
+
+/* --- keys --- */
+static const struct member key_request_members[] = {
+    {"pool",        MEMBER_STRING, offsetof(struct key_request, pool),        false},
+    {"kind",        MEMBER_STRING, offsetof(struct key_request, kind),        false},
+    {"names",       MEMBER_LIST,   offsetof(struct key_request, names),       false},
+    {"id",          MEMBER_STRING, offsetof(struct key_request, id),          false},
+    {"certificate", MEMBER_STRING, offsetof(struct key_request, certificate), false},
+    {"passphrase",  MEMBER_BINARY, offsetof(struct key_request, passphrase),  false},
+    {"old_windows", MEMBER_BOOL,   offsetof(struct key_request, old_windows), false},
+};
+static const struct member key_answer_members[] = {
+    {"request", MEMBER_STRING, offsetof(struct key_answer, request), false},
+    {"sealed",  MEMBER_BINARY, offsetof(struct key_answer, sealed),  false},
+    {"p12",     MEMBER_BINARY, offsetof(struct key_answer, p12),     false},
+};
+
+void key_request_write(const struct key_request *q, struct buf *out)
+{
+    struct arena a = {0};
+    write_doc(write_members(&a, key_request_members, COUNT_OF(key_request_members), q), out);
+    arena_fini(&a);
+}
+
+int key_request_parse(struct slice text, struct arena *a, struct key_request *ret)
+{
+    struct key_request q = {0};
+    struct json_value *doc;
+    if (read_members(text, PUSH_MAX_ANSWER, a, key_request_members, COUNT_OF(key_request_members), &q, &doc) <
+        0)
+        return -EBADMSG;
+    *ret = q;
+    return 0;
+}
+
+void key_answer_write(const struct key_answer *w, struct buf *out)
+{
+    struct arena a = {0};
+    struct json_value *doc = write_members(&a, key_answer_members, COUNT_OF(key_answer_members), w);
+    write_error(&a, doc, w->error_id, w->error_text);
+    write_doc(doc, out);
+    arena_fini(&a);
+}
+
+int key_answer_parse(struct slice text, struct arena *a, struct key_answer *ret)
+{
+    struct key_answer w = {0};
+    struct json_value *doc;
+    if (read_members(text, PUSH_MAX_ANSWER, a, key_answer_members, COUNT_OF(key_answer_members), &w, &doc) <
+        0)
+        return -EBADMSG;
+    w.error_id = json_get_string(json_get(doc, "error"), "id");
+    w.error_text = json_get_string(json_get(doc, "error"), "text");
     *ret = w;
     return 0;
 }

@@ -18,6 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
             abort();
     }
     buf_clear(&text, 0);
+    struct key_request k;
+    struct key_answer ka;
+    if (key_request_parse(slice_mem(p, n), &a, &k) == 0) {
+        key_request_write(&k, &text);
+        if (key_request_parse(buf_slice(&text), &a, &k) < 0)
+            abort();
+    }
+    (void)key_answer_parse(slice_mem(p, n), &a, &ka);
+    buf_clear(&text, 0);
     if (push_answer_parse(slice_mem(p, n), &a, &w) == 0) {
         push_answer_write(&w, &a, &text);
         if (push_answer_parse(buf_slice(&text), &a, &w) < 0)

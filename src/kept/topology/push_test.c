@@ -2,6 +2,8 @@
 
 #include "ground/base/test.h"
 
+#include <errno.h>
+
 TEST(request_round_trip)
 {
     struct arena a = {0};
@@ -55,6 +57,52 @@ TEST(answer_round_trip)
     CHECK_STR(p.error_id, "replica.older");
     CHECK_SLICE(p.error_text, w.error_text);
     CHECK_INT(json_get_int(p.state, "connections", 0), 3);
+    buf_fini(&text);
+    arena_fini(&a);
+}
+
+TEST(keys_round_trip)
+{
+    struct arena a = {0};
+    struct buf text = {0};
+    const struct slice names[] = {SLICE("sip.a.example"), SLICE("a.example")};
+    const struct push_list list = {names, 2};
+    struct push_request p = {0}, sent = {.keys = list};
+    struct push_answer w =
+                           {
+                               .fqdn = SLICE("a.example"), .holds = list, .lacks = {names, 1}
+    },
+                       x = {0};
+    struct key_request q = {
+        .pool = SLICE("p"), .names = list, .passphrase = {"\0\377", 2},
+                .old_windows = true
+    };
+    struct key_request got = {0};
+    struct key_answer k =
+                          {
+                              .sealed = {"\1\0", 2},
+                                .error_id = SLICE("replica.no-key")
+    },
+                      y = {0};
+    push_request_write(&sent, &text);
+    CHECK_INT(push_request_parse(buf_slice(&text), &a, &p), 0);
+    CHECK_INT(p.keys.n, 2);
+    CHECK_STR(p.keys.items[1], "a.example");
+    buf_clear(&text, 0);
+    push_answer_write(&w, &a, &text);
+    CHECK_INT(push_answer_parse(buf_slice(&text), &a, &x), 0);
+    CHECK(x.holds.n == 2 && x.lacks.n == 1 && slice_eq(x.lacks.items[0], names[0]));
+    buf_clear(&text, 0);
+    key_request_write(&q, &text);
+    CHECK_INT(key_request_parse(buf_slice(&text), &a, &got), 0);
+    CHECK_SLICE(got.passphrase, q.passphrase);
+    CHECK(got.names.n == 2 && got.old_windows && slice_eq(got.pool, q.pool));
+    buf_clear(&text, 0);
+    key_answer_write(&k, &text);
+    CHECK_INT(key_answer_parse(buf_slice(&text), &a, &y), 0);
+    CHECK_SLICE(y.sealed, k.sealed);
+    CHECK_STR(y.error_id, "replica.no-key");
+    CHECK_INT(key_request_parse(SLICE("{\"format\":1,\"names\":[1]}"), &a, &got), -EBADMSG);
     buf_fini(&text);
     arena_fini(&a);
 }
@@ -117,4 +165,4 @@ TEST(refuses_what_is_no_push)
     arena_fini(&a);
 }
 
-TEST_MAIN(request_round_trip, answer_round_trip, bundle_round_trip, refuses_what_is_no_push)
+TEST_MAIN(request_round_trip, answer_round_trip, keys_round_trip, bundle_round_trip, refuses_what_is_no_push)

@@ -57,11 +57,28 @@ static void api_work(struct task *t, struct vault *v)
     q->route->store(q, v);
 }
 
+void api_finish(struct api_call *q, bool closed)
+{
+    api_answer(q, closed);
+    api_free(q);
+}
+
 static void api_done(struct task *t, bool closed)
 {
     struct api_call *q = (struct api_call *)t;
-    api_answer(q, closed);
-    api_free(q);
+    if (q->route->loop && q->route->store && !q->staged && !q->why.status && !closed) {
+        q->staged = true;
+        if (q->route->loop(q, t->c) == API_LATER)
+            return;
+    }
+    api_finish(q, closed);
+}
+
+void api_then(struct api_call *q, struct central *c, void (*work)(struct task *t, struct vault *v))
+{
+    q->task.work = work;
+    q->task.done = api_done;
+    task_run(c, &q->task);
 }
 
 static void ask_work(struct job *j)

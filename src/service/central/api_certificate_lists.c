@@ -97,6 +97,13 @@ static void list_one(struct api_call *q, struct json_value *list, struct json_va
     crypto_cert_unref(cert);
 }
 
+/* Of a key that machines keep; who holds it is added on the loop. */
+static void put_key_id(struct api_call *q, struct json_value *o, struct slice id)
+{
+    if (id.n)
+        json_set_string(&q->a, o, "key_id", id);
+}
+
 static struct json_value *list_assigned(struct api_call *q, const struct material *m)
 {
     struct json_value *list = json_array(&q->a);
@@ -105,6 +112,7 @@ static struct json_value *list_assigned(struct api_call *q, const struct materia
         json_set_string(&q->a, o, "use", SLICE("access-external"));
         json_set_bool(&q->a, o, "served", true);
         json_set_string(&q->a, o, "state", slice_str(ages[MATERIAL_CURRENT]));
+        put_key_id(q, o, m->certs[i].key_id);
         list_one(q, list, o, m->certs[i].pool, m->certs[i].cert_pem);
     }
     for (size_t i = 0; i < m->n_uses; i++) {
@@ -117,6 +125,7 @@ static struct json_value *list_assigned(struct api_call *q, const struct materia
         json_set_string(&q->a, o, "use", m->uses[i].use);
         json_set_bool(&q->a, o, "served", served);
         json_set_string(&q->a, o, "state", slice_str(ages[age]));
+        put_key_id(q, o, m->uses[i].key_id);
         json_set_int(&q->a, o, "from_ms", m->uses[i].from_ms);
         if (m->uses[i].until_ms)
             json_set_int(&q->a, o, "until_ms", m->uses[i].until_ms);
@@ -139,6 +148,7 @@ static struct json_value *list_kept(struct api_call *q, struct vault *v)
             continue;
         json_set_string(&q->a, o, "name", names[i]);
         json_set_int(&q->a, o, "added_ms", k.added_ms);
+        put_key_id(q, o, k.key_id);
         json_set(&q->a, o, "in_use", api_certificate_uses(q, v->now->material, k.cert_pem));
         list_one(q, list, o, SLICE_NONE, k.cert_pem);
         kept_fini(&k);
@@ -170,12 +180,15 @@ static struct json_value *list_pending(struct api_call *q, struct vault *v)
     size_t n = 0;
     store_blob_list(v->store, "pending", &q->a, &pools, &n);
     for (size_t i = 0; i < n; i++) {
-        int64_t times[CENTRAL_MAX_PENDING];
-        size_t k = pending_times(v, pools[i], times);
+        struct pending_key keys[CENTRAL_MAX_PENDING];
+        size_t k = pending_list(v, pools[i], &q->a, keys);
         for (size_t j = 0; j < k; j++) {
             struct json_value *o = json_object(&q->a);
             json_set_string(&q->a, o, "pool", pools[i]);
-            json_set_int(&q->a, o, "made_ms", times[j]);
+            json_set_int(&q->a, o, "made_ms", keys[j].made_ms);
+            put_key_id(q, o, keys[j].key_id);
+            if (keys[j].machine.n)
+                json_set_string(&q->a, o, "machine", keys[j].machine);
             json_push(&q->a, list, o);
         }
     }

@@ -7,60 +7,44 @@
 #include <errno.h>
 
 /* --- request, sign --- */
-static int key_kind(struct api_call *q, enum crypto_key_kind *ret)
+static int key_kind(struct api_call *q, struct slice *ret)
 {
-    static const struct {
-        const char *name;
-        enum crypto_key_kind kind;
-    } kinds[] = {
-        {"ecdsa-p256", CRYPTO_KEY_P256    },
-        {"rsa-2048",   CRYPTO_KEY_RSA_2048},
-        {"rsa-3072",   CRYPTO_KEY_RSA_3072},
-        {"rsa-4096",   CRYPTO_KEY_RSA_4096},
-    };
     struct slice name = json_get_string(q->in, "key");
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (slice_eq(name, slice_str(kinds[i].name)) || (!name.n && i == 0)) {
-            *ret = kinds[i].kind;
-            return 0;
-        }
+    enum crypto_key_kind kind;
+    *ret = name.n ? name : SLICE("ecdsa-p256");
+    if (crypto_key_kind_find(*ret, &kind) == 0)
+        return 0;
     return refuse(&q->why, 422, "certificate.key-kind",
                   "Keys are ecdsa-p256 (without --rsa), rsa-2048, rsa-3072 or rsa-4096 (--rsa 4096).");
 }
 
+/* What is asked of a machine afterwards: api_keys_make. */
 int api_certificate_request(struct api_call *q, struct vault *v)
 {
-    struct slice owner = json_get_string(q->in, "pool");
+    struct slice owner = json_get_string(q->in, "pool"), kind = SLICE_NONE;
     struct certificate_need need = {0};
     enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
-    enum crypto_key_kind kind = CRYPTO_KEY_P256;
-    struct buf request = {0}, pem = {0};
     if (api_certificate_use(q, &use) < 0 || api_certificate_need(q, v, owner, use, &need) < 0 ||
         key_kind(q, &kind) < 0)
         return -EPROTO;
-    struct crypto_key *key = crypto_key_new_kind(kind);
-    const struct crypto_request_names names = {
-        .common_name = need.n ? need.names[0] : SLICE_NONE, .dns = need.names, .n_dns = need.n};
-    int r = crypto_request_new(key, &names, &request);
-    if (r < 0)
-        r = refuse(&q->why, 422, "certificate.request", "The request cannot be made: %s.", crypto_error());
-    if (r == 0) {
-        crypto_key_write(key, &pem);
-        r = pending_add(v, owner, buf_slice(&pem), buf_slice(&request), &q->why);
-        mem_wipe(pem.mem, pem.cap);
+    const struct topology_edge_pool *pool = api_certificate_pool(v->now->topology, owner);
+    struct key_errand *e = q->errand = ARENA_NEW(&q->a, struct key_errand);
+    struct slice *names = ARENA_ARRAY(&q->a, struct slice, need.n ? need.n : 1);
+    struct json_value *list = json_array(&q->a);
+    for (size_t i = 0; i < need.n; i++) {
+        names[i] = arena_copy(&q->a, need.names[i]);
+        json_push(&q->a, list, json_string(&q->a, names[i]));
     }
-    if (r == 0) {
-        struct json_value *list = json_array(&q->a);
-        for (size_t i = 0; i < need.n; i++)
-            json_push(&q->a, list, json_string(&q->a, need.names[i]));
-        json_set_string(&q->a, q->out, "pool", owner);
-        json_set_string(&q->a, q->out, "request", buf_slice(&request));
-        json_set(&q->a, q->out, "names", list);
-    }
-    crypto_key_unref(key);
-    buf_fini(&pem);
-    buf_fini(&request);
-    return r;
+    e->owner = owner;
+    e->pool = pool ? arena_copy(&q->a, pool->fqdn) : owner;
+    e->machine = json_get_string(q->in, "machine");
+    if (!e->machine.n && pool && !slice_caseeq(pool->fqdn, owner))
+        e->machine = owner;
+    e->kind = kind;
+    e->names = (struct push_list){names, need.n};
+    json_set_string(&q->a, q->out, "pool", owner);
+    json_set(&q->a, q->out, "names", list);
+    return 0;
 }
 
 /* "internal", or the very use that the machine has. */
@@ -124,8 +108,26 @@ static int export_find(struct api_call *q, struct vault *v, struct kept *k)
         return refuse(&q->why, 404, "certificate.none",
                       "'" SLICE_FMT "' has no certificate for %s: entente cert list shows what is in use.",
                       SLICE_ARG(owner), certificate_uses[use].name);
+    const struct topology_edge_pool *pool = api_certificate_pool(v->now->topology, owner);
+    k->key_pool = pool ? pool->fqdn : owner;
     k->cert_pem = c ? c->cert_pem : u->cert_pem;
     k->key_pem = c ? c->key_pem : u->key_pem;
+    k->key_id = c ? c->key_id : u->key_id;
+    return 0;
+}
+
+/* The key is on machines: api_keys_export has one of them write the file. */
+static int export_by_machine(struct api_call *q, const struct kept *k)
+{
+    struct crypto_cert *cert;
+    if (crypto_cert_parse(k->cert_pem, &cert) < 0)
+        return refuse(&q->why, 500, "certificate.damaged", "The certificate in the store is damaged.");
+    q->errand = ARENA_NEW(&q->a, struct key_errand);
+    q->errand->key_id = arena_copy(&q->a, k->key_id);
+    q->errand->pool = arena_copy(&q->a, k->key_pool);
+    q->errand->cert_pem = arena_copy(&q->a, k->cert_pem);
+    api_put_certificate(q, q->out, json_get_string(q->in, "pool"), cert);
+    crypto_cert_unref(cert);
     return 0;
 }
 
@@ -142,6 +144,11 @@ int api_certificate_export(struct api_call *q, struct vault *v)
                       "The file holds a private key: its passphrase has %d bytes at least.",
                       CENTRAL_PASSPHRASE_MIN);
     int r = export_find(q, v, &k);
+    if (r == 0 && k.key_id.n) {
+        r = export_by_machine(q, &k);
+        kept_fini(&k);
+        return r;
+    }
     if (r == 0 &&
         (crypto_key_parse(k.key_pem, &key) < 0 || crypto_file_parse(k.cert_pem, SLICE_NONE, key, &f) < 0))
         r = refuse(&q->why, 500, "certificate.damaged", "The certificate in the store is damaged.");

@@ -3,6 +3,7 @@
 
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
+#include "kept/topology/edges.h"
 
 #include <errno.h>
 
@@ -211,8 +212,10 @@ static int file_refused(struct api_call *q, int error)
         crypto_error());
 }
 
-/* Certificate and key: of the file, of a file of its own, or a key that waits here. */
-static int import_read(struct api_call *q, struct vault *v, struct slice owner, struct crypto_file *f)
+/* Certificate and key: of the file, of a file of its own, or one that was requested: *held then says which.
+ */
+static int import_read(struct api_call *q, struct vault *v, struct slice owner, struct crypto_file *f,
+                       struct pending_key *held)
 {
     struct slice text, key_pem = json_get_string(q->in, "key_pem");
     struct slice passphrase = json_get_string(q->in, "passphrase");
@@ -238,7 +241,7 @@ static int import_read(struct api_call *q, struct vault *v, struct slice owner, 
     if (f->key)
         return 0;
     crypto_file_fini(f);
-    if (pending_match(v, owner, text, f) < 0)
+    if (pending_match(v, owner, text, &q->a, f, held) < 0)
         return refuse(
             &q->why, 422, "certificate.no-key",
             "There is no key with it, and none of those that entente cert request has made for " SLICE_FMT
@@ -262,15 +265,21 @@ static void note_order(struct api_call *q, const struct crypto_file *f)
 
 /* Kept by its name, or put into use at once. */
 static int import_keep(struct api_call *q, struct vault *v, struct slice owner, enum certificate_use use,
-                       const struct certificate_takeover *t, const struct crypto_file *f)
+                       const struct certificate_takeover *t, const struct crypto_file *f,
+                       const struct pending_key *held)
 {
     struct slice name = json_get_string(q->in, "name");
     struct buf cert = {0}, key = {0};
     crypto_cert_write(f->cert, &cert);
-    crypto_key_write(f->key, &key);
-    int r = name.n ? kept_store(v, name, buf_slice(&cert), buf_slice(&key), &q->why)
-                   : certificate_assign(v, owner, use, t, buf_slice(&cert), buf_slice(&key), &q->why);
-    mem_wipe(key.mem, key.cap);
+    if (f->key)
+        crypto_key_write(f->key, &key);
+    const struct kept k = {.cert_pem = buf_slice(&cert),
+                           .key_pem = buf_slice(&key),
+                           .key_id = f->key ? SLICE_NONE : held->key_id,
+                           .key_pool = f->key ? SLICE_NONE : held->key_pool};
+    int r = name.n ? kept_store(v, name, &k, &q->why) : certificate_assign(v, owner, use, t, &k, &q->why);
+    if (key.mem)
+        mem_wipe(key.mem, key.cap);
     buf_fini(&key);
     buf_fini(&cert);
     if (r == 0)
@@ -285,14 +294,15 @@ static int certificate_import(struct api_call *q, struct vault *v)
     enum certificate_use use = CERTIFICATE_ACCESS_EXTERNAL;
     struct certificate_takeover t = {0};
     struct crypto_file f = {0};
+    struct pending_key held = {0};
     if (api_certificate_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 ||
-        api_certificate_need(q, v, owner, use, &need) < 0 || import_read(q, v, owner, &f) < 0)
+        api_certificate_need(q, v, owner, use, &need) < 0 || import_read(q, v, owner, &f, &held) < 0)
         return -EPROTO;
     check_for_use(q, v, &need, &t, f.cert);
     note_order(q, &f);
     int r = refuse_findings(q, name.n > 0);
     if (r == 0)
-        r = import_keep(q, v, owner, use, &t, &f);
+        r = import_keep(q, v, owner, use, &t, &f, &held);
     if (r < 0 && !q->findings.errors)
         findings_fini(&q->findings); /* warnings, and it is refused for something else */
     if (r == 0) {
@@ -316,6 +326,19 @@ static int parse_kept(struct api_call *q, const struct kept *k, struct crypto_ce
     return 0;
 }
 
+/* A machine gives a key only to those that the pool it was made for, or its adoption, gives it to. */
+static int check_key_pool(struct api_call *q, struct vault *v, struct slice owner, const struct kept *k)
+{
+    const struct topology_edge_pool *p = api_certificate_pool(v->now->topology, owner);
+    if (!k->key_id.n || !p || slice_caseeq(p->fqdn, k->key_pool) || edge_adopts(p, k->key_pool))
+        return 0;
+    return refuse(&q->why, 409, "certificate.other-pool",
+                  "Its key was made for " SLICE_FMT
+                  " and stays on machines of that pool, or of one that adopts it: "
+                  "entente cert export, then import it for " SLICE_FMT ".",
+                  SLICE_ARG(k->key_pool), SLICE_ARG(p->fqdn));
+}
+
 static int certificate_assign_kept(struct api_call *q, struct vault *v)
 {
     struct slice owner = json_get_string(q->in, "pool"), name = json_get_string(q->in, "name");
@@ -327,13 +350,15 @@ static int certificate_assign_kept(struct api_call *q, struct vault *v)
     if (api_certificate_use(q, &use) < 0 || takeover_read(q, use, &t) < 0 ||
         api_certificate_need(q, v, owner, use, &need) < 0 || kept_load(v, name, &k, &q->why) < 0)
         return -EPROTO;
-    int r = parse_kept(q, &k, &cert);
+    int r = check_key_pool(q, v, owner, &k);
+    if (r == 0)
+        r = parse_kept(q, &k, &cert);
     if (r == 0) {
         check_for_use(q, v, &need, &t, cert);
         r = refuse_findings(q, false);
     }
     if (r == 0)
-        r = certificate_assign(v, owner, use, &t, k.cert_pem, k.key_pem, &q->why);
+        r = certificate_assign(v, owner, use, &t, &k, &q->why);
     if (r == 0) {
         api_put_certificate(q, q->out, owner, cert);
         json_set_string(&q->a, q->out, "name", name);
@@ -363,7 +388,7 @@ static int certificate_remove(struct api_call *q, struct vault *v)
 }
 
 const struct api_route api_certificate_routes[] = {
-    {"GET",  "/v1/certificates",          api_certificate_list,     NULL,
+    {"GET",  "/v1/certificates",          api_certificate_list,     api_keys_held_by,
      "external certificates in use, those kept by name, those of machines, keys that wait"            },
     {"POST", "/v1/certificates",          certificate_import,       NULL,
      "{pool, cert_pem or cert_base64, key_pem, passphrase, use, name, from_ms, overlap_ms}: kept as name, or "
@@ -372,12 +397,12 @@ const struct api_route api_certificate_routes[] = {
      "names that each use needs, by the draft; owner=POOL or MACHINE, use=USE"                        },
     {"POST", "/v1/certificates/assign",   certificate_assign_kept,  NULL,
      "{pool, use, name; of av-authentication from_ms, overlap_ms}"                                    },
-    {"POST", "/v1/certificates/remove",   certificate_remove,       NULL, "{name}"                    },
-    {"POST", "/v1/certificates/request",  api_certificate_request,  NULL,
-     "{pool, use, key}: a key that stays here, and its request"                                       },
+    {"POST", "/v1/certificates/remove",   certificate_remove,       NULL,             "{name}"        },
+    {"POST", "/v1/certificates/request",  api_certificate_request,  api_keys_make,
+     "{pool, use, key, machine}: a key that a machine of the pool makes and keeps, and its request"   },
     {"POST", "/v1/certificates/sign",     api_certificate_sign,     NULL,
      "{machine, request, use}: by the internal CA, with the names that the topology gives the machine"},
-    {"POST", "/v1/certificates/export",   api_certificate_export,   NULL,
+    {"POST", "/v1/certificates/export",   api_certificate_export,   api_keys_export,
      "{pool and use, or name; passphrase, old_windows}: PKCS#12; secret"                              },
 };
 const size_t api_n_certificate_routes = sizeof(api_certificate_routes) / sizeof(api_certificate_routes[0]);

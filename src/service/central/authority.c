@@ -74,7 +74,8 @@ int snapshot_seal(const struct snapshot *s, struct slice fqdn, const struct cryp
     /* what is assigned to one machine goes before what its pool has */
     const struct material_cert *own = role.edge ? material_cert_find(s->material, fqdn) : NULL;
     if (own)
-        material_cert_set(part, role.edge->fqdn, own->cert_pem, own->key_pem);
+        material_cert_put(part,
+                          &(struct material_cert){role.edge->fqdn, own->cert_pem, own->key_pem, own->key_id});
     material_write(part, &text);
     int r = crypto_seal(to, buf_slice(&text), out);
     mem_wipe(text.mem, text.cap);

@@ -1,7 +1,9 @@
-/* External certificates that are kept by name, and keys that wait for theirs. Blobs of the store, secret. */
+/* External certificates that are kept by name, and requests that wait for theirs. Blobs of the store, secret.
+ */
 #include "service/central/priv.h"
 
 #include "ground/base/mem.h"
+#include "ground/base/text.h"
 
 #include <errno.h>
 
@@ -55,6 +57,8 @@ int kept_load(struct vault *v, struct slice name, struct kept *ret, struct refus
     }
     k.cert_pem = json_get_string(k.doc, "cert");
     k.key_pem = json_get_string(k.doc, "key");
+    k.key_id = json_get_string(k.doc, "key_id");
+    k.key_pool = json_get_string(k.doc, "key_pool");
     k.added_ms = json_get_int(k.doc, "added_ms", 0);
     *ret = k;
     return 0;
@@ -82,8 +86,7 @@ static int kept_room(struct vault *v, struct slice name, struct refusal *why)
     return 0;
 }
 
-int kept_store(struct vault *v, struct slice name, struct slice cert_pem, struct slice key_pem,
-               struct refusal *why)
+int kept_store(struct vault *v, struct slice name, const struct kept *k, struct refusal *why)
 {
     struct buf text = {0};
     if (!name_fits(name))
@@ -93,9 +96,13 @@ int kept_store(struct vault *v, struct slice name, struct slice cert_pem, struct
     if (r < 0)
         return r;
     buf_append(&text, SLICE("{\"cert\":"));
-    json_write_string(cert_pem, &text);
+    json_write_string(k->cert_pem, &text);
     buf_append(&text, SLICE(",\"key\":"));
-    json_write_string(key_pem, &text);
+    json_write_string(k->key_pem, &text);
+    buf_append(&text, SLICE(",\"key_id\":"));
+    json_write_string(k->key_id, &text);
+    buf_append(&text, SLICE(",\"key_pool\":"));
+    json_write_string(k->key_pool, &text);
     buf_printf(&text, ",\"added_ms\":%lld}", (long long)loop_wall());
     r = store_blob_put(v->store, KIND_KEPT, name, buf_slice(&text));
     secret_buf_fini(&text);
@@ -140,13 +147,15 @@ static int pending_save(struct vault *v, struct slice pool, const struct json_va
     return r;
 }
 
-int pending_add(struct vault *v, struct slice pool, struct slice key_pem, struct slice request,
+int pending_add(struct vault *v, struct slice pool, const struct pending_key *k, struct slice request,
                 struct refusal *why)
 {
     struct pending p;
     pending_load(v, pool, &p);
     struct json_value *list = json_array(&p.arena), *o = json_object(&p.arena);
-    json_set_string(&p.arena, o, "key", key_pem);
+    json_set_string(&p.arena, o, "key_id", k->key_id);
+    json_set_string(&p.arena, o, "key_pool", k->key_pool);
+    json_set_string(&p.arena, o, "machine", k->machine);
     json_set_string(&p.arena, o, "request", request);
     json_set_int(&p.arena, o, "made_ms", loop_wall());
     json_push(&p.arena, list, o);
@@ -158,27 +167,76 @@ int pending_add(struct vault *v, struct slice pool, struct slice key_pem, struct
     return r < 0 ? refuse_store(why, v, r) : 0;
 }
 
-int pending_match(struct vault *v, struct slice pool, struct slice text, struct crypto_file *ret)
+static struct pending_key pending_read(const struct json_value *o, struct arena *a)
+{
+    return (struct pending_key){.key_id = arena_copy(a, json_get_string(o, "key_id")),
+                                .key_pool = arena_copy(a, json_get_string(o, "key_pool")),
+                                .machine = arena_copy(a, json_get_string(o, "machine")),
+                                .made_ms = json_get_int(o, "made_ms", 0)};
+}
+
+static bool has_key_id(const struct crypto_cert *cert, struct slice id)
+{
+    unsigned char have[MATERIAL_KEY_ID / 2], want[MATERIAL_KEY_ID / 2];
+    crypto_cert_key_id(cert, have);
+    return text_unhex(id, want, sizeof(want)) == (ssize_t)sizeof(want) &&
+           memcmp(have, want, sizeof(have)) == 0;
+}
+
+/* Of a request whose key is here, as older versions made them. */
+static int match_key(struct slice key_pem, struct slice text, struct crypto_file *f)
+{
+    struct crypto_key *key = NULL;
+    if (crypto_key_parse(key_pem, &key) < 0)
+        return -ENOKEY;
+    int r = crypto_file_parse(text, SLICE_NONE, key, f);
+    if (r < 0) {
+        crypto_key_unref(key);
+        return r;
+    }
+    crypto_key_unref(f->key);
+    f->key = key;
+    return 0;
+}
+
+static int match_id(struct slice id, struct slice text, struct crypto_file *f)
+{
+    int r = crypto_file_parse(text, SLICE_NONE, NULL, f);
+    if (r < 0 || has_key_id(f->cert, id))
+        return r;
+    crypto_file_fini(f);
+    return -ENOKEY;
+}
+
+int pending_match(struct vault *v, struct slice owner, struct slice text, struct arena *a,
+                  struct crypto_file *ret, struct pending_key *ret_key)
 {
     struct pending p;
     struct crypto_file f = {0};
     int r = -ENOKEY;
-    pending_load(v, pool, &p);
+    pending_load(v, owner, &p);
     for (size_t i = 0; r == -ENOKEY && i < json_count(p.list); i++) {
-        struct crypto_key *key = NULL;
-        if (crypto_key_parse(json_get_string(json_at(p.list, i), "key"), &key) < 0)
+        const struct pending_key k = pending_read(json_at(p.list, i), a);
+        r = k.key_id.n ? match_id(k.key_id, text, &f)
+                       : match_key(json_get_string(json_at(p.list, i), "key"), text, &f);
+        if (r < 0)
             continue;
-        r = crypto_file_parse(text, SLICE_NONE, key, &f);
-        if (r < 0) {
-            crypto_key_unref(key);
-            continue;
-        }
-        crypto_key_unref(f.key);
-        f.key = key;
         *ret = f;
+        *ret_key = k;
     }
     pending_fini(&p);
     return r;
+}
+
+static bool belongs(const struct json_value *o, const struct crypto_cert *cert)
+{
+    struct slice id = json_get_string(o, "key_id");
+    struct crypto_key *key = NULL;
+    if (id.n)
+        return has_key_id(cert, id);
+    bool its = crypto_key_parse(json_get_string(o, "key"), &key) == 0 && crypto_cert_matches(cert, key) == 0;
+    crypto_key_unref(key);
+    return its;
 }
 
 int pending_drop(struct vault *v, struct slice pool, const struct crypto_cert *cert)
@@ -186,43 +244,39 @@ int pending_drop(struct vault *v, struct slice pool, const struct crypto_cert *c
     struct pending p;
     pending_load(v, pool, &p);
     struct json_value *left = json_array(&p.arena);
-    for (size_t i = 0; i < json_count(p.list); i++) {
-        struct json_value *o = (struct json_value *)(uintptr_t)json_at(p.list, i);
-        struct crypto_key *key = NULL;
-        bool its =
-            crypto_key_parse(json_get_string(o, "key"), &key) == 0 && crypto_cert_matches(cert, key) == 0;
-        crypto_key_unref(key);
-        if (!its)
-            json_push(&p.arena, left, o);
-    }
+    for (size_t i = 0; i < json_count(p.list); i++)
+        if (!belongs(json_at(p.list, i), cert))
+            json_push(&p.arena, left, (struct json_value *)(uintptr_t)json_at(p.list, i));
     int r = json_count(left) == json_count(p.list) ? 0 : pending_save(v, pool, left);
     pending_fini(&p);
     return r;
 }
 
-size_t pending_times(struct vault *v, struct slice pool, int64_t times[CENTRAL_MAX_PENDING])
+size_t pending_list(struct vault *v, struct slice owner, struct arena *a,
+                    struct pending_key ret[CENTRAL_MAX_PENDING])
 {
     struct pending p;
     size_t n = 0;
-    pending_load(v, pool, &p);
+    pending_load(v, owner, &p);
     for (; n < json_count(p.list) && n < CENTRAL_MAX_PENDING; n++)
-        times[n] = json_get_int(json_at(p.list, n), "made_ms", 0);
+        ret[n] = pending_read(json_at(p.list, n), a);
     pending_fini(&p);
     return n;
 }
 
 /* --- assigning --- */
 int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use,
-                       const struct certificate_takeover *t, struct slice cert_pem, struct slice key_pem,
-                       struct refusal *why)
+                       const struct certificate_takeover *t, const struct kept *k, struct refusal *why)
 {
     struct material *m = material_copy(v->now->material);
     const struct material_use fresh = {.pool = owner,
                                        .use = slice_str(certificate_uses[use].name),
-                                       .cert_pem = cert_pem,
-                                       .key_pem = key_pem,
+                                       .cert_pem = k->cert_pem,
+                                       .key_pem = k->key_pem,
+                                       .key_id = k->key_id,
                                        .from_ms = t->from_ms};
-    int r = use == CERTIFICATE_ACCESS_EXTERNAL ? material_cert_set(m, owner, cert_pem, key_pem)
+    const struct material_cert access = {owner, k->cert_pem, k->key_pem, k->key_id};
+    int r = use == CERTIFICATE_ACCESS_EXTERNAL ? material_cert_put(m, &access)
                                                : material_use_set(m, &fresh, t->now_ms, t->until_ms);
     if (r < 0) {
         material_unref(m);

@@ -22,13 +22,15 @@
 enum {
     CENTRAL_ERROR = 512,
     CENTRAL_CA_YEARS = 10,
-    CENTRAL_CERT_DAYS = 365,   /* of machines; renewed at half of it */
-    CENTRAL_BUNDLE_DAYS = 30,  /* of the one in a bundle: it was carried, and is replaced at first contact */
-    CENTRAL_PUSH_THREADS = 16, /* so many dead machines hold up nobody */
-    CENTRAL_TALK_THREADS = 16, /* questions to machines, each on its own connection */
-    CENTRAL_ASK_THREADS = 4,   /* what waits for name servers */
-    CENTRAL_CONNECT_MS = 4000, /* of a push */
-    CENTRAL_MAX_TASKS = 10000, /* of the API, under way */
+    CENTRAL_CERT_DAYS = 365,    /* of machines; renewed at half of it */
+    CENTRAL_BUNDLE_DAYS = 30,   /* of the one in a bundle: it was carried, and is replaced at first contact */
+    CENTRAL_KEY_MS = 40 * 1000, /* of a request for a key: RSA of 4096 bits takes seconds */
+    CENTRAL_KEY_ASKED = 16,     /* machines, one after the other */
+    CENTRAL_PUSH_THREADS = 16,  /* so many dead machines hold up nobody */
+    CENTRAL_TALK_THREADS = 16,  /* questions to machines, each on its own connection */
+    CENTRAL_ASK_THREADS = 4,    /* what waits for name servers */
+    CENTRAL_CONNECT_MS = 4000,  /* of a push */
+    CENTRAL_MAX_TASKS = 10000,  /* of the API, under way */
     CENTRAL_KEYS_CHECK_MS = 60 * 1000,
     CENTRAL_MAX_KEPT = 256,  /* certificates kept by name */
     CENTRAL_MAX_PENDING = 4, /* keys of a pool whose certificates have not come */
@@ -143,27 +145,35 @@ struct kept {
     struct arena arena;
     struct json_value *doc;
     struct slice cert_pem, key_pem;
+    struct slice key_id, key_pool; /* in place of key_pem: on machines that may have keys of that pool */
     int64_t added_ms;
 };
 void kept_fini(struct kept *k);
 int kept_load(struct vault *v, struct slice name, struct kept *ret, struct refusal *why);
-int kept_store(struct vault *v, struct slice name, struct slice cert_pem, struct slice key_pem,
-               struct refusal *why);
+/* Certificate and key of k. */
+int kept_store(struct vault *v, struct slice name, const struct kept *k, struct refusal *why);
 int kept_remove(struct vault *v, struct slice name, struct refusal *why);
-/* A new key for a pool, and its request; the newest first, CENTRAL_MAX_PENDING of them. */
-int pending_add(struct vault *v, struct slice pool, struct slice key_pem, struct slice request,
+/* A request of an owner (pool or machine), whose key a machine keeps; the newest first, CENTRAL_MAX_PENDING
+ * of them. */
+struct pending_key {
+    struct slice key_id, key_pool, machine; /* of old ones none: the key itself waits here */
+    int64_t made_ms;
+};
+int pending_add(struct vault *v, struct slice owner, const struct pending_key *k, struct slice request,
                 struct refusal *why);
-/* The pending key to which this certificate file belongs; -ENOKEY. */
-int pending_match(struct vault *v, struct slice pool, struct slice text, struct crypto_file *ret);
+/* The pending key to which this certificate file belongs: ret->key, or id and pool of one that a machine
+ * keeps, in arena a; -ENOKEY. */
+int pending_match(struct vault *v, struct slice owner, struct slice text, struct arena *a,
+                  struct crypto_file *ret, struct pending_key *ret_key);
 int pending_drop(struct vault *v, struct slice pool, const struct crypto_cert *cert);
-/* When they were made, newest first; how many. */
-size_t pending_times(struct vault *v, struct slice pool, int64_t times[CENTRAL_MAX_PENDING]);
+/* Newest first; how many. */
+size_t pending_list(struct vault *v, struct slice owner, struct arena *a,
+                    struct pending_key ret[CENTRAL_MAX_PENDING]);
 /* A certificate becomes that of a use of a pool (or of one of its machines), at its time where the use has an
  * overlap.
  */
 int certificate_assign(struct vault *v, struct slice owner, enum certificate_use use,
-                       const struct certificate_takeover *t, struct slice cert_pem, struct slice key_pem,
-                       struct refusal *why);
+                       const struct certificate_takeover *t, const struct kept *k, struct refusal *why);
 
 /* --- tasks: work on the store's thread, done on the loop --- */
 struct task {
@@ -221,7 +231,9 @@ struct push {
     struct crypto_cert *seal_to; /* NULL: no revision in this one */
     struct net_addr to, from;
     bool renew, fresh;
-    int error; /* it could not be sent at all */
+    char *key;                        /* base64, sealed by its holder; or NULL */
+    char key_id[MATERIAL_KEY_ID + 1]; /* of it */
+    int error;                        /* it could not be sent at all */
     struct http_result result;
 };
 void push_work(struct job *j);
@@ -242,6 +254,10 @@ struct pusher {
     char hash[65];
     struct crypto_cert *cert; /* what it uses: material is sealed to it */
     struct buf cert_text;
+    struct push_list holds, lacks; /* ids of keys, in state_arena */
+    bool fetching;                 /* a holder is asked for a key that this machine lacks */
+    char *key;                     /* what the holder sealed, to go with the next push */
+    char key_id[MATERIAL_KEY_ID + 1];
     char *pending; /* PEM of a certificate that it waits for */
     unsigned backoff_ms;
     int64_t heard_ms, clock_apart_ms;
@@ -256,6 +272,45 @@ void pushers_poll(struct central *c);
 /* Has a machine make a new internal key now; false: there is no such machine. */
 bool pushers_renew(struct central *c, struct slice fqdn);
 void pushers_free(struct central *c);
+struct pusher *pusher_find(struct central *c, struct slice fqdn);
+bool pusher_holds(const struct pusher *p, struct slice key_id);
+/* It has made a key, and says so with its next answer. */
+void pusher_note_key(struct pusher *p, struct slice key_id);
+/* What a holder sealed for p (base64), or why there is nothing. */
+void pusher_key_came(struct pusher *p, struct slice id, struct slice sealed, struct slice trouble);
+
+/* --- key_ask.c: what machines are asked to do with the keys that they keep --- */
+struct key_target {
+    struct slice fqdn;
+    struct net_addr to;
+    struct crypto_cert *cert;
+};
+/* One question, put to one machine after the other until one does it. */
+struct key_ask {
+    struct job job;
+    struct central *c;
+    struct arena a;
+    const char *path;
+    struct key_request q;
+    struct slice passphrase; /* sealed to each machine that is asked */
+    struct net_addr from;
+    struct key_target targets[CENTRAL_KEY_ASKED];
+    size_t n;
+    bool good;
+    struct slice by; /* who did it */
+    struct key_answer w;
+    struct buf trouble; /* "FQDN: sentence; …" of those that did not */
+    void (*done)(struct key_ask *k);
+    void *arg;
+};
+struct key_ask *key_ask_new(struct central *c, const char *path, void (*done)(struct key_ask *k), void *arg);
+void key_ask_add(struct key_ask *k, const struct pusher *p);
+/* Machines other than p that say that they hold the key. */
+void key_ask_holders(struct key_ask *k, const struct pusher *p, struct slice key_id);
+/* Calls done on the loop, once; it is freed afterwards. -EAGAIN: freed, done is not called. */
+int key_ask_run(struct key_ask *k);
+/* Has a holder seal a key for p; false: there is no holder, or too much waits. */
+bool key_fetch(struct pusher *p, struct slice id);
 bool pusher_current(const struct pusher *p);
 
 /* --- the API --- */
@@ -285,6 +340,8 @@ struct api_call {
     struct slice query[QUERY_N];
     struct json_value *out;
     struct json_value *theirs; /* with a refusal: whose change came first */
+    struct key_errand *errand; /* what a machine is asked for afterwards; NULL: nothing */
+    bool staged;               /* the route's `loop` was called */
     bool secret_answer;        /* out is its own, and wiped */
     struct snapshot *draft;    /* of ?draft=1, on its way to `ask` */
     struct refusal why;
@@ -297,9 +354,20 @@ enum { API_LATER = 1 };
 int api_ask(struct api_call *q, struct central *c, api_ask_fn *ask); /* API_LATER, or negative: refused */
 struct api_route {
     const char *method, *path;
-    int (*store)(struct api_call *q, struct vault *v);  /* on the store's thread; or … */
-    int (*loop)(struct api_call *q, struct central *c); /* … on the loop; API_LATER: by api_ask */
+    int (*store)(struct api_call *q, struct vault *v);  /* on the store's thread; or, or then … */
+    int (*loop)(struct api_call *q, struct central *c); /* … on the loop; API_LATER: it is answered later */
     const char *help;
+};
+/* Answers and frees, on the loop. */
+void api_finish(struct api_call *q, bool closed);
+/* More work on the store's thread; answered afterwards. */
+void api_then(struct api_call *q, struct central *c, void (*work)(struct task *t, struct vault *v));
+/* What is wanted of a key that machines keep; in the call's arena. */
+struct key_errand {
+    struct slice owner, pool, machine, kind;
+    struct push_list names;
+    struct slice key_id, cert_pem; /* of an export */
+    struct slice request;
 };
 extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[],
     api_certificate_routes[], api_network_routes[], api_dns_routes[];
@@ -321,6 +389,10 @@ int api_certificate_required(struct api_call *q, struct vault *v);
 int api_certificate_request(struct api_call *q, struct vault *v);
 int api_certificate_sign(struct api_call *q, struct vault *v);
 int api_certificate_export(struct api_call *q, struct vault *v);
+/* What follows on the loop (api_keys.c): who holds the keys, the key made, the file written by a holder. */
+int api_keys_held_by(struct api_call *q, struct central *c);
+int api_keys_make(struct api_call *q, struct central *c);
+int api_keys_export(struct api_call *q, struct central *c);
 /* The Edge pool of that name, or the one of an Edge machine: what its external names come from. NULL: none.
  */
 const struct topology_edge_pool *api_certificate_pool(const struct topology *t, struct slice owner);

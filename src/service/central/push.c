@@ -106,7 +106,9 @@ void push_work(struct job *j)
     struct push *q = (struct push *)j;
     struct push_request request = {.renew = q->renew};
     struct buf sealed = {0}, body = {0}, url = {0};
-    struct slice fqdn = slice_str(q->p->fqdn);
+    struct slice fqdn = slice_str(q->p->fqdn), key = slice_str(q->key);
+    if (q->key)
+        request.keys = (struct push_list){&key, 1};
     if (q->certificate)
         request.certificate = slice_str(q->certificate);
     if (q->seal_to) {
@@ -132,5 +134,6 @@ void push_free(struct push *q)
     snapshot_unref(q->snap);
     crypto_cert_unref(q->seal_to);
     mem_free(q->certificate);
+    mem_free(q->key);
     mem_free(q);
 }

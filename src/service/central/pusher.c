@@ -15,14 +15,14 @@ bool pusher_current(const struct pusher *p)
 {
     const struct snapshot *s = p->c->now;
     return p->known && p->names_ok && p->acknowledged == s->number && strcmp(p->hash, s->hash) == 0 &&
-           p->material == s->material->serial;
+           p->material == s->material->serial && !p->lacks.n;
 }
 
 static bool lacks_content(const struct pusher *p)
 {
     const struct snapshot *s = p->c->now;
     return p->acknowledged != s->number || strcmp(p->hash, s->hash) != 0 ||
-           p->material != s->material->serial;
+           p->material != s->material->serial || p->lacks.n;
 }
 
 /* A machine that was never heard has not joined yet, or starts at this moment. */
@@ -87,6 +87,14 @@ static bool is_ahead(struct pusher *p)
     return p->acknowledged > p->c->now->number;
 }
 
+static struct push_list list_copy(const struct push_list *list, struct arena *a)
+{
+    struct slice *items = ARENA_ARRAY(a, struct slice, list->n ? list->n : 1);
+    for (size_t i = 0; i < list->n; i++)
+        items[i] = arena_copy(a, list->items[i]);
+    return (struct push_list){items, list->n};
+}
+
 static void keep_state(struct pusher *p, const struct push_answer *w)
 {
     struct crypto_cert *cert;
@@ -112,6 +120,8 @@ static void keep_state(struct pusher *p, const struct push_answer *w)
                   "the machine's clock is %lld s apart", (long long)(p->clock_apart_ms / 1000));
     arena_reset(&p->state_arena);
     p->state = NULL;
+    p->holds = list_copy(&w->holds, &p->state_arena);
+    p->lacks = list_copy(&w->lacks, &p->state_arena);
     if (w->state) {
         struct buf text = {0};
         struct json_value *copy;
@@ -137,7 +147,7 @@ static void issue_work(struct task *t, struct vault *v)
     vault_issue(v, buf_slice(&q->fqdn), buf_slice(&q->request), CENTRAL_CERT_DAYS, &q->pem, &q->why);
 }
 
-static struct pusher *pusher_find(struct central *c, struct slice fqdn)
+struct pusher *pusher_find(struct central *c, struct slice fqdn)
 {
     LIST_FOR(it, &c->pushers)
     {
@@ -190,6 +200,7 @@ static void pusher_free(struct pusher *p)
     buf_fini(&p->cert_text);
     http_client_free(p->client);
     mem_free(p->pending);
+    mem_free(p->key);
     buf_fini(&p->why);
     arena_fini(&p->state_arena);
     mem_free(p->fqdn);
@@ -217,6 +228,64 @@ static void note_current(struct pusher *p)
     }
 }
 
+/* --- keys that a machine lacks --- */
+bool pusher_holds(const struct pusher *p, struct slice key_id)
+{
+    for (size_t i = 0; i < p->holds.n; i++)
+        if (slice_eq(p->holds.items[i], key_id))
+            return true;
+    return false;
+}
+
+void pusher_note_key(struct pusher *p, struct slice key_id)
+{
+    struct slice *items = ARENA_ARRAY(&p->state_arena, struct slice, p->holds.n + 1);
+    for (size_t i = 0; i < p->holds.n; i++)
+        items[i] = p->holds.items[i];
+    items[p->holds.n] = arena_copy(&p->state_arena, key_id);
+    p->holds = (struct push_list){items, p->holds.n + 1};
+}
+
+enum { KEY_SHOWN = 16 };
+
+static void lacks_key(struct pusher *p, struct slice id, struct slice trouble)
+{
+    struct buf b = {0};
+    buf_printf(
+        &b, "It goes on with the certificate before: the key " SLICE_FMT "… of the new one %s" SLICE_FMT,
+        SLICE_ARG(slice_head(id, KEY_SHOWN)),
+        trouble.n ? "does not come: " : "is kept by no machine that has been heard", SLICE_ARG(trouble));
+    set_why(p, "key", "", buf_slice(&b));
+    buf_fini(&b);
+    back_off(p);
+}
+
+void pusher_key_came(struct pusher *p, struct slice id, struct slice sealed, struct slice trouble)
+{
+    p->fetching = false;
+    if (!sealed.n) {
+        lacks_key(p, id, trouble);
+        return;
+    }
+    mem_free(p->key);
+    p->key = slice_dup(sealed);
+    memcpy(p->key_id, id.p, MATERIAL_KEY_ID);
+    pusher_start(p);
+}
+
+/* Asks for a key that it lacks; false: there is none, or it has come already and is not liked. */
+static bool wants_key(struct pusher *p, const struct push *q)
+{
+    if (!p->lacks.n || !p->cert || p->pending)
+        return false;
+    struct slice id = p->lacks.items[0];
+    if (id.n != MATERIAL_KEY_ID || pusher_holds(p, id) || (q->key && slice_eq(slice_str(q->key_id), id)))
+        return false;
+    if (!p->fetching && !key_fetch(p, id))
+        lacks_key(p, id, SLICE_NONE);
+    return true;
+}
+
 /* After an answer: again at once where something new is to be said, else the heartbeat; a machine that stays
  * behind although it answered is left alone for a while. */
 static void next_turn(struct pusher *p, const struct push *q, const struct push_answer *w)
@@ -231,6 +300,8 @@ static void next_turn(struct pusher *p, const struct push *q, const struct push_
         issue(p, w->request);
     if (is_ahead(p)) {
         back_off(p);
+    } else if (wants_key(p, q)) {
+        METRIC_COUNT("central.keys-lacking");
     } else if (w->error_id.n) {
         char detail[64];
         snprintf(detail, sizeof(detail), ":" SLICE_FMT, SLICE_ARG(slice_head(w->error_id, 60)));
@@ -316,6 +387,11 @@ static void pusher_start(struct pusher *p)
         q->renew = true;
     else if (p->known && p->cert && lacks_content(p))
         q->seal_to = crypto_cert_ref(p->cert);
+    if (q->seal_to && p->key) {
+        q->key = p->key;
+        memcpy(q->key_id, p->key_id, sizeof(q->key_id));
+        p->key = NULL;
+    }
     q->job.work = push_work;
     q->job.done = push_done;
     p->busy = true;

@@ -34,6 +34,7 @@ static void exchange_free(struct exchange *e)
     topology_unref(e->topology);
     material_unref(e->material);
     buf_fini(&e->request);
+    keys_free(e->holds);
     mem_free(e);
 }
 
@@ -62,6 +63,10 @@ static void answer_fill(const struct exchange *e, struct push_answer *w, struct 
         .error_id = slice_str(e->error_id),
         .error_text = slice_str(e->error_text),
     };
+    if (r->holds)
+        w->holds = (struct push_list){r->holds->items, r->holds->n};
+    if (r->lacks)
+        w->lacks = (struct push_list){r->lacks->items, r->lacks->n};
     if (r->running) {
         w->revision = r->revision->number;
         w->hash = slice_str(r->revision->hash);
@@ -167,6 +172,9 @@ static void settled(struct job *j)
         r->running = r->running || e->applied;
     }
     r->names_ok = e->names_ok;
+    keys_free(r->holds);
+    r->holds = e->holds;
+    e->holds = NULL;
     buf_clear(&r->request, 0);
     buf_append(&r->request, buf_slice(&e->request));
     log_outcome(e, before);
@@ -183,6 +191,9 @@ static void settle_work(struct job *j)
     struct exchange *e = (struct exchange *)j;
     if (!e->error_id)
         exchange_commit_files(e);
+    if (!e->error_id && e->topology)
+        keys_prune(e->r->folder, e->topology, e->r->id->fqdn);
+    e->holds = keys_held(e->r->folder);
     exchange_prepare_request(e, e->topology ? e->topology : e->r->topology, e->r->id);
 }
 
@@ -249,6 +260,10 @@ static void taken(struct job *j)
 {
     struct exchange *e = (struct exchange *)j;
     struct replica *r = e->r;
+    if (e->material) {
+        keys_free(r->lacks);
+        r->lacks = keys_lacking(e->material);
+    }
     if (!e->error_id && e->revision && !e->material && !r->material)
         exchange_refuse(e, "replica.unseal", "The revision came without material, and there is none here.");
     if (e->error_id)
@@ -323,6 +338,8 @@ void replica_handle(void *arg, struct http_request *rq)
     if (!from_central(r, rq))
         refuse_request(r, rq, STATUS_FORBIDDEN, "replica.not-central",
                        "The peer's certificate does not name central management.");
+    else if (key_request_handle(r, rq))
+        return;
     else if (!push && !state && r->ops->ask && !r->closed && r->ops->ask(r->arg, rq))
         return;
     else if (!push && !state)

@@ -14,6 +14,15 @@ enum { REPLICA_ERROR = 512 };
 #define FILE_KEY_NEXT "internal.key.next"
 #define FILE_MATERIAL_NEXT "material.sealed.next"
 
+#define FOLDER_KEYS "keys" /* of external certificates: ID.key */
+
+/* Ids of keys, in memory of their own. */
+struct key_names {
+    struct arena arena;
+    struct slice *items;
+    size_t n;
+};
+
 struct exchange;
 struct replica {
     struct loop *loop;
@@ -34,6 +43,9 @@ struct replica {
     struct net_addr listening;
     struct timer start, drop_old;
     struct exchange *changing;
+    struct key_names *holds; /* keys of external certificates that are here; NULL: none */
+    struct key_names *lacks; /* … and that the material taken last wants */
+    unsigned key_jobs;       /* requests for keys under way */
     bool closed;
 };
 
@@ -53,6 +65,7 @@ struct exchange {
     struct replica_identity *old_id; /* until apply is through */
     bool applied, names_ok;
     struct buf request;
+    struct key_names *holds; /* as they are afterwards */
 };
 
 __attribute__((format(printf, 3, 4))) int exchange_refuse(struct exchange *e, const char *id, const char *fmt,
@@ -74,7 +87,29 @@ bool certificate_is_old(const struct replica_identity *id, int64_t now_ms);
 /* Text of a sealed file or push for this identity. 0 or negative errno. */
 int material_unseal(const struct replica_identity *id, struct slice sealed, struct material **ret);
 
+/* --- keys of external certificates that are kept here (keys.c); each file is the pool whose machines may
+ * have the key, on a line of its own, and the key in PEM --- */
+enum { KEYS_MAX = 256 };
+/* The key under its id, on the disk. 0 or negative errno. */
+int keys_put(const char *folder, struct slice pool, const struct crypto_key *k, char id[MATERIAL_KEY_ID + 1]);
+/* text: pool and key as they are kept; ret_pool lies in it. -ENOENT, -EBADMSG. */
+int keys_get(const char *folder, struct slice id, struct buf *text, struct slice *ret_pool,
+             struct crypto_key **ret);
+/* The same of such a text; 0 or -EBADMSG. */
+int keys_parse(struct slice text, struct slice *ret_pool, struct crypto_key **ret);
+struct key_names *keys_held(const char *folder);
+struct key_names *keys_lacking(const struct material *m);
+void keys_free(struct key_names *k);
+/* Fills in what is here; see material_fill_keys. */
+void keys_fill(const char *folder, struct material *m, const struct material *before);
+/* Removes the keys of pools that this machine has no part in any more. */
+void keys_prune(const char *folder, const struct topology *t, struct slice fqdn);
+/* Those that a push brought, sealed to us: kept when they are lacking here. */
+int exchange_take_keys(struct exchange *e);
+
 /* --- on the loop --- */
+/* A request of central's for a key; false: not its path. */
+bool key_request_handle(struct replica *r, struct http_request *rq);
 void replica_handle(void *arg, struct http_request *rq);
 /* Applies what was loaded; with a fault, says so. */
 void exchange_first(struct replica *r, const char *fault);

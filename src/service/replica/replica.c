@@ -38,6 +38,8 @@ static int unseal_file(struct replica *r, const char *name)
     int e = files_read(r->folder, name, &sealed);
     if (e == 0)
         e = material_unseal(r->id, buf_slice(&sealed), &r->material);
+    if (e == 0)
+        keys_fill(r->folder, r->material, NULL);
     buf_fini(&sealed);
     return e;
 }
@@ -59,6 +61,8 @@ static void on_start(void *arg)
         fault = "The stored revision is damaged or missing; a new one is waited for.";
     else if (load_material(r) < 0)
         fault = "The stored material is damaged or missing; new material is waited for.";
+    r->holds = keys_held(r->folder);
+    r->lacks = r->material ? keys_lacking(r->material) : NULL;
     if (fault)
         log_event(LOG_ERROR, "replica.damaged", FIELDS({"folder", slice_str(r->folder)}), "%s", fault);
     exchange_first(r, fault);
@@ -120,6 +124,8 @@ static void replica_destroy(struct replica *r)
     crypto_cert_unref(r->signer);
     replica_identity_free(r->id);
     buf_fini(&r->request);
+    keys_free(r->holds);
+    keys_free(r->lacks);
     mem_free(r->folder);
     mem_free(r);
 }
@@ -154,7 +160,7 @@ int replica_new(struct loop *l, struct helpers *h, const char *state_folder, con
 
 void replica_drop(struct replica *r)
 {
-    if (r->closed && !r->changing)
+    if (r->closed && !r->changing && !r->key_jobs)
         replica_destroy(r);
 }
 

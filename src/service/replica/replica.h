@@ -11,6 +11,14 @@
  * the number that runs), replica.certificate (not for our key, name or authority), replica.busy (a push is
  * being applied), replica.bad-push. The format: kept/topology/push.h.
  *
+ * Keys of external certificates are made and kept here, too (STATE/keys); central asks for them by the paths
+ * of push.h. A key leaves the machine sealed to another machine that by our own revision may have it (the
+ * pool's, or a pool's that adopts it), or as PKCS#12 under a passphrase. Refusals: replica.no-key,
+ * replica.key-pool, replica.key-recipient, replica.key-request, replica.keys-full, replica.no-revision; of a
+ * push replica.key-unseal. Material that wants a key which is not here is taken with the certificate of
+ * before in its place, and the answer says so. Keys that a revision gives this machine no part in are
+ * removed.
+ *
  * The machine renews its internal certificate itself: a new key is made when half of its life has passed, a
  * name is missing, or the key is still the one that the bundle brought; the request goes out in the next
  * acknowledgement, the certificate comes back in the following push, and both are stored before they are

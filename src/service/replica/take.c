@@ -1,5 +1,6 @@
 #include "service/replica/priv.h"
 
+#include "ground/base/mem.h"
 #include "ground/base/text.h"
 #include "ground/crypto/hash.h"
 
@@ -51,6 +52,7 @@ static int take_material(struct exchange *e)
     const struct material *old = e->r->material;
     if (material_unseal(id, e->q.material, &e->material) < 0)
         return exchange_refuse(e, "replica.unseal", "The material is not sealed to this machine's key.");
+    keys_fill(e->r->folder, e->material, old);
     if (old && e->material->serial < old->serial)
         return exchange_refuse(e, "replica.older", "Material %llu is older than %llu, which is here.",
                                (unsigned long long)e->material->serial, (unsigned long long)old->serial);
@@ -68,12 +70,29 @@ static int take_topology(struct exchange *e)
     return r;
 }
 
+/* Where a key is lacking, what is kept is what this machine goes on with: after a restart, too. */
+static int stage_material(struct exchange *e)
+{
+    const struct replica_identity *id = e->id ? e->id : e->r->id;
+    struct buf text = {0}, sealed = {0};
+    if (!e->material->n_lacks)
+        return files_stage(e->r->folder, FILE_MATERIAL, e->q.material);
+    material_write(e->material, &text);
+    int r = crypto_seal(id->cert, buf_slice(&text), &sealed);
+    if (r == 0)
+        r = files_stage(e->r->folder, FILE_MATERIAL, buf_slice(&sealed));
+    mem_wipe(text.mem, text.cap);
+    buf_fini(&text);
+    buf_fini(&sealed);
+    return r;
+}
+
 /* Written beside what is there, so that a full disk is noticed before anything changes. */
 static int stage_files(struct exchange *e)
 {
     int r = 0;
     if (e->material)
-        r = files_stage(e->r->folder, FILE_MATERIAL, e->q.material);
+        r = stage_material(e);
     if (r == 0 && e->revision)
         r = files_stage(e->r->folder, FILE_REVISION, e->q.revision);
     if (r < 0)
@@ -81,12 +100,13 @@ static int stage_files(struct exchange *e)
     return 0;
 }
 
-/* Nothing is applied again that runs already. */
+/* Nothing is applied again that runs already; when keys have come that were lacking, it does not yet. */
 static void forget_what_runs(struct exchange *e)
 {
     struct replica *r = e->r;
     bool same = r->running && (!e->revision || e->revision->number == r->revision->number) &&
-                (!e->material || (r->material && e->material->serial == r->material->serial));
+                (!e->material || (r->material && e->material->serial == r->material->serial &&
+                                  e->material->n_lacks == r->material->n_lacks));
     if (!same)
         return;
     revision_free(e->revision);
@@ -102,6 +122,8 @@ int exchange_take(struct exchange *e)
         r = exchange_take_certificate(e);
     if (r == 0 && e->q.revision.n)
         r = take_revision(e);
+    if (r == 0 && e->q.keys.n)
+        r = exchange_take_keys(e);
     if (r == 0 && e->q.material.n)
         r = take_material(e);
     if (r < 0)
