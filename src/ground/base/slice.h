@@ -80,6 +80,8 @@ static inline bool slice_is_space(char c)
 /* Without spaces, tabs, CR and LF at both ends. */
 static inline struct slice slice_trim(struct slice s)
 {
+    if (!s.p)
+        return s;
     while (s.n && slice_is_space(s.p[0]))
         s.p++, s.n--;
     while (s.n && slice_is_space(s.p[s.n - 1]))

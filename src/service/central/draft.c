@@ -7,8 +7,7 @@
 int document_parse(struct slice text, struct arena *a, struct json_value **ret, struct refusal *why)
 {
     struct json_error error = {0};
-    struct slice trimmed = text.p ? slice_trim(text) : SLICE_NONE;
-    bool json = trimmed.n && trimmed.p[0] == '{';
+    bool json = slice_starts(slice_trim(text), SLICE("{"));
     int r = json ? json_parse(text, a, ret, &error) : yaml_parse(text, a, ret, &error);
     if (r < 0)
         return refuse(why, 422, "draft.syntax", "Line %u, column %u: %s", error.line, error.column,
