@@ -36,13 +36,6 @@ static char *machine_of(const struct front_end *fe, const struct flow *f)
     return !names->has_san && is_machine(fe->t, names->common_name) ? slice_dup(names->common_name) : NULL;
 }
 
-static const struct refusal *on_flow_up(const struct element_config *c, struct flow *f)
-{
-    (void)c;
-    flow_set_data(f, MEM_NEW(struct connection), connection_free);
-    return NULL;
-}
-
 /* Looked at again with each revision: an Edge may connect before this machine has heard of it. */
 static const char *connection_machine(struct connection *k, const struct front_end *fe, const struct flow *f)
 {
@@ -51,6 +44,17 @@ static const char *connection_machine(struct connection *k, const struct front_e
     mem_free(k->machine);
     k->machine = flow_transport(f) == SIP_TLS ? machine_of(fe, f) : NULL;
     return k->machine;
+}
+
+/* An Edge carries what belongs to many: it is known for one from the beginning, before its first request. */
+static const struct refusal *on_flow_up(const struct element_config *c, struct flow *f)
+{
+    struct connection *k = MEM_NEW(struct connection);
+    flow_set_data(f, k, connection_free);
+    const char *machine = connection_machine(k, c->service, f);
+    if (machine)
+        flow_trust(f, slice_str(machine));
+    return NULL;
 }
 
 static void on_flow_gone(const struct element_config *c, struct flow_ref ref)
