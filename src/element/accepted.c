@@ -2,7 +2,9 @@
  * further 2xx go up through it, of other branches or repeated. Only what that takes is kept of it: a few
  * hundred bytes in one piece. When a 2xx does come, a request is made of them again for as long as it passes.
  */
-#include "element/shard.h"
+#include "element/branch.h"
+#include "element/forward.h"
+#include "element/rewrite.h"
 
 /* A branch that was answered with 2xx. */
 struct accepted_branch {
@@ -147,7 +149,7 @@ bool accepted_takes_over(struct request *rq)
                              .src = rq->src,
                              .maddr = rq->msg.via.maddr,
                              .kept = ops->keep && rq->data ? ops->keep(rq) : SLICE_NONE,
-                             .vias = rq->keeps_vias ? forward_kept_vias(rq) : SLICE_NONE,
+                             .vias = rq->keeps_vias ? rewrite_kept_vias(rq) : SLICE_NONE,
                              .call_hash = rq->call_hash,
                              .has_rport = rq->msg.via.has_rport,
                              .keeps_vias = rq->keeps_vias};

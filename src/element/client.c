@@ -1,4 +1,5 @@
 /* The client side of one attempt at one target: its transaction, and the way its bytes take. */
+#include "element/branch.h"
 #include "element/shard.h"
 
 #include <stdio.h>
@@ -132,7 +133,7 @@ static void client_enter(struct client *c)
 struct client *client_new(struct branch *br, const struct target_address *to, struct flow_ref flow)
 {
     struct request *rq = br->rq;
-    struct client *c = client_make(rq->s, rq->config, rq->msg.method, br->target.side, to, flow);
+    struct client *c = client_make(rq->s, rq->config, rq->msg.method, br->plan.target.side, to, flow);
     c->br = br;
     via_branch_make(rq->s, rq, c->inflight.branch);
     client_enter(c);

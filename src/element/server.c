@@ -1,5 +1,6 @@
 /* The server side of a request: its transaction, validation, answers (RFC 3261
  * sections 16.3, 16.4, 17.2, 18.2). */
+#include "element/forward.h"
 #include "element/shard.h"
 
 #include <stdio.h>

@@ -415,37 +415,6 @@ void client_transmit(struct shard *s, enum side side, const struct target_addres
 /* Sends what is due; on one shard of the element. */
 void probe_tick(struct shard *s);
 
-/* ---------------------------------------------------------------- forwarding */
-/* All attempts together end well before the sender's own 32 s (timer F and B). */
-enum { ATTEMPTS_END_MS = 30000, LAST_ATTEMPT_MIN_MS = 2000 };
-enum branch_state { BRANCH_WAITING, BRANCH_RESOLVING, BRANCH_TRYING, BRANCH_DONE };
-struct branch {
-    struct request *rq;
-    enum branch_state state;
-    struct slice uri, extra_route;
-    struct target target;
-    unsigned q;
-    struct target_address *list;
-    size_t n, next; /* addresses, the next one to try */
-    unsigned attempts;
-    struct client *client;
-    struct timer timer_c;
-    uint64_t tried_us; /* when the last attempt began */
-    bool provisional;
-    bool tcp_instead, udp_anyway; /* 18.1.1 */
-    struct target_query *query;
-};
-void branch_response(struct branch *b, const struct sip_msg *m);
-/* The attempt is over without an answer. */
-enum attempt_end { ATTEMPT_TIMEOUT, ATTEMPT_FAILED };
-void branch_attempt_ended(struct branch *b, enum attempt_end how, const char *why);
-void forward_cancel(struct request *rq, struct slice reason);
-/* A 2xx behind the first one, of whichever branch. */
-void forward_further(struct request *rq, const struct sip_msg *m);
-/* All Vias of the request in one row, the topmost as it goes back. */
-struct slice forward_kept_vias(struct request *rq);
-void forward_abandon(struct request *rq); /* detaches all clients and lookups */
-
 /* ---------------------------------------------------------------- targets (RFC 3263) */
 struct target_query;
 /* NO_SERVICE: an SRV record says "." (RFC 2782). */

@@ -1,6 +1,7 @@
 /* A request whose final response is out and that only absorbs retransmissions gives back what it was read
  * into. */
-#include "element/shard.h"
+#include "element/branch.h"
+#include "element/forward.h"
 
 /* What finds it again and sends its last response again (17.2.3, 18.2.2). */
 static void shed_message(struct request *rq)
