@@ -20,11 +20,16 @@ from lab.machine import CommandFailed
 
 LAB = []
 REFUSED = 2  # exit code
+METRICS_PORT = 9091
+
+
+def with_metrics(topology):
+    topology["monitoring"] = {"metrics_port": METRICS_PORT}
 
 
 def lab():
     if not LAB:
-        world = Lab(users=2, ttl=300)
+        world = Lab(users=2, ttl=300, adjust={"contoso": with_metrics, "fabrikam": with_metrics})
         world.__enter__()
         LAB.append(world)
     return LAB[0]
@@ -314,6 +319,40 @@ def test_rules_are_of_ports_that_listen():
             for address, port in opened:
                 if machine.name != "edge-new1":
                     socket.create_connection((address, port), 10).close()
+
+
+def listening(process):
+    """(protocol, address, port) of what a process listens on; UDP on every address is a question to a name server."""
+    inodes = {os.readlink(fd.path)[8:-1] for fd in os.scandir(f"/proc/{process.pid}/fd")
+              if os.readlink(fd.path).startswith("socket:[")}
+    found = set()
+    for proto, state in (("tcp", "0A"), ("udp", "07")):
+        for line in open(f"/proc/net/{proto}", encoding="ascii").readlines()[1:]:
+            words = line.split()
+            address, port = words[1].split(":")
+            address = socket.inet_ntoa(bytes.fromhex(address)[::-1])
+            if words[9] in inodes and words[3] == state and (proto, address) != ("udp", "0.0.0.0"):
+                found.add((proto, address, int(port, 16)))
+    return found
+
+
+def test_ports_that_listen_are_of_rules():
+    "whatever a machine listens on has a rule that lets it in, and only on the addresses that the rule names"
+    for org in lab():
+        for machine in org.machines.values():
+            rules = org.central.json("firewall", "rules", machine.fqdn)["machines"][0]["rules"]
+            allowed = {(r["proto"], address, r["port"]) for r in rules if r["direction"] == "in"
+                       for address in r["addresses"]}
+            found = listening(machine.process)
+            check(("tcp", METRICS_PORT) in {(proto, port) for proto, _, port in found}, f"{machine.fqdn}: {found}")
+            check(found <= allowed, f"{machine.fqdn} listens on what no rule allows: {sorted(found - allowed)}")
+    org = lab().contoso
+    org.central.entente("topology", "set", "monitoring/metrics_from", "192.0.2.9")
+    try:
+        told = org.central.entente("firewall", "rules", org.machines["fe1"].fqdn, "--format", "nft", "--draft")
+        check(re.search(rf"ip saddr {{ 192\.0\.2\.9 }} tcp dport {METRICS_PORT} accept", told), told)
+    finally:
+        org.central.entente("topology", "remove", "monitoring/metrics_from")
 
 
 # --- replication ---

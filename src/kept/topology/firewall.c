@@ -39,8 +39,8 @@ struct outlets {
 struct builder {
     const struct topology *t;
     struct arena *a;
-    struct firewall_peers any, central, inside, front_ends, dns;
-    size_t inside_cap, front_ends_cap, central_cap, dns_cap;
+    struct firewall_peers any, central, inside, front_ends, dns, readers;
+    size_t inside_cap, front_ends_cap, central_cap, dns_cap, readers_cap;
     struct outlets sip, edges, replicas;
     struct firewall_machine *machine; /* the rules go to it */
     bool managed;
@@ -123,6 +123,15 @@ static void gather_dns(struct builder *b)
     }
 }
 
+/* Who may read metrics (monitoring/metrics_from). */
+static void gather_readers(struct builder *b)
+{
+    const struct topology_names *from = &b->t->monitoring.metrics_from;
+    b->readers.text = from->n ? SLICE("who reads metrics") : SLICE("any");
+    for (size_t i = 0; i < from->n; i++)
+        put_address(b, &b->readers, &b->readers_cap, from->items[i]);
+}
+
 static void gather(struct builder *b)
 {
     const struct topology *t = b->t;
@@ -149,6 +158,7 @@ static void gather(struct builder *b)
     EACH_POOL(foreign_pools, { gather_foreign(b, p); })
     gather_central(b);
     gather_dns(b);
+    gather_readers(b);
 }
 
 /* --- rules --- */
@@ -158,7 +168,7 @@ static struct firewall_rule *put(struct builder *b, enum firewall_side side, enu
 {
     static struct firewall_rule beyond;
     struct firewall_machine *m = b->machine;
-    if (m->n == MAX_RULES || (!peers->n && peers != &b->any && peers != &b->dns))
+    if (m->n == MAX_RULES || (!peers->n && peers != &b->any && peers != &b->dns && peers != &b->readers))
         return &beyond; /* nobody is there to be let in */
     m->rules[m->n] = (struct firewall_rule){.side = side,
                                             .direction = d,
@@ -207,6 +217,15 @@ static void put_replica(struct builder *b, const struct topology_machine *m, int
         at(put(b, FIREWALL_INTERNAL, FIREWALL_IN, FIREWALL_TCP, port, &b->central,
                "replication of the topology (HTTPS, mutual TLS)"),
            m->internal_address, m->internal_address6);
+}
+
+/* On the first internal address alone. */
+static void put_metrics(struct builder *b, const struct topology_role *r)
+{
+    int64_t port = b->t->monitoring.metrics_port;
+    if (port && (r->managed || r->central))
+        at(put(b, FIREWALL_INTERNAL, FIREWALL_IN, FIREWALL_TCP, port, &b->readers, "metrics (HTTP)"),
+           r->internal_address, SLICE_NONE);
 }
 
 /* --- Edge: the table of the vendor, port by port --- */
@@ -395,8 +414,13 @@ static bool machine(struct builder *b, struct slice fqdn, struct firewall_machin
     b->managed = r.managed;
     if (r.central)
         central(b);
-    if (!r.machine) /* central management on a machine of its own */
+    put_metrics(b, &r);
+    if (!r.machine) { /* central management on a machine of its own, which pushes to itself, too */
+        const struct topology_machine own = {.internal_address = r.internal_address};
+        b->managed = true;
+        put_replica(b, &own, r.replica_port);
         return true;
+    }
     if (r.edge)
         edge(b, r.edge, r.machine);
     else if (r.front_end)

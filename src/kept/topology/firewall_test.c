@@ -136,5 +136,38 @@ TEST(the_file_drops_what_is_not_listed)
     topology_unref(t);
 }
 
-TEST_MAIN(an_edge_has_the_vendors_ports, nft_takes_the_file_of_every_machine,
+/* Where managed machines listen for Prometheus: on the internal address, for those who may. */
+TEST(metrics_are_read_from_inside)
+{
+    static const struct {
+        const char *monitoring;
+        size_t readers;
+    } cases[] = {
+        {"",                                                                          0},
+        {"monitoring: {metrics_port: 9091}\n",                                        0},
+        {"monitoring: {metrics_port: 9091, metrics_from: [10.0.0.90, 'fd00::90']}\n", 2},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[sizeof(FULL) + 128];
+        struct arena a = {0};
+        struct firewall_machine *m;
+        snprintf(text, sizeof(text), "%s%s", FULL, cases[i].monitoring);
+        struct topology *t = parse_good(text);
+        size_t n = topology_firewall(t, SLICE(""), &a, &m), with = 0;
+        for (size_t k = 0; k < n; k++) {
+            const struct firewall_rule *r = FIND(&m[k], INTERNAL, IN, TCP, 9091);
+            with += r != NULL;
+            if (!r)
+                continue;
+            CHECK_INT(r->peers->n, cases[i].readers);
+            CHECK(r->local[0].n && r->local[1].n == 0);
+            CHECK(r->served);
+        }
+        CHECK_INT(with, cases[i].monitoring[0] ? 3 : 0); /* Edge, Front End, central */
+        arena_fini(&a);
+        topology_unref(t);
+    }
+}
+
+TEST_MAIN(metrics_are_read_from_inside, an_edge_has_the_vendors_ports, nft_takes_the_file_of_every_machine,
           the_file_drops_what_is_not_listed)
