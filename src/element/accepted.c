@@ -4,6 +4,7 @@
  */
 #include "element/branch.h"
 #include "element/forward.h"
+#include "element/reply.h"
 #include "element/rewrite.h"
 
 /* A branch that was answered with 2xx. */

@@ -1,5 +1,6 @@
 /* What comes in: parsed, matched to its transaction, or the beginning of one; sent to the worker that owns
  * it. */
+#include "element/reply.h"
 #include "element/shard.h"
 
 #include <stdio.h>

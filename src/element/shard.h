@@ -349,12 +349,6 @@ struct request_names {
 struct request_names request_names_of(const struct sip_msg *m);
 uint64_t request_names_key(const struct request_names *n);
 bool request_names_equal(const struct request_names *a, const struct request_names *b);
-void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
-                     struct slice extra, const char *to_tag);
-/* Sends a response back: on the connection it came on, or to where 18.2.2 says. */
-void source_send(const struct source *src, const struct sip_via *via, struct slice message,
-                 struct slice peer_identity);
-void refusal_rows(const struct element_config *c, enum side side, const struct refusal *why, struct buf *out);
 
 /* ---------------------------------------------------------------- accepted.c: INVITEs answered with 2xx */
 void accepted_init(struct shard *s);
