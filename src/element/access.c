@@ -1,4 +1,5 @@
 /* The access log: a JSON line for each server transaction, when it is over. */
+#include "element/flow.h"
 #include "element/shard.h"
 #include "ground/crypto/hash.h"
 

@@ -1,5 +1,6 @@
 /* Counts and durations by partner, pool and method; and what is told of a request when it is over. */
 #include "element/branch.h"
+#include "element/flow.h"
 #include "element/shard.h"
 
 #include <pthread.h>

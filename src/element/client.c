@@ -1,5 +1,8 @@
 /* The client side of one attempt at one target: its transaction, and the way its bytes take. */
 #include "element/branch.h"
+#include "element/dial.h"
+#include "element/flow.h"
+#include "element/outgoing.h"
 #include "element/shard.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
-/* Which connection a request takes: one that stands, a new one, or another shard's; never more to a partner
- * than are allowed. */
-#include "element/shard.h"
+/* See dial.h; never more connections to a partner than are allowed. */
+#include "element/dial.h"
+
+#include "element/pool.h"
 
 /* One that must go, so that another may be made in its place; its owner closes it in order. */
 struct give_up_mail {

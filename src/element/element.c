@@ -1,3 +1,4 @@
+#include "element/flow.h"
 #include "element/shard.h"
 
 #include "ground/crypto/hash.h"

@@ -1,13 +1,15 @@
-/* Connections: made, accepted, pooled, watched, ended. */
-#include "element/shard.h"
+/* See flow.h. */
+#include "element/flow.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* A request of another shard that went out on a connection of this one. */
-struct relayed {
-    struct map_entry by_branch;
-    struct inflight inflight;
+#include "element/outgoing.h"
+#include "element/pool.h"
+
+enum {
+    FLOW_BROKEN_MS = 1000,           /* for the peer to read our answer to what is not SIP */
+    FLOW_MAX_UNREADABLE = 256 << 10, /* that it may send meanwhile */
 };
 
 static const struct stream_ops flow_stream_ops;
@@ -101,48 +103,6 @@ struct slice flow_dialled_name(const struct flow *f)
     return slice_str(f->name);
 }
 
-/* ---------------------------------------------------------------- pool */
-static uint64_t pool_hash(const struct net_addr *a, enum side side, enum sip_transport transport)
-{
-    return net_addr_hash(a) * 31 + (uint64_t)side * 7 + (uint64_t)transport;
-}
-
-static void flow_pool(struct flow *f, const struct net_addr *destination)
-{
-    if (f->pooled)
-        return;
-    f->destination = *destination;
-    f->pooled = true;
-    map_insert(&f->s->pool, &f->pool_entry, pool_hash(destination, f->side, f->transport));
-}
-
-static struct destination_key flow_destination(const struct flow *f)
-{
-    struct target_address to = {
-        .addr = f->destination, .transport = f->transport, .name = slice_str(f->name)};
-    return destination_key_of(f->side, &to, slice_str(f->identity));
-}
-
-void flow_unpool(struct flow *f)
-{
-    if (f->ticket) {
-        struct destination_key k = flow_destination(f);
-        destinations_release(f->s->e->destinations, &k, f->ticket);
-    }
-    if (f->pooled)
-        map_remove(&f->s->pool, &f->pool_entry);
-    f->ticket = 0;
-    f->pooled = false;
-}
-
-/* A connection that we made could not be had, or is lost. */
-static void flow_note_failure(struct flow *f, const char *why)
-{
-    struct destination_key k = flow_destination(f);
-    if (!f->inbound && !f->finishing && f->s->config)
-        destinations_failed(f->s->e->destinations, &k, &f->s->config->health, loop_now(f->s->loop), why);
-}
-
 /* ---------------------------------------------------------------- life */
 static struct flow *flow_new(struct shard *s, enum side side, enum sip_transport transport, bool inbound,
                              const struct net_addr *remote)
@@ -162,38 +122,6 @@ static struct flow *flow_new(struct shard *s, enum side side, enum sip_transport
     flow_take_slot(f);
     account_flow(f, 1);
     return f;
-}
-
-static void relayed_free(struct shard *s, struct relayed *r)
-{
-    list_unlink(&r->inflight.link);
-    map_remove(&s->relayed, &r->by_branch);
-    mem_free(r);
-}
-
-/* Everything that waited for this connection learns that it is gone. */
-static void flow_fail_all(struct flow *f, const char *why)
-{
-    struct shard *s = f->s;
-    LIST_FOR(it, &f->waiting)
-    {
-        struct outgoing *o = LIST_ENTRY(it, struct outgoing, link);
-        list_unlink(it);
-        if (o->branch[0])
-            client_failed(s->e, s, o->origin, o->branch, why);
-        mem_free(o);
-    }
-    while (!list_empty(&f->inflight)) {
-        struct inflight *i = LIST_ENTRY(list_first(&f->inflight), struct inflight, link);
-        uint32_t origin = i->origin;
-        char branch[BRANCH_TEXT];
-        memcpy(branch, i->branch, sizeof(branch));
-        if (origin != s->index)
-            relayed_free(s, LIST_ENTRY(i, struct relayed, inflight));
-        else
-            list_unlink(&i->link);
-        client_failed(s->e, s, origin, branch, why);
-    }
 }
 
 void flow_end(struct flow *f, const char *why)
@@ -267,192 +195,6 @@ struct flow *flow_dial(struct shard *s, enum side side, const struct target_addr
                                &to->addr, to->transport == SIP_TLS ? es->client_tls : NULL, to->name, &limits,
                                &flow_stream_ops, f);
     return f;
-}
-
-static bool flow_admits(struct flow *f, struct slice identity, bool secure_name)
-{
-    return identity.n == 0 || f->s->config->ops->flow_covers(f->s->config, f, identity, secure_name);
-}
-
-void flow_retire(struct flow *f)
-{
-    METRIC_COUNT("element.connection-retired");
-    flow_unpool(f);
-    f->retiring = true;
-}
-
-/* Presents it the certificate that we would present now? */
-static bool flow_is_as_we_are(const struct flow *f)
-{
-    const struct element_config *c = f->s->config;
-    const struct tls_ctx *tls = stream_tls(f->stream);
-    if (f->transport != SIP_TLS)
-        return true;
-    if (!f->inbound)
-        return tls_ctx_same_identity(tls, c->sides[f->side].client_tls);
-    for (size_t i = 0; i < c->n_listeners; i++)
-        if (c->listeners[i].side == f->side && tls_ctx_same_identity(tls, c->listeners[i].tls))
-            return true;
-    return false;
-}
-
-/* One that we dialled was dialled for somebody, whom it must prove under each configuration anew; one that
- * came in proves what it proves. ret_stale: dialled by whom we are not now, or for a domain that it proved
- * once and does not prove now. One that never proved it stays: it fails each request, where dialling for each
- * would. */
-static bool flow_may_serve(struct flow *f, struct slice identity, bool secure_name, bool *ret_stale)
-{
-    struct shard *s = f->s;
-    *ret_stale = false;
-    if (f->finishing || f->half_closed)
-        return false;
-    if (!flow_is_as_we_are(f)) {
-        *ret_stale = !f->inbound;
-        return false;
-    }
-    if (f->inbound)
-        return identity.n && flow_admits(f, identity, secure_name);
-    if (!slice_caseeq(slice_str(f->identity), identity) || f->secure_name != secure_name)
-        return false;
-    if (f->epoch != s->epoch && f->covered && !flow_admits(f, identity, secure_name)) {
-        *ret_stale = true;
-        return false;
-    }
-    f->epoch = s->epoch;
-    return true;
-}
-
-struct flow *flow_standing(struct shard *s, enum side side, const struct target_address *to,
-                           struct slice identity)
-{
-    uint64_t h = pool_hash(&to->addr, side, to->transport);
-    for (struct map_entry *e = map_first(&s->pool, h), *next; e; e = next) {
-        struct flow *f = MAP_OBJECT(e, struct flow, pool_entry);
-        next = map_next(e);
-        if (f->side != side || f->transport != to->transport || !net_addr_eq(&f->destination, &to->addr))
-            continue;
-        bool stale;
-        if (flow_may_serve(f, identity, to->secure_name, &stale))
-            return f;
-        if (stale)
-            flow_retire(f);
-    }
-    return NULL;
-}
-
-void flow_alias(struct flow *f, uint16_t port)
-{
-    if (f->pooled || !f->inbound || f->transport != SIP_TLS || flow_cert_verdict(f) != CRYPTO_VERIFY_OK)
-        return;
-    struct net_addr a = f->remote;
-    net_addr_set_port(&a, port ? port : 5061);
-    flow_pool(f, &a);
-}
-
-/* ---------------------------------------------------------------- sending */
-bool flow_send(struct flow *f, struct slice message)
-{
-    if (f->dead || f->finishing || !f->up)
-        return false;
-    buf_append(stream_output(f->stream), message);
-    stream_flush(f->stream);
-    f->last_ms = loop_now(f->s->loop);
-    return true;
-}
-
-static void flow_watch(struct flow *f, uint32_t origin, const char *branch, struct inflight *local)
-{
-    if (!branch[0])
-        return;
-    struct inflight *i = local;
-    if (!i) {
-        struct relayed *r = MEM_NEW(struct relayed);
-        i = &r->inflight;
-        snprintf(i->branch, sizeof(i->branch), "%s", branch);
-        map_insert(&f->s->relayed, &r->by_branch, slice_hash(slice_str(branch)));
-    }
-    i->origin = origin;
-    list_unlink(&i->link);
-    list_push_back(&f->inflight, &i->link);
-}
-
-/* A final response to a request of another shard passed: nobody needs to be told of this connection's end. */
-void flow_relayed_done(struct shard *s, struct slice branch)
-{
-    for (struct map_entry *e = map_first(&s->relayed, slice_hash(branch)); e; e = map_next(e)) {
-        struct relayed *r = MAP_OBJECT(e, struct relayed, by_branch);
-        if (slice_eq(slice_str(r->inflight.branch), branch)) {
-            relayed_free(s, r);
-            return;
-        }
-    }
-}
-
-static size_t flow_unread_max(const struct flow *f)
-{
-    return f->side == SIDE_INTERNAL && !f->inbound ? FLOW_INSIDE_UNREAD : FLOW_MAX_UNREAD;
-}
-
-void flow_send_request(struct flow *f, struct slice message, struct slice identity, bool secure_name,
-                       uint32_t origin, const char *branch, struct inflight *inflight)
-{
-    struct shard *s = f->s;
-    const char *why = NULL;
-    bool proven = !f->up || f->finishing || f->half_closed || flow_admits(f, identity, secure_name);
-    if (f->finishing || f->half_closed)
-        why = "the connection is being closed";
-    else if (!proven)
-        why = "the peer's certificate does not prove the destination";
-    else if (!f->up && f->waiting_bytes + message.n > FLOW_MAX_WAITING)
-        why = "too much waits for this connection";
-    else if (f->up && stream_pending_output(f->stream) > flow_unread_max(f))
-        why = "too much waits to be read by the peer";
-    if (why) {
-        if (!proven && f->covered && f->pooled && !f->inbound)
-            flow_retire(f); /* it proved it once: a new connection may again */
-        if (branch[0])
-            client_failed(s->e, s, origin, branch, why);
-        return;
-    }
-    if (f->up) {
-        f->covered = true;
-        flow_watch(f, origin, branch, inflight);
-        flow_send(f, message);
-        overload_sent(f);
-        return;
-    }
-    struct outgoing *o = mem_alloc(sizeof(*o) + message.n + identity.n);
-    *o = (struct outgoing){.secure_name = secure_name, .origin = origin, .n = message.n};
-    snprintf(o->branch, sizeof(o->branch), "%s", branch);
-    memcpy(o->bytes, message.p, message.n);
-    if (identity.n)
-        memcpy(o->bytes + message.n, identity.p, identity.n);
-    o->identity = (struct slice){o->bytes + message.n, identity.n};
-    list_push_back(&f->waiting, &o->link);
-    f->waiting_bytes += message.n;
-}
-
-static void flow_send_waiting(struct flow *f)
-{
-    struct list todo = LIST_INIT(todo);
-    LIST_FOR(it, &f->waiting)
-    {
-        list_unlink(it);
-        list_push_back(&todo, it);
-    }
-    f->waiting_bytes = 0;
-    LIST_FOR(it, &todo)
-    {
-        struct outgoing *o = LIST_ENTRY(it, struct outgoing, link);
-        list_unlink(it);
-        struct inflight *local =
-            o->origin == f->s->index ? client_inflight(f->s, slice_str(o->branch)) : NULL;
-        /* A client that is gone meanwhile (cancelled, timed out) sends nothing any more. */
-        if (o->branch[0] == 0 || local || o->origin != f->s->index)
-            flow_send_request(f, slice_mem(o->bytes, o->n), o->identity, o->secure_name, o->origin, o->branch,
-                              local);
-        mem_free(o);
-    }
 }
 
 /* ---------------------------------------------------------------- what the stream says */

@@ -1,4 +1,5 @@
 /* What others may take: connections, handshakes and requests of a source, and time. */
+#include "element/flow.h"
 #include "element/reply.h"
 #include "element/shard.h"
 

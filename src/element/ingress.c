@@ -1,5 +1,8 @@
 /* What comes in: parsed, matched to its transaction, or the beginning of one; sent to the worker that owns
  * it. */
+#include "element/flow.h"
+#include "element/outgoing.h"
+#include "element/pool.h"
 #include "element/reply.h"
 #include "element/shard.h"
 

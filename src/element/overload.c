@@ -1,4 +1,5 @@
 /* Whether new work is begun: by how long messages wait here, by what the next hop takes, by memory. */
+#include "element/flow.h"
 #include "element/shard.h"
 
 #include <stdio.h>
@@ -9,7 +10,9 @@ enum {
     OVERLOAD_STUCK_MS = 1000,
     OVERLOAD_RETRY_S = 1, /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
     OVERLOAD_RETRY_SPREAD = 5,
-    OVERLOAD_FLOW_BYTES = 28 << 10, /* of a TLS connection, apart from what waits on it */
+    OVERLOAD_FLOW_BYTES = 28 << 10,  /* of a TLS connection, apart from what waits on it */
+    OVERLOAD_MAX_GATHERED = 2 << 20, /* for one machine in one turn: what comes waits for the next */
+    OVERLOAD_BACKLOG = 256 << 10,    /* so much that a machine has not read is a sign of overload */
     OVERLOAD_COPIES = 6, /* of a message's text: as it went, its answer, and what buffers keep free */
 };
 
@@ -56,7 +59,7 @@ static bool hops_are_full(const struct shard *s)
     {
         const struct flow *f = LIST_ENTRY(it, struct flow, link);
         if (!f->inbound && f->up && f->side == SIDE_INTERNAL &&
-            stream_pending_output(f->stream) < FLOW_BACKLOG)
+            stream_pending_output(f->stream) < OVERLOAD_BACKLOG)
             return false;
     }
     return true;
@@ -68,7 +71,7 @@ void overload_sent(const struct flow *f)
     struct shard *s = f->s;
     uint64_t now = loop_now(s->loop);
     size_t waits = stream_pending_output(f->stream);
-    if (f->inbound || f->side != SIDE_INTERNAL || waits < FLOW_MAX_TURN || s->full_ms == now ||
+    if (f->inbound || f->side != SIDE_INTERNAL || waits < OVERLOAD_MAX_GATHERED || s->full_ms == now ||
         !hops_are_full(s))
         return;
     if (now - s->full_ms > OVERLOAD_STUCK_MS)

@@ -1,4 +1,5 @@
 /* What a service sees of a request, and says about it (element.h). */
+#include "element/flow.h"
 #include "element/shard.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* The server side of a request: its transaction, from the first copy to the last (RFC 3261 17.2). */
+#include "element/flow.h"
 #include "element/forward.h"
 #include "element/reply.h"
 #include "element/validate.h"

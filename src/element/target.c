@@ -3,6 +3,7 @@
  * addresses (asked in parallel), put into the order of RFC 2782. A side whose connections are bound to an
  * address of one family uses only addresses of that family.
  */
+#include "element/flow.h"
 #include "element/shard.h"
 
 #include "ground/crypto/hash.h"

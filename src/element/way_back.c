@@ -1,6 +1,9 @@
 /* See way_back.h. */
 #include "element/way_back.h"
 
+#include "element/flow.h"
+#include "element/outgoing.h"
+
 void source_send(const struct source *src, const struct sip_via *via, struct slice message,
                  struct slice peer_identity)
 {
