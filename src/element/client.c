@@ -3,6 +3,7 @@
 #include "element/dial.h"
 #include "element/flow.h"
 #include "element/outgoing.h"
+#include "element/port.h"
 #include "element/shard.h"
 
 #include <stdio.h>

@@ -1,13 +1,13 @@
-#include "element/flow.h"
-#include "element/shard.h"
+#include "element/element.h"
 
-#include "ground/crypto/hash.h"
-
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
+
+#include "element/apply.h"
+#include "element/flow.h"
+#include "element/port.h"
+#include "element/shard.h"
+#include "ground/crypto/hash.h"
 
 #define REFUSAL_ROW(name, id, status, number, guilty, text, remedy)                                          \
     const struct refusal REFUSE_##name = {id, status, number, guilty, text, remedy};
@@ -53,293 +53,6 @@ void element_config_unref(struct element_config *c)
     mem_free(c);
 }
 
-/* ---------------------------------------------------------------- ports */
-static void port_accepted(void *arg, int fd, const struct net_addr *remote)
-{
-    struct port *p = arg;
-    if (p->live)
-        flow_accept(p, fd, remote);
-    else
-        close(fd); /* of a configuration that never ran */
-}
-
-static void port_received(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
-{
-    struct port *p = arg;
-    (void)u;
-    if (!p->live)
-        return; /* it comes again */
-    if (datagram.n <= 4 && slice_trim(datagram).n == 0)
-        return; /* keep-alive */
-    struct source src = {.s = p->s, .port = p, .from = *from, .side = p->is.side, .transport = SIP_UDP};
-    ingress_message(&src, datagram);
-}
-
-static const struct listener_ops port_listener_ops = {port_accepted};
-static const struct udp_ops port_udp_ops = {port_received};
-
-/* Who came by it is answered no more. */
-static void port_forget(struct port *p)
-{
-    LIST_FOR(it, &p->s->requests)
-    {
-        struct request *rq = LIST_ENTRY(it, struct request, link);
-        if (rq->src.port == p)
-            rq->src.port = NULL;
-    }
-    accepted_port_gone(p->s, p);
-}
-
-static void port_free(struct port *p)
-{
-    if (p->udp)
-        port_forget(p);
-    list_unlink(&p->link);
-    listener_free(p->tcp);
-    udp_free(p->udp);
-    element_config_unref(p->config);
-    mem_free(p);
-}
-
-static void port_set_config(struct port *p, struct element_config *c, const struct element_listener *is)
-{
-    struct element_config *old = p->config;
-    p->config = element_config_ref(c);
-    p->is = *is;
-    element_config_unref(old);
-}
-
-static int port_new(struct shard *s, struct element_config *c, const struct element_listener *is,
-                    struct port **ret)
-{
-    struct port *p = MEM_NEW(struct port);
-    p->s = s;
-    int r = is->transport == SIP_UDP ? udp_new(s->loop, &is->addr, &port_udp_ops, p, &p->udp)
-                                     : listener_new(s->loop, &is->addr, &port_listener_ops, p, &p->tcp);
-    if (r < 0) {
-        mem_free(p);
-        return r;
-    }
-    if (p->tcp)
-        listener_hold(p->tcp, true);
-    port_set_config(p, c, is);
-    *ret = p;
-    return 0;
-}
-
-static void port_go_live(struct port *p)
-{
-    if (p->tcp && !p->live)
-        listener_hold(p->tcp, false);
-    p->live = true;
-}
-
-static struct port *port_same(struct list *ports, const struct element_listener *is)
-{
-    LIST_FOR(it, ports)
-    {
-        struct port *p = LIST_ENTRY(it, struct port, link);
-        if (p->is.transport == is->transport && net_addr_eq(&p->is.addr, &is->addr))
-            return p;
-    }
-    return NULL;
-}
-
-/* ---------------------------------------------------------------- applying a configuration */
-/* First every shard opens what is new; when all could, all switch; else all drop what they opened. */
-struct apply;
-struct apply_mail {
-    struct mail mail;
-    struct apply *apply;
-    struct shard *s;
-};
-struct apply {
-    struct mail answer;
-    struct element *e;
-    struct element_config *config;
-    struct loop *back;
-    element_applied *done;
-    void *arg;
-    atomic_uint waiting;
-    atomic_int error;
-    char text[160];
-    struct apply_mail mails[];
-};
-
-static void apply_done(struct mail *m, struct loop *to)
-{
-    struct apply *a = (struct apply *)m;
-    (void)to;
-    a->done(a->arg, a->error, a->text);
-    element_config_unref(a->config);
-    mem_free(a);
-}
-
-/* One that is asked no more; it goes when what it was asked has been answered. */
-struct retired_resolver {
-    struct list link; /* in shard.retired */
-    struct timer timer;
-    struct shard *s;
-    struct resolver *resolver;
-};
-enum { RETIRED_LOOK_MS = 100 };
-
-static void retired_free(struct retired_resolver *r)
-{
-    timer_stop(&r->timer);
-    list_unlink(&r->link);
-    resolver_free(r->resolver);
-    mem_free(r);
-}
-
-static void retired_look(void *arg)
-{
-    struct retired_resolver *r = arg;
-    if (resolver_is_busy(r->resolver)) /* each question ends by itself: RESOLVER_TIMEOUT_MS */
-        timer_start(&r->timer, loop_now(r->s->loop) + RETIRED_LOOK_MS);
-    else
-        retired_free(r);
-}
-
-static void resolver_retire(struct shard *s)
-{
-    struct retired_resolver *r = MEM_NEW(struct retired_resolver);
-    r->s = s;
-    r->resolver = s->resolver;
-    list_push_back(&s->retired, &r->link);
-    timer_init(&r->timer, s->loop, retired_look, r);
-    retired_look(r);
-}
-
-static bool resolver_same(const struct resolver_config *a, const struct resolver_config *b)
-{
-    if (a->n_servers != b->n_servers || a->validate != b->validate || a->stale_ms != b->stale_ms ||
-        a->records != b->records)
-        return false;
-    for (size_t i = 0; i < a->n_servers; i++)
-        if (!net_addr_eq(&a->servers[i], &b->servers[i]))
-            return false;
-    return slice_eq(slice_str(a->trust_anchor), slice_str(b->trust_anchor));
-}
-
-/* Questions under way are answered by the resolver that was asked. */
-static void resolver_switch(struct shard *s, const struct element_config *c)
-{
-    if (s->resolver && s->config && resolver_same(&s->config->resolver, &c->resolver))
-        return;
-    if (s->resolver)
-        resolver_retire(s);
-    s->resolver = resolver_new(s->loop, &c->resolver);
-}
-
-static void apply_switch(struct shard *s, struct element_config *c)
-{
-    struct list old = LIST_INIT(old);
-    LIST_FOR(it, &s->ports)
-    {
-        list_unlink(it);
-        list_push_back(&old, it);
-    }
-    for (size_t i = 0; i < c->n_listeners && !c->stopping; i++) {
-        struct port *p = port_same(&old, &c->listeners[i]);
-        if (!p)
-            p = port_same(&s->next_ports, &c->listeners[i]);
-        if (!p)
-            continue;
-        port_set_config(p, c, &c->listeners[i]);
-        list_unlink(&p->link);
-        list_push_back(&s->ports, &p->link);
-    }
-    resolver_switch(s, c);
-    if (s->index == 0)
-        destinations_watch(s->e->destinations, c->watched, c->n_watched, loop_now(s->loop));
-    struct element_config *before = s->config;
-    s->config = element_config_ref(c);
-    s->epoch++;
-    LIST_FOR(it, &s->ports)
-    port_go_live(LIST_ENTRY(it, struct port, link));
-    LIST_FOR(it, &old) /* what waits in their queues is accepted under the new configuration */
-    port_free(LIST_ENTRY(it, struct port, link));
-    element_config_unref(before);
-}
-
-static void apply_second(struct mail *m, struct loop *to)
-{
-    struct apply_mail *am = (struct apply_mail *)m;
-    struct apply *a = am->apply;
-    (void)to;
-    if (a->error == 0)
-        apply_switch(am->s, a->config);
-    LIST_FOR(it, &am->s->next_ports)
-    port_free(LIST_ENTRY(it, struct port, link));
-    if (atomic_fetch_sub(&a->waiting, 1) == 1)
-        loop_post(a->back, &a->answer);
-}
-
-static void apply_post(struct apply *a, void (*deliver)(struct mail *, struct loop *))
-{
-    struct element *e = a->e;
-    unsigned n = e->n;
-    a->waiting = n;
-    for (unsigned i = 0; i < n; i++) { /* the last post may end the apply before it returns */
-        a->mails[i].mail.deliver = deliver;
-        loop_post(e->shards[i]->loop, &a->mails[i].mail);
-    }
-}
-
-static void apply_first(struct mail *m, struct loop *to)
-{
-    struct apply_mail *am = (struct apply_mail *)m;
-    struct apply *a = am->apply;
-    struct element_config *c = a->config;
-    (void)to;
-    for (size_t i = 0; i < c->n_listeners && !c->stopping && a->error == 0; i++) {
-        struct port *p;
-        if (port_same(&am->s->ports, &c->listeners[i]))
-            continue;
-        int r = port_new(am->s, c, &c->listeners[i], &p), none = 0;
-        if (r == 0) {
-            list_push_back(&am->s->next_ports, &p->link);
-        } else if (atomic_compare_exchange_strong(&a->error, &none, r)) {
-            char addr[NET_ADDR_TEXT];
-            struct slice at = net_addr_text(&c->listeners[i].addr, addr);
-            snprintf(a->text, sizeof(a->text), "cannot listen on %s " SLICE_FMT ": %s",
-                     sip_transport_name(c->listeners[i].transport), SLICE_ARG(at), strerror(-r));
-        }
-    }
-    if (atomic_fetch_sub(&a->waiting, 1) == 1)
-        apply_post(a, apply_second);
-}
-
-/* Every connection is a descriptor; a tenth is left for what we dial, databases and logs. */
-static void limits_fit(struct element_limits *l)
-{
-    struct rlimit files;
-    uint64_t most = UINT32_MAX;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
-        most = files.rlim_cur - files.rlim_cur / 10;
-    if (l->connections == 0 || l->connections > most)
-        l->connections = (uint32_t)(most < UINT32_MAX ? most : UINT32_MAX);
-}
-
-void element_apply(struct element *e, struct element_config *c, struct loop *back, element_applied *done,
-                   void *arg)
-{
-    struct apply *a = mem_zalloc(sizeof(*a) + e->n * sizeof(a->mails[0]));
-    a->answer.deliver = apply_done;
-    a->e = e;
-    a->config = element_config_ref(c);
-    limits_fit(&c->limits);
-    a->back = back;
-    a->done = done;
-    a->arg = arg;
-    for (unsigned i = 0; i < e->n; i++) {
-        a->mails[i].apply = a;
-        a->mails[i].s = e->shards[i];
-    }
-    apply_post(a, apply_first);
-}
-
 /* ---------------------------------------------------------------- life */
 enum { HOUSEKEEPING_MS = 200 };
 
@@ -356,12 +69,18 @@ static void shard_housekeeping(void *arg)
     timer_start(&s->housekeeping, now + HOUSEKEEPING_MS);
 }
 
-static void shard_started(struct mail *m, struct loop *to)
+/* Its timers are its own thread's. */
+struct start_mail {
+    struct mail mail;
+    struct shard *s;
+};
+
+static void shard_started(struct mail *mail, struct loop *to)
 {
-    struct apply_mail *am = (struct apply_mail *)m;
+    struct start_mail *m = (struct start_mail *)mail;
     (void)to;
-    shard_housekeeping(am->s);
-    mem_free(am);
+    shard_housekeeping(m->s);
+    mem_free(m);
 }
 
 static struct shard *shard_new(struct element *e, unsigned index)
@@ -382,7 +101,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
     timer_init(&s->housekeeping, s->loop, shard_housekeeping, s);
-    struct apply_mail *m = MEM_NEW(struct apply_mail);
+    struct start_mail *m = MEM_NEW(struct start_mail);
     m->mail.deliver = shard_started;
     m->s = s;
     loop_post(s->loop, &m->mail);
@@ -428,9 +147,7 @@ static void shard_free(struct shard *s)
         mem_free(rq);
     }
     overload_fini(s);
-    LIST_FOR(it, &s->retired)
-    retired_free(LIST_ENTRY(it, struct retired_resolver, link));
-    resolver_free(s->resolver);
+    apply_fini(s);
     element_config_unref(s->config);
     map_fini(&s->pool);
     map_fini(&s->servers);

@@ -6,6 +6,7 @@
 
 #include "element/outgoing.h"
 #include "element/pool.h"
+#include "element/port.h"
 
 enum {
     FLOW_BROKEN_MS = 1000,           /* for the peer to read our answer to what is not SIP */

@@ -1,5 +1,6 @@
 /* What others may take: connections, handshakes and requests of a source, and time. */
 #include "element/flow.h"
+#include "element/port.h"
 #include "element/reply.h"
 #include "element/shard.h"
 

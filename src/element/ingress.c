@@ -3,6 +3,7 @@
 #include "element/flow.h"
 #include "element/outgoing.h"
 #include "element/pool.h"
+#include "element/port.h"
 #include "element/reply.h"
 #include "element/shard.h"
 

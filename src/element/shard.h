@@ -45,17 +45,6 @@ struct element {
     struct account_names *names;
 };
 
-/* A listening address on one shard. */
-struct port {
-    struct list link;
-    struct shard *s;
-    struct element_listener is; /* slices point into `config` */
-    struct element_config *config;
-    struct listener *tcp;
-    struct udp *udp;
-    bool live; /* its configuration runs; before that it is open, but nobody is let in */
-};
-
 struct shard {
     struct element *e;
     unsigned index;

@@ -4,8 +4,8 @@
  * address of one family uses only addresses of that family.
  */
 #include "element/flow.h"
+#include "element/naptr.h"
 #include "element/shard.h"
-
 #include "ground/crypto/hash.h"
 #include "wire/dns/dns.h"
 
@@ -13,12 +13,6 @@
 enum { TARGET_MAX_SRV = 8, TARGET_MAX_SERVICES = 6 };
 _Static_assert((int)TARGET_MAX_SRV <= (int)ELEMENT_MAX_TARGETS, "srv_names holds them");
 
-/* What may be asked for: a name with SRV records, or (NAPTR flag "a") with addresses. */
-struct target_service {
-    struct slice name;
-    enum sip_transport transport;
-    bool addresses;
-};
 /* One name on the way to addresses. */
 struct target_name {
     struct target_query *q;
@@ -356,78 +350,6 @@ static void target_own_services(struct target_query *q)
 }
 
 /* ---------------------------------------------------------------- NAPTR */
-/* "SIP+D2T", "SIPS+D2T+D2S": the protocol, then resolution services; of what is not "D2X" with an X that we
- * speak nothing is used, of SIP nothing for a SIPS URI (4.1). */
-static bool target_naptr_transport(struct slice services, bool sips, enum sip_transport *ret)
-{
-    struct slice protocol, one, rest;
-    if (!slice_cut(services, '+', &protocol, &rest))
-        return false;
-    bool secure = slice_caseeq(protocol, SLICE("SIPS"));
-    if (!secure && (sips || !slice_caseeq(protocol, SLICE("SIP"))))
-        return false;
-    while (rest.n) {
-        if (!slice_cut(rest, '+', &one, &rest)) {
-            one = rest;
-            rest = SLICE_NONE;
-        }
-        bool tcp = slice_caseeq(one, SLICE("D2T")), udp = slice_caseeq(one, SLICE("D2U"));
-        if (tcp || (udp && !secure)) {
-            *ret = udp ? SIP_UDP : secure ? SIP_TLS : SIP_TCP;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool target_naptr_before(const struct dns_record *a, const struct dns_record *b)
-{
-    return a->naptr.order != b->naptr.order ? a->naptr.order < b->naptr.order
-                                            : a->naptr.preference < b->naptr.preference;
-}
-
-/* The record that comes next after `last` by order and preference, among those that can be used: a
- * replacement that leads to SRV ("s") or addresses ("a"). A regular expression is never followed. */
-static const struct dns_record *target_naptr_next(const struct dns_record **rr, size_t n, bool *used,
-                                                  bool sips, enum sip_transport *ret)
-{
-    size_t best = n;
-    for (size_t i = 0; i < n; i++) {
-        enum sip_transport tr;
-        bool s = slice_caseeq(rr[i]->naptr.flags, SLICE("s")),
-             a = slice_caseeq(rr[i]->naptr.flags, SLICE("a"));
-        if (used[i] || (!s && !a) || rr[i]->naptr.replacement.n == 0 || rr[i]->naptr.regexp.n ||
-            !target_naptr_transport(rr[i]->naptr.services, sips, &tr))
-            continue;
-        if (best == n || target_naptr_before(rr[i], rr[best])) {
-            best = i;
-            *ret = tr;
-        }
-    }
-    if (best == n)
-        return NULL;
-    used[best] = true;
-    return rr[best];
-}
-
-/* Once a record of one order is used, those of higher order are not (RFC 3403 4.1). */
-static void target_use_naptr(struct target_query *q, const struct dns_record **rr, size_t n)
-{
-    bool used[DNS_MAX_RECORDS] = {0};
-    enum sip_transport tr = SIP_UDP;
-    unsigned order = 0;
-    while (q->n_services < TARGET_MAX_SERVICES) {
-        const struct dns_record *r = target_naptr_next(rr, n, used, q->t->sips, &tr);
-        if (!r || (q->n_services && r->naptr.order != order))
-            break;
-        order = r->naptr.order;
-        q->services[q->n_services++] =
-            (struct target_service){.name = arena_copy(q->a, r->naptr.replacement),
-                                    .transport = tr,
-                                    .addresses = slice_caseeq(r->naptr.flags, SLICE("a"))};
-    }
-}
-
 /* An answer that fails or names nothing of use leaves the SRV records, which every domain must have beside
  * NAPTR (4.1). */
 static void target_naptr_came(void *arg, enum resolver_status status, struct slice packet, bool secure)
@@ -439,7 +361,9 @@ static void target_naptr_came(void *arg, enum resolver_status status, struct sli
     uint32_t ttl;
     q->asked = NULL;
     if (target_answer(status, packet, &a, &m))
-        target_use_naptr(q, rr, dns_answers(&m, q->host, DNS_NAPTR, rr, DNS_MAX_RECORDS, &ttl));
+        q->n_services =
+            naptr_services(q->a, rr, dns_answers(&m, q->host, DNS_NAPTR, rr, DNS_MAX_RECORDS, &ttl),
+                           q->t->sips, q->services, TARGET_MAX_SERVICES);
     arena_fini(&a);
     q->by_naptr = q->n_services > 0;
     q->naptr_secure = secure;

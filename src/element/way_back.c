@@ -3,6 +3,7 @@
 
 #include "element/flow.h"
 #include "element/outgoing.h"
+#include "element/port.h"
 
 void source_send(const struct source *src, const struct sip_via *via, struct slice message,
                  struct slice peer_identity)
