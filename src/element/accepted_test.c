@@ -8,6 +8,7 @@
 TEST(begins)
 {
     proxy_begin();
+    apply_usual();
 }
 
 /* How many INVITEs are kept for further 2xx, when there are some. */
@@ -65,6 +66,50 @@ TEST(an_accepted_invite_is_small_and_passes_further_2xx)
     CHECK(passes(&scene.client, 200));
     CHECK(scene.client.m.cseq_method == SIP_CANCEL);
     CHECK(untouched(0) && untouched(1) && silent(scene.client.fd, SILENCE_MS));
+    scene_end();
+}
+
+TEST(an_accepted_invite_absorbs_its_retransmissions)
+{
+    static const char invite[] =
+        "INVITE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/UDP c.test;rport;branch=z9hG4bKac1\r\n" FROM_TO
+        "Call-ID: ac1\r\nCSeq: 1 INVITE\r\n" END;
+    char in[4096];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    scene_begin(1);
+    CHECK_INT(connect(fd, &udp_at.sa, net_addr_len(&udp_at)), 0);
+    CHECK(write(fd, invite, sizeof(invite) - 1) > 0);
+    arrives(0, "INVITE");
+    answer(0, 200, "");
+    do {
+        CHECK(readable(fd) && read(fd, in, sizeof(in)) > 12);
+    } while (memcmp(in, "SIP/2.0 100", 11) == 0);
+    CHECK(memcmp(in, "SIP/2.0 200", 11) == 0);
+    CHECK(write(fd, invite, sizeof(invite) - 1) > 0);
+    CHECK(silent(fd, SILENCE_MS)); /* the 200 is the callee's to repeat, not ours */
+    CHECK(untouched(0));
+    answer(0, 200, "");
+    CHECK(readable(fd) && read(fd, in, sizeof(in)) > 12 && memcmp(in, "SIP/2.0 200", 11) == 0);
+    close(fd);
+    scene_end();
+}
+
+TEST(the_ack_of_a_2xx_passes_and_others_end_here)
+{
+    scene_begin(1);
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "ak1", "ak1", END));
+    arrives(0, "INVITE");
+    answer(0, 200, "");
+    CHECK(passes(&scene.client, 200));
+    send_text(&scene.client, REQUEST("ACK", "sip:bob@home.test", "ak1-ack", "ak1", END));
+    CHECK(!slice_eq(arrives(0, "ACK")->branch, SLICE("z9hG4bKak1-ack")));
+    send_text(&scene.client, REQUEST("INVITE", "sip:bob@home.test", "ak2", "ak2", END));
+    arrives(0, "INVITE");
+    answer(0, 404, "");
+    arrives(0, "ACK"); /* ours */
+    CHECK(passes(&scene.client, 404));
+    send_text(&scene.client, REQUEST("ACK", "sip:bob@home.test", "ak2", "ak2", END));
+    CHECK(untouched(0));
     scene_end();
 }
 
@@ -129,5 +174,7 @@ TEST(ends)
     proxy_end();
 }
 
-TEST_MAIN(begins, an_accepted_invite_ends, an_accepted_invite_is_small_and_passes_further_2xx,
+/* The first of them waits until none is kept. */
+TEST_MAIN(begins, an_accepted_invite_ends, an_accepted_invite_absorbs_its_retransmissions,
+          the_ack_of_a_2xx_passes_and_others_end_here, an_accepted_invite_is_small_and_passes_further_2xx,
           a_listener_goes_while_requests_are_under_way, ends)

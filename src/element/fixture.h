@@ -1,6 +1,6 @@
 /*
- * element/fixture.h - both neighbours of an element under test: blocking sockets that send and read SIP
- * messages over TCP. Tests only.
+ * element/fixture.h - an element under test, and both of its neighbours: blocking sockets that send and read
+ * SIP messages over TCP. Tests only.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 20000 };
@@ -158,4 +159,67 @@ static inline bool got_request(struct peer *p, enum sip_method method)
 static inline void pick_port(struct net_addr *a)
 {
     close(listen_any(a)); /* free a moment ago */
+}
+
+/* ---------------------------------------------------------------- the element under test */
+static struct workers *team;
+
+static inline bool own_uri(const struct element_config *c, const struct sip_uri *uri)
+{
+    (void)c;
+    return slice_eq(uri->host, SLICE("proxy.test"));
+}
+
+static inline struct element *element_begin(unsigned workers)
+{
+    team = workers_new(workers, "test");
+    struct element *e = element_new(team, "proxy.test");
+    workers_start(team);
+    return e;
+}
+
+static inline void element_end(struct element *e)
+{
+    workers_stop(team);
+    element_free(e);
+    workers_free(team);
+}
+
+/* For tests, where all that comes does so from one address: no limits of a source. */
+static inline struct element_config *config_of(const struct element_ops *ops)
+{
+    struct element_config *c = element_config_new();
+    c->ops = ops;
+    c->machine = SLICE("proxy.test");
+    c->limits = (struct element_limits){0};
+    return c;
+}
+
+static inline void listen_on(struct element_config *c, const struct net_addr *at,
+                             enum sip_transport transport, struct tls_ctx *tls)
+{
+    c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
+                                                               .transport = transport,
+                                                               .addr = *at,
+                                                               .tls = tls ? tls_ctx_ref(tls) : NULL,
+                                                               .host = SLICE("proxy.test"),
+                                                               .port = net_addr_port(at)};
+}
+
+static inline void config_runs(void *arg, int error, const char *text)
+{
+    if (error)
+        TEST_DIAG("apply: %s", text);
+    atomic_store((atomic_int *)arg, error ? error : 1);
+}
+
+/* Applies it, and drops it. */
+static inline void run(struct element *e, struct element_config *c)
+{
+    atomic_int runs = 0;
+    element_apply(e, c, workers_loop(team, 0), config_runs, &runs);
+    while (runs == 0)
+        usleep(20);
+    CHECK_INT(runs, 1);
+    element_config_unref(c);
 }

@@ -6,7 +6,6 @@
 #include "ground/log/log.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { RELOADS = 300, WATCH_MEMORY = false };
@@ -23,22 +22,14 @@ enum {
     SERVICES_MAX = 64, /* configs that are still in use by requests, at the most */
 };
 
-static struct workers *team;
 static struct element *outer, *inner; /* the way of a request: client, outer, inner */
 static struct net_addr tcp_at, more_at, tls_at;
-static atomic_int services, applied;
+static atomic_int services;
 static struct pki_id ca, certs[2];
 static struct crypto_trust *trust;
 
 /* ---------------------------------------------------------------- the services */
-static bool own_uri(const struct element_config *c, const struct sip_uri *uri)
-{
-    (void)c;
-    (void)uri;
-    return false;
-}
-
-static bool covers(const struct element_config *c, struct flow *f, struct slice identity, bool secure_name)
+static bool proves(const struct element_config *c, struct flow *f, struct slice identity, bool secure_name)
 {
     (void)c;
     (void)secure_name;
@@ -75,9 +66,9 @@ static void over(struct request *rq)
 }
 
 static const struct element_ops outer_ops = {
-    .is_own_uri = own_uri, .request = pass_on, .flow_covers = covers, .request_over = over};
+    .is_own_uri = own_uri, .request = pass_on, .flow_covers = proves, .request_over = over};
 static const struct element_ops inner_ops = {
-    .is_own_uri = own_uri, .request = answer, .flow_covers = covers, .request_over = over};
+    .is_own_uri = own_uri, .request = answer, .flow_covers = proves, .request_over = over};
 
 static void service_free(void *service)
 {
@@ -104,49 +95,18 @@ static void make_tls(unsigned turn)
 
 static struct element_config *config_new(const struct element_ops *ops, unsigned turn)
 {
-    struct element_config *c = element_config_new();
-    c->ops = ops;
+    struct element_config *c = config_of(ops);
     c->revision = turn;
-    c->machine = SLICE("proxy.test");
     c->service = mem_alloc(sizeof(int));
     *(int *)c->service = 4711;
     c->service_free = service_free;
     c->attempt_ms = 8000 + turn % 7;
     c->connections_per_destination = 1 + turn / 5 % 3;
     c->linger_ms = 5000;
-    c->limits = (struct element_limits){0}; /* none of the sources: all come from one address */
     c->resolver.n_servers = 1;
     net_addr_parse(SLICE("127.0.0.1"), (uint16_t)(5300 + turn / RESOLVER_EVERY % 2), &c->resolver.servers[0]);
     atomic_fetch_add(&services, 1);
     return c;
-}
-
-static void add_listener(struct element_config *c, const struct net_addr *at, struct tls_ctx *tls)
-{
-    c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
-                                                               .transport = tls ? SIP_TLS : SIP_TCP,
-                                                               .addr = *at,
-                                                               .tls = tls ? tls_ctx_ref(tls) : NULL,
-                                                               .host = SLICE("proxy.test"),
-                                                               .port = net_addr_port(at)};
-}
-
-static void on_applied(void *arg, int error, const char *text)
-{
-    (void)arg;
-    if (error)
-        printf("# apply: %s\n", text);
-    applied = error ? -1 : 1;
-}
-
-static void apply(struct element *e, struct element_config *c)
-{
-    applied = 0;
-    element_apply(e, c, workers_loop(team, 0), on_applied, NULL);
-    while (applied == 0)
-        usleep(20);
-    CHECK_INT(applied, 1);
-    element_config_unref(c);
 }
 
 static void reload(unsigned turn)
@@ -154,14 +114,14 @@ static void reload(unsigned turn)
     if (turn % CERT_EVERY == 0)
         make_tls(turn / CERT_EVERY);
     struct element_config *c = config_new(&inner_ops, turn);
-    add_listener(c, &tls_at, tls_kept[1][0]);
-    apply(inner, c);
+    listen_on(c, &tls_at, SIP_TLS, tls_kept[1][0]);
+    run(inner, c);
     c = config_new(&outer_ops, turn);
     c->sides[SIDE_INTERNAL].client_tls = tls_ctx_ref(tls_kept[0][0]);
-    add_listener(c, &tcp_at, NULL);
+    listen_on(c, &tcp_at, SIP_TCP, NULL);
     if (turn % 2)
-        add_listener(c, &more_at, NULL);
-    apply(outer, c);
+        listen_on(c, &more_at, SIP_TCP, NULL);
+    run(outer, c);
 }
 
 /* ---------------------------------------------------------------- load */

@@ -6,12 +6,8 @@
 
 #include "element/fixture.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 enum { SILENCE_MS = 300, T1_MS = 30, BRANCH_SIZE = 64 };
 
-static struct workers *team;
 static struct element *element;
 static struct net_addr tcp_at, udp_at;
 
@@ -25,12 +21,6 @@ static struct plan {
     bool keeps_vias;
     const char *mark; /* data of the request: a row of its responses */
 } plan;
-
-static inline bool own_uri(const struct element_config *c, const struct sip_uri *uri)
-{
-    (void)c;
-    return slice_eq(uri->host, SLICE("proxy.test"));
-}
 
 static inline void on_request(struct request *rq)
 {
@@ -169,40 +159,20 @@ static inline struct slice header(const struct sip_msg *m, const char *name)
 }
 
 /* ---------------------------------------------------------------- set-up */
-static atomic_int applied;
-
-static inline void on_applied(void *arg, int error, const char *text)
-{
-    (void)arg;
-    if (error)
-        printf("# apply: %s\n", text);
-    applied = error ? -1 : 1;
-}
-
 static bool without_udp;
 
 static inline void apply(struct siptxn_times times, uint32_t timer_c_ms)
 {
-    struct element_config *c = element_config_new();
-    struct net_addr *at[2] = {&tcp_at, &udp_at};
-    c->ops = &ops;
-    c->machine = SLICE("proxy.test");
+    struct element_config *c = config_of(&ops);
+    c->limits = (struct element_limits)ELEMENT_LIMITS_DEFAULT;
     c->connect_ms = 2000;
     c->attempt_ms = 20000;
     c->timer_c_ms = timer_c_ms;
     c->times = times;
-    for (size_t i = 0; i < (without_udp ? 1 : 2); i++)
-        c->listeners[c->n_listeners++] = (struct element_listener){.side = SIDE_INTERNAL,
-                                                                   .transport = i ? SIP_UDP : SIP_TCP,
-                                                                   .addr = *at[i],
-                                                                   .host = SLICE("proxy.test"),
-                                                                   .port = net_addr_port(at[i])};
-    applied = 0;
-    element_apply(element, c, workers_loop(team, 0), on_applied, NULL);
-    while (applied == 0)
-        usleep(1000);
-    CHECK_INT(applied, 1);
-    element_config_unref(c);
+    listen_on(c, &tcp_at, SIP_TCP, NULL);
+    if (!without_udp)
+        listen_on(c, &udp_at, SIP_UDP, NULL);
+    run(element, c);
 }
 
 static inline void apply_usual(void)
@@ -226,14 +196,10 @@ static inline void proxy_begin(void)
 {
     pick_port(&tcp_at);
     pick_port(&udp_at);
-    team = workers_new(1, "test");
-    element = element_new(team, "proxy.test");
-    workers_start(team);
+    element = element_begin(1);
 }
 
 static inline void proxy_end(void)
 {
-    workers_stop(team);
-    element_free(element);
-    workers_free(team);
+    element_end(element);
 }

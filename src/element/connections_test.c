@@ -1,0 +1,164 @@
+/* Connections to one partner: never more than are allowed, over all workers and addresses. */
+#include "element/targets_for_test.h"
+
+enum { CLIENTS = 8, SERVERS = 3 };
+static int listeners[SERVERS];
+static struct peer accepted[CLIENTS * SERVERS];
+static size_t n_accepted;
+
+/* Serves whatever comes until `wanted` messages were answered; how many came by each listener's connections.
+ */
+static unsigned serve(unsigned wanted, unsigned by[SERVERS], int of[CLIENTS * SERVERS])
+{
+    unsigned served_now = 0;
+    while (served_now < wanted) {
+        struct pollfd p[SERVERS + CLIENTS * SERVERS];
+        for (size_t i = 0; i < SERVERS; i++)
+            p[i] = (struct pollfd){listeners[i], POLLIN, 0};
+        for (size_t i = 0; i < n_accepted; i++)
+            p[SERVERS + i] = (struct pollfd){accepted[i].fd, POLLIN, 0};
+        size_t had = n_accepted;
+        if (poll(p, SERVERS + n_accepted, WAIT_MS) <= 0)
+            break;
+        for (int i = 0; i < SERVERS; i++)
+            if (p[i].revents & POLLIN && n_accepted < CLIENTS * SERVERS) {
+                accepted[n_accepted] = (struct peer){.fd = accept(listeners[i], NULL, NULL)};
+                of[n_accepted++] = i;
+            }
+        for (size_t i = 0; i < had; i++)
+            while (p[SERVERS + i].revents && accepted[i].fd >= 0) {
+                if (!receive(&accepted[i])) {
+                    close(accepted[i].fd);
+                    accepted[i].fd = -1;
+                    break;
+                }
+                respond(&accepted[i], 200, "t");
+                by[of[i]]++;
+                served_now++;
+                if (buf_len(&accepted[i].in) == 0)
+                    break;
+            }
+    }
+    return served_now;
+}
+
+static size_t still_open(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_accepted; i++) {
+        char c;
+        n += accepted[i].fd >= 0 && recv(accepted[i].fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+    }
+    return n;
+}
+
+/* A connection that this worker has: the kernel deals them out as it likes. */
+static struct peer client_of(unsigned worker)
+{
+    enum { TRIES = 200 };
+    struct peer p = {.fd = -1};
+    for (unsigned i = 0; i < TRIES; i++) {
+        p = (struct peer){.fd = connect_to(&tcp_at)};
+        request(&p, "REGISTER", "where", "where", 1, "");
+        CHECK(got(&p, 200));
+        const struct sip_header *h = sip_msg_named(&p.m, SLICE("X-Worker"));
+        if (h && slice_eq(h->value, worker ? SLICE("1") : SLICE("0")))
+            return p;
+        peer_fini(&p);
+    }
+    CHECK(!"no connection for this worker");
+    return (struct peer){.fd = -1};
+}
+
+/* Twelve rounds of messages from eight senders on the first so many workers, to three addresses of one
+ * partner. */
+static void load_partner(unsigned workers)
+{
+    struct peer clients[CLIENTS];
+    unsigned by[SERVERS] = {0};
+    int of[CLIENTS * SERVERS];
+    for (size_t i = 0; i < CLIENTS; i++)
+        clients[i] = client_of((unsigned)i % workers);
+    for (unsigned round = 0; round < 12; round++) {
+        struct target_address first = targets[0]; /* as SRV of equal priority: another one first each time */
+        memmove(targets, targets + 1, (SERVERS - 1) * sizeof(targets[0]));
+        targets[SERVERS - 1] = first;
+        for (size_t i = 0; i < CLIENTS; i++) {
+            char name[32];
+            snprintf(name, sizeof(name), "i%u-%u-%zu", workers, round, i);
+            message(&clients[i], name);
+        }
+        CHECK_INT(serve(CLIENTS, by, of), CLIENTS);
+        for (size_t i = 0; i < CLIENTS; i++)
+            CHECK(got(&clients[i], 200));
+    }
+    for (size_t i = 0; i < CLIENTS; i++)
+        peer_fini(&clients[i]);
+}
+
+/* Two are allowed. A worker takes one, and keeps to it; so two are used as soon as two workers are concerned,
+ * and never more. */
+TEST(connections_per_partner)
+{
+    apply(2);
+    for (unsigned workers = 1; workers <= WORKERS; workers++) {
+        begin_partner(SERVERS, workers == 1 ? "lonely.test" : "partner.test");
+        for (size_t i = 0; i < SERVERS; i++)
+            listeners[i] = listen_any(&targets[i].addr);
+        load_partner(workers);
+        CHECK_INT(still_open(), workers);
+        CHECK_INT(n_accepted, workers); /* and no others came and went */
+        for (size_t i = 0; i < n_accepted; i++)
+            peer_fini(&accepted[i]);
+        for (size_t i = 0; i < SERVERS; i++)
+            close(listeners[i]);
+        n_accepted = 0;
+    }
+}
+
+/* One connection allowed, two addresses of different priority: back to the first when it has recovered; the
+ * connection to the second ends in order. */
+TEST(back_to_the_better_one)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, one = {0}, two = {0};
+    apply(1);
+    begin_partner(2, "other.test");
+    targets[1].rank = 1;
+    pick_port(&targets[0].addr);
+    int l2 = listen_any(&targets[1].addr);
+    message(&client, "j1");
+    two.fd = accept_one(l2);
+    CHECK(served(&two));
+    CHECK(got(&client, 200));
+    int l1 = listen_at(&targets[0].addr);
+    one.fd = accept_one(l1);
+    CHECK(got_request(&one, SIP_OPTIONS));
+    respond(&one, 200, "p");
+    CHECK(in_state(0, "good"));
+    char c;
+    CHECK(readable(one.fd) && read(one.fd, &c, 1) == 0); /* one more than allowed, for the probe alone */
+    struct peer better = {0};
+    message(&client, "j2");
+    better.fd = accept_one(l1);
+    CHECK(served(&better));
+    CHECK(got(&client, 200));
+    CHECK(readable(two.fd) && read(two.fd, &c, 1) == 0);
+    peer_fini(&better);
+    close(l1);
+    close(l2);
+    peer_fini(&client);
+    peer_fini(&one);
+    peer_fini(&two);
+}
+
+TEST(starts)
+{
+    targets_begin();
+}
+
+TEST(ends)
+{
+    targets_end();
+}
+
+TEST_MAIN(starts, connections_per_partner, back_to_the_better_one, ends)
