@@ -90,7 +90,9 @@ def test_required():
     check_equal([access["use"], access["names"], access["advised"]],
                 ["access-external", ["sip.contoso.example"], ["contoso.example"]], "names")
     check_equal(access["state"], "warnings", "the lab's certificate has no domain name")
-    check("edge-old1.contoso.example" in central.entente("cert", "required"), "internal ones, too")
+    text = central.entente("cert", "required")
+    check("edge-old1.contoso.example" in text, "internal ones, too")
+    check(f"\n{POOL}, access-external:\nwarning certificate." in text, "whose certificate it is stands above what is wrong")
 
 
 def refused(*arguments):

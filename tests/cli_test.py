@@ -96,11 +96,11 @@ def test_wrong_names_are_answered_with_right_ones():
         (("topology", "show", "edge_pools/edge"), "did you mean edge-old.contoso.example, edge-new.contoso.example?"),
         (("topology", "set", "deployment/timer", "5"), "did you mean timer_c_s?"),
         (("partner", "remove", "fabrikan.example"), "did you mean fabrikam.example?"),
-        (("partner", "remove", "x.example"), "there is no partner 'x.example' (no-such-object)"),
+        (("partner", "remove", "x.example"), "there is no partner 'x.example'; there are fabrikam.example (no-such-object)"),
         (("topology", "rollback", "99"), "entente topology history lists them"),
         (("path", "alice", "bob@fabrikam.example"), "name users as user@domain, one of them of contoso.example"),
         (("firewall", "rules", "edge-old.contoso.example"), "is a pool: name one of its machines, edge-old1.contoso.example"),
-        (("topology", "rebase", "--keep", "ours"), "mine or theirs"),
+        (("topology", "rebase", "--keep", "ours"), "it takes: mine theirs"),
     )
     for words, wanted in answers:
         code, _, err = cms.run(*words)
@@ -157,7 +157,9 @@ def test_edit_needs_an_editor():
     check(code == 2 and "edit.no-terminal" in err and "topology import" in err, err)
     code, _, err = cms.run("topology", "edit", env={"VISUAL": "no-such-editor"})
     check(code == 2 and "set $VISUAL or $EDITOR" in err, err)
-    kept_file(err).unlink()
+    code, _, err = cms.run("topology", "edit", env={"VISUAL": "false"})
+    check(code == 2 and "edit.editor" in err and "kept" not in err, err)
+    check_equal(left_files(), [], "nothing was typed, nothing is kept")
     code, _, err = cms.run("topology", "edit", env={"VISUAL": "echo '# mine' > \"$1\"; false"})
     check(code == 2 and "edit.editor" in err, err)
     kept = kept_file(err)
@@ -403,7 +405,10 @@ def test_completion():
             ("machine bundle fe", ["fe1.contoso.example"]), ("partner remove f", ["fabrikam.example"]),
             ("topology set nothing/", []), ("topology set edge_pools/none/fed", ["edge_pools/none/federation",
                                                                                "edge_pools/none/federation_port"]),
-            ("complet", ["completion"])]
+            ("firewall rules edge-o", ["edge-old1.contoso.example"]), ("trace --machine edge-n", ["edge-new1.contoso.example"]),
+            ("cert import edge-o", ["edge-old.contoso.example"]), ("cert import x /etc/hostn", ["/etc/hostname"]),
+            ("help topology sc", ["schema"]), ("help cert tr", ["trust"]), ("completion ", ["bash"]),
+            ("topology show --format ", ["yaml", "json", "tree"]), ("complet", ["completion"])]
     for line, want in rows:
         check_equal(sorted(complete(cms, line)), sorted(want), line)
     newest = cms.json("topology", "history")["revisions"][0]["number"]

@@ -102,6 +102,11 @@ def test_the_page():
             check("central management runs on cms.contoso.example, not here" in failed.output, failed)
         user = f"{lab.contoso.users[0][0]}@contoso.example"
         check_equal(lab.contoso.front_end.entente("complete", "--", "user", "remove", user[:3]), f"{user}\n", "users")
+        try:
+            lab.contoso.front_end.entente("user", "add", "carol@nowhere.example", stdin="a password\n")
+            raise Failed("a user of a domain that is not ours was made")
+        except CommandFailed as failed:
+            check("of no SIP domain of ours" in failed.output and "user.no-such-domain" in failed.output, failed)
         new = lab.contoso.machines["edge-new1"].json("status")
         check_equal(new["revision"], lab.contoso.central.revision(), "the new Edge runs the newest revision")
         check_equal(lab.contoso.topology["edge_pools"][1]["machines"][0]["external_address"],

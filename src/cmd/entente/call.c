@@ -32,6 +32,12 @@ int call_fail(struct invocation *v, const char *id, const char *fmt, ...)
     fputs("entente: ", v->err);
     call_put(v->err, buf_slice(&text));
     fprintf(v->err, " (%s)\n", id);
+    if (option_given(v, OPTION_JSON) && !v->answered) {
+        struct json_value *refusal = json_object(&v->arena);
+        json_set_string(&v->arena, refusal, "id", slice_str(id));
+        json_set_string(&v->arena, refusal, "text", buf_slice(&text));
+        call_print_json(v, refusal);
+    }
     buf_fini(&text);
     return EXIT_REFUSED;
 }
@@ -64,6 +70,7 @@ void call_findings(FILE *to, const struct json_value *findings)
 void call_print_json(struct invocation *v, const struct json_value *json)
 {
     struct buf text = {0};
+    v->answered = true;
     json_write(json, true, &text);
     struct slice s = buf_slice(&text);
     fwrite(s.p, 1, s.n, v->out);
@@ -80,7 +87,6 @@ bool call_json(struct invocation *v, const struct answer *answer)
     return true;
 }
 
-/* The sentence of a refusal may be that of its only finding: once is enough. */
 /* The finding that the refusal is about, or NULL. */
 static const struct json_value *finding_of(const struct json_value *findings, struct slice id)
 {
@@ -129,15 +135,13 @@ int call_refused(struct invocation *v, const struct answer *answer)
 }
 
 /* --- nobody there --- */
-static int no_rights(struct invocation *v, const struct stat *st)
+static void no_rights(struct invocation *v, const struct stat *st)
 {
     const struct passwd *owner = getpwuid(st->st_uid);
     const struct group *group = getgrgid(st->st_gid);
-    fprintf(v->err,
-            "entente: no rights for %s, which belongs to %s:%s: run this as that user or as a member of that "
-            "group (daemon.no-rights)\n",
-            v->socket, owner ? owner->pw_name : "?", group ? group->gr_name : "?");
-    return EXIT_NO_DAEMON;
+    call_fail(v, "daemon.no-rights",
+              "no rights for %s, which belongs to %s:%s: run this as that user or as a member of that group",
+              v->socket, owner ? owner->pw_name : "?", group ? group->gr_name : "?");
 }
 
 /* Why connecting fails: 0 when it does not. */
@@ -155,37 +159,38 @@ static int try_connect(const char *path)
     return r;
 }
 
-static int no_daemon(struct invocation *v, const struct http_result *result)
+static void say_why(struct invocation *v, int error, const struct http_result *result)
 {
     static const char start[] = "start it with: entented --state";
     struct stat st, folder;
-    int error = try_connect(v->socket);
-    if (v->quiet)
-        return EXIT_NO_DAEMON;
     if (error == EACCES || error == EPERM)
-        return no_rights(v, stat(v->socket, &st) == 0 || stat(v->state, &st) == 0 ? &st : &(struct stat){0});
-    if (error == ENOENT && !option_given(v, OPTION_SOCKET) && stat(v->state, &folder) < 0)
-        fprintf(v->err,
-                "entente: there is no state folder %s: name it with --state or $ENTENTE_STATE "
-                "(daemon.no-state)\n",
-                v->state);
+        no_rights(v, stat(v->socket, &st) == 0 || stat(v->state, &st) == 0 ? &st : &(struct stat){0});
+    else if (error == ENOENT && !option_given(v, OPTION_SOCKET) && stat(v->state, &folder) < 0)
+        call_fail(v, "daemon.no-state", "there is no state folder %s: name it with --state or $ENTENTE_STATE",
+                  v->state);
     else if (error == ENOENT)
-        fprintf(v->err, "entente: there is no socket %s: the daemon does not run; %s %s (daemon.no-socket)\n",
-                v->socket, start, v->state);
+        call_fail(v, "daemon.no-socket", "there is no socket %s: the daemon does not run; %s %s", v->socket,
+                  start, v->state);
     else if (error == ECONNREFUSED)
-        fprintf(v->err, "entente: nobody answers at %s: the daemon has ended; %s %s (daemon.gone)\n",
-                v->socket, start, v->state);
+        call_fail(v, "daemon.gone", "nobody answers at %s: the daemon has ended; %s %s", v->socket, start,
+                  v->state);
     else if (error == ENAMETOOLONG)
-        fprintf(v->err,
-                "entente: %s is too long for a socket (%zu bytes at most): name it by a shorter path "
-                "(daemon.long-path)\n",
-                v->socket, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+        call_fail(v, "daemon.long-path",
+                  "%s is too long for a socket (%zu bytes at most): name it by a shorter path", v->socket,
+                  sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
     else if (result->failure == HTTP_TIMEOUT)
-        fprintf(v->err, "entente: the daemon at %s did not answer within %d s: see its log (daemon.silent)\n",
-                v->socket, CALL_TIMEOUT_MS / 1000);
+        call_fail(v, "daemon.silent", "the daemon at %s did not answer within %d s: see its log", v->socket,
+                  CALL_TIMEOUT_MS / 1000);
     else
-        fprintf(v->err, "entente: no answer from %s: %s (daemon.no-answer)\n", v->socket,
-                error ? strerror(error) : result->error);
+        call_fail(v, "daemon.no-answer", "no answer from %s: %s", v->socket,
+                  error ? strerror(error) : result->error);
+}
+
+static int no_daemon(struct invocation *v, const struct http_result *result)
+{
+    int error = try_connect(v->socket);
+    if (!v->quiet)
+        say_why(v, error, result);
     return EXIT_NO_DAEMON;
 }
 

@@ -136,8 +136,13 @@ int cmd_cert_required(struct invocation *v)
         table_cell(&t, call_list(v, json_get(c, "advised")));
     }
     table_print(&t, v->out, "nothing needs a certificate there yet");
-    for (size_t i = 0; i < json_count(list); i++)
-        call_findings(v->out, json_get(json_at(list, i), "findings"));
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json_value *c = json_at(list, i), *findings = json_get(c, "findings");
+        if (json_count(findings))
+            fprintf(v->out, "\n" SLICE_FMT ", " SLICE_FMT ":\n", SLICE_ARG(json_get_string(c, "owner")),
+                    SLICE_ARG(json_get_string(c, "use")));
+        call_findings(v->out, findings);
+    }
     return EXIT_DONE;
 }
 

@@ -64,16 +64,32 @@ enum option_id {
     OPTION_PIN_KEY,
     OPTION_N
 };
-enum completes { COMPLETES_NOTHING, COMPLETES_FILE, COMPLETES_FOLDER, COMPLETES_WORDS, COMPLETES_POOL };
+enum completes {
+    COMPLETES_NOTHING,
+    COMPLETES_FILE,
+    COMPLETES_FOLDER,
+    COMPLETES_WORDS,  /* these, and others like them */
+    COMPLETES_CHOICE, /* one of these words, and nothing else is taken */
+    COMPLETES_POOL,
+    COMPLETES_MACHINE
+};
 struct option_row {
     const char *name;
     const char *value; /* "FILE"; "[SECONDS]": a number that may be left out; NULL: a switch */
     char letter;       /* 0: none */
     enum completes completes;
-    const char *words; /* of COMPLETES_WORDS */
+    const char *words; /* of COMPLETES_WORDS and COMPLETES_CHOICE */
     const char *help;
 };
 extern const struct option_row option_rows[OPTION_N];
+/* What an option is to some commands alone: those whose words begin with `commands`. */
+struct option_sense {
+    const char *commands;
+    enum option_id option;
+    struct option_row row;
+};
+extern const struct option_sense option_senses[];
+extern const size_t n_option_senses;
 #define WITH(option) (1ULL << OPTION_##option)
 enum {
     WITH_DAEMON = WITH(STATE) | WITH(SOCKET) | WITH(JSON) | WITH(HELP),
@@ -101,6 +117,7 @@ struct invocation {
     const char *state, *socket; /* what --state, --socket and $ENTENTE_STATE come to */
     int in;                     /* standard input */
     FILE *out, *err;
+    bool answered;      /* with --json: an answer stands on standard output already */
     bool quiet;         /* a daemon that cannot be reached is not worth a word: it is asked again */
     struct arena arena; /* of everything that one run reads and prints */
 };
@@ -125,6 +142,8 @@ static inline struct slice argument(const struct invocation *v, size_t i)
 }
 /* The longest command that these words begin with, NULL. ret_used: how many words it took. */
 const struct command *command_find(const char *const *words, size_t n, size_t *ret_used);
+/* What an option is to this command. */
+const struct option_row *option_of(const struct command *c, enum option_id o);
 /* How many arguments a command takes; SIZE_MAX: any number. */
 void command_arity(const struct command *c, size_t *ret_min, size_t *ret_max);
 
@@ -133,9 +152,13 @@ void command_arity(const struct command *c, size_t *ret_min, size_t *ret_max);
 size_t nearest_distance(struct slice a, struct slice b);
 /* The commands' words that come nearest to what was typed, NULL when nothing is near. */
 const char *nearest_command(struct slice typed);
+/* The same of first words alone; empty: nothing is near. */
+struct slice nearest_noun(struct slice typed);
 const char *nearest_option(struct slice typed);
 
 /* --- help.c, completion.c --- */
+/* "cert sign REQUEST.pem --machine FQDN": the command with all that it needs. */
+void help_synopsis(const struct command *c, struct buf *out);
 void help_overview(struct buf *out);
 void help_command(const struct command *c, struct buf *out);
 /* A line for each command that begins with these words and goes on; 0: there are none. */

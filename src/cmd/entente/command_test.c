@@ -115,23 +115,26 @@ TEST(what_is_wrong_is_said)
         const char *words[6];
         const char *says;
     } cases[] = {
-        {{"topologie", "show"},            "did you mean 'topology show'?"      },
-        {{"tpology", "shwo"},              "did you mean 'topology show'?"      },
-        {{"pubilsh"},                      "did you mean 'publish'?"            },
-        {{"topology"},                     "a word is missing behind 'topology'"},
-        {{"cert", "trust"},                "cert trust list"                    },
-        {{"partner", "frobnicate"},        "partner allow DOMAIN"               },
-        {{"xyzzy"},                        "entente help lists them"            },
-        {{"publish", "--jsno"},            "did you mean --json?"               },
-        {{"publish", "-q"},                "there is no option -q"              },
-        {{"publish", "--json=1"},          "--json takes no value"              },
-        {{"publish", "-m"},                "--message wants a value"            },
-        {{"status", "--yes"},              "status takes no option --yes"       },
-        {{"trace"},                        "trace: an argument is missing"      },
-        {{"trace", "a", "b"},              "trace: too many arguments"          },
-        {{"machine", "bundle", "m"},       "machine bundle wants --output FILE" },
-        {{"transition", "plan", "--to=x"}, "transition plan wants --from POOL"  },
-        {{"init", "--machine", "x"},       "init wants --address ADDR"          },
+        {{"topologie", "show"},                "did you mean 'topology show'?"                         },
+        {{"tpology", "shwo"},                  "did you mean 'topology show'?"                         },
+        {{"pubilsh"},                          "did you mean 'publish'?"                               },
+        {{"topology"},                         "a word is missing behind 'topology'"                   },
+        {{"cert", "trust"},                    "cert trust list"                                       },
+        {{"partner", "frobnicate"},            "partner allow DOMAIN"                                  },
+        {{"xyzzy"},                            "entente help lists them"                               },
+        {{"topologi"},                         "did you mean one of these?\n  topology show [PATH]"    },
+        {{"topology", "show", "--format=nft"}, "it takes: yaml json tree\nusage: entente topology show"},
+        {{"dns", "check", "--side=in"},        "'in' is no --side of dns check"                        },
+        {{"publish", "--jsno"},                "did you mean --json?"                                  },
+        {{"publish", "-q"},                    "there is no option -q"                                 },
+        {{"publish", "--json=1"},              "--json takes no value"                                 },
+        {{"publish", "-m"},                    "--message wants a value"                               },
+        {{"status", "--yes"},                  "status takes no option --yes"                          },
+        {{"trace"},                            "trace: an argument is missing"                         },
+        {{"trace", "a", "b"},                  "trace: too many arguments"                             },
+        {{"machine", "bundle", "m"},           "usage: entente machine bundle FQDN --output FILE;"     },
+        {{"transition", "plan", "--to=x"},     "transition plan wants --from POOL"                     },
+        {{"init", "--machine", "x"},           "init wants --address ADDR"                             },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct parsed p;
@@ -268,11 +271,12 @@ TEST(completion_knows_the_words)
         "\"cert\") next=\"required request import assign remove export sign renew list check trust\" ;;",
         "\"cert trust\") next=\"add remove list\" ;;",
         "\"service\") next=\"list stop start drain\" ;;",
-        "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\"; files=0 "
-        ";;",
-        "\"machine join\"*) options=\"--state --json --help\"; files=1 ;;",
-        "--format) COMPREPLY=($(compgen -W \"yaml json tree text patch table zone nft\" -- \"$now\")); "
-        "return ;;",
+        "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\" ;;",
+        "\"machine join\"*) options=\"--state --json --help\" ;;",
+        "\"--format topology show\"*) COMPREPLY=($(compgen -W \"yaml json tree\" -- \"$now\")); return ;;",
+        "\"--from transition\"*) words=:POOL; _entente_ask; return ;;",
+        "\"--machine \"*) words=:MACHINE; _entente_ask; return ;;",
+        "\"--message \"*|\"-m \"*) return ;;",
         "complete -o filenames -F _entente entente\n",
     };
     struct buf text = {0};
@@ -281,6 +285,34 @@ TEST(completion_knows_the_words)
         if (slice_search(buf_slice(&text), slice_str(wants[i])) == SIZE_MAX)
             TEST_DIAG("completion lacks '%s'", wants[i]);
     CHECK(slice_search(buf_slice(&text), SLICE("\"complete\"")) == SIZE_MAX);
+    buf_fini(&text);
+}
+
+/* Every sense is of an option that its commands have, differs from the option's own, and comes before no
+ * other of the same command. */
+TEST(senses_of_options)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < n_option_senses; i++) {
+        const struct option_sense *s = &option_senses[i];
+        size_t n = 0;
+        for (size_t k = 0; k < n_commands; k++)
+            n += slice_starts(slice_str(commands[k].words), slice_str(s->commands)) &&
+                 commands[k].options >> s->option & 1 && option_of(&commands[k], s->option) == &s->row;
+        if (n == 0)
+            TEST_DIAG("no command has --%s by the sense of '%s'", s->row.name, s->commands);
+        CHECK_STR(slice_str(s->row.name), option_rows[s->option].name);
+        CHECK_INT(s->row.letter, option_rows[s->option].letter);
+        CHECK_INT(s->row.value == NULL, option_rows[s->option].value == NULL);
+        CHECK_INT(s->row.completes == COMPLETES_CHOICE, s->row.words != NULL);
+    }
+    size_t used;
+    help_command(command_find((const char *[]){"transition", "plan"}, 2, &used), &text);
+    CHECK(slice_starts(buf_slice(&text),
+                       SLICE("usage: entente transition plan --from POOL --to POOL [OPTIONS]\n")));
+    CHECK(slice_search(buf_slice(&text),
+                       SLICE("\n  --from POOL               Edge pool that has the routes now\n")) !=
+          SIZE_MAX);
     buf_fini(&text);
 }
 
@@ -328,5 +360,5 @@ TEST(reference_is_what_the_table_says)
 TEST_MAIN(words_and_options_in_any_order, the_longest_command_counts, an_optional_value_is_a_number,
           two_dashes_end_the_options, the_state_comes_from_the_environment, what_is_wrong_is_said,
           arity_is_read_from_the_usage, distances, columns_are_aligned, a_table_grows_and_may_be_empty,
-          ages_and_durations, every_command_has_its_help, completion_knows_the_words, the_man_page_is_roff,
-          reference_is_what_the_table_says)
+          ages_and_durations, every_command_has_its_help, senses_of_options, completion_knows_the_words,
+          the_man_page_is_roff, reference_is_what_the_table_says)

@@ -9,17 +9,13 @@ const struct option_row option_rows[OPTION_N] = {
     ROW(JSON, "json", NULL, 0, COMPLETES_NOTHING, NULL, "print the API's answer"),
     ROW(HELP, "help", NULL, 'h', COMPLETES_NOTHING, NULL, "say how a command is used"),
     ROW(VERSION, "version", NULL, 0, COMPLETES_NOTHING, NULL, "print the version"),
-    ROW(MACHINE, "machine", "FQDN", 0, COMPLETES_NOTHING, NULL, "name of a machine"),
+    ROW(MACHINE, "machine", "FQDN", 0, COMPLETES_MACHINE, NULL, "name of a machine"),
     ROW(ADDRESS, "address", "ADDR", 0, COMPLETES_NOTHING, NULL, "its internal address"),
-    ROW(NAME, "name", "NAME", 0, COMPLETES_NOTHING, NULL,
-        "name of the deployment; of a certificate that is kept; of roots; or the host that one is checked "
-        "for"),
+    ROW(NAME, "name", "NAME", 0, COMPLETES_NOTHING, NULL, "a name"),
     ROW(DOMAIN, "domain", "DOMAIN", 0, COMPLETES_NOTHING, NULL, "its first SIP domain"),
     ROW(TOPOLOGY, "topology", "FILE", 0, COMPLETES_FILE, NULL, "begin with this topology (YAML)"),
     ROW(OUTPUT, "output", "FILE", 'o', COMPLETES_FILE, NULL, "write to FILE"),
-    ROW(FORMAT, "format", "FORM", 0, COMPLETES_WORDS, "yaml json tree text patch table zone nft",
-        "form of a document: yaml (as when it is not given), json, of show also tree; of a difference: text, "
-        "patch; of lists: table, json, of records also zone, of firewall rules nft"),
+    ROW(FORMAT, "format", "FORM", 0, COMPLETES_NOTHING, NULL, "the form in which it is printed"),
     ROW(MESSAGE, "message", "TEXT", 'm', COMPLETES_NOTHING, NULL,
         "what changes and why, kept with the revision"),
     ROW(WAIT, "wait", "[SECONDS]", 0, COMPLETES_NOTHING, NULL, "wait until it is done, for so long (60)"),
@@ -29,19 +25,16 @@ const struct option_row option_rows[OPTION_N] = {
         "the password is its first line (otherwise it is asked for, or read from standard input)"),
     ROW(EDGE, "edge", "FQDN", 0, COMPLETES_NOTHING, NULL,
         "the partner's Access Edge, when DNS shall not be asked for it"),
-    ROW(FROM, "from", "POOL|TIME|USER", 0, COMPLETES_POOL, NULL,
-        "Edge pool that has the routes now; or when a certificate takes effect: 2026-12-01, "
-        "2026-12-01T08:00, "
-        "+12h, +3d (at once); of partner test: one of our users, as user@domain"),
+    ROW(FROM, "from", "POOL|TIME|USER", 0, COMPLETES_NOTHING, NULL, "where or when it begins"),
     ROW(TO, "to", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that shall have them"),
     ROW(CLASSIC, "classic", NULL, 0, COMPLETES_NOTHING, NULL, "the nine old procedures in their own order"),
     ROW(MARKDOWN, "markdown", NULL, 0, COMPLETES_NOTHING, NULL, "all commands, as one Markdown page"),
-    ROW(SIDE, "side", "external|internal", 0, COMPLETES_WORDS, "external internal",
+    ROW(SIDE, "side", "external|internal", 0, COMPLETES_CHOICE, "external internal",
         "what others see, or what is seen inside (both)"),
     ROW(POOL, "pool", "POOL", 0, COMPLETES_NOTHING, NULL, "the pool that our user lives on"),
     ROW(STATIC, "static", NULL, 0, COMPLETES_NOTHING, NULL, "from the topology alone: DNS is not asked"),
     ROW(DRAFT, "draft", NULL, 0, COMPLETES_NOTHING, NULL, "of the draft, not of what is published"),
-    ROW(KEEP, "keep", "mine|theirs", 0, COMPLETES_WORDS, "mine theirs",
+    ROW(KEEP, "keep", "mine|theirs", 0, COMPLETES_CHOICE, "mine theirs",
         "what counts where both changed the same: the draft, or what is published"),
     ROW(LIVE, "live", NULL, 0, COMPLETES_NOTHING, NULL, "ask every machine now, and wait for the answers"),
     ROW(WATCH, "watch", NULL, 0, COMPLETES_NOTHING, NULL,
@@ -69,6 +62,50 @@ const struct option_row option_rows[OPTION_N] = {
         "the one key that proves the partner: SHA-256 of its SubjectPublicKeyInfo, in hex digits"),
     ROW(ROOT, "root", "FILE", 0, COMPLETES_FILE, NULL, "roots that are trusted (otherwise the system's)"),
 };
+
+#define SENSE(commands, id, ...)                                                                             \
+    {                                                                                                        \
+        commands, OPTION_##id,                                                                               \
+        {                                                                                                    \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+    }
+#define FORMS(commands, value, words, help)                                                                  \
+    SENSE(commands, FORMAT, "format", value, 0, COMPLETES_CHOICE, words, help)
+#define NAMED(commands, help) SENSE(commands, NAME, "name", "NAME", 0, COMPLETES_NOTHING, NULL, help)
+#define ON_MACHINE(commands, help)                                                                           \
+    SENSE(commands, MACHINE, "machine", "FQDN", 0, COMPLETES_MACHINE, NULL, help)
+#define WAITS(commands, help) SENSE(commands, WAIT, "wait", "[SECONDS]", 0, COMPLETES_NOTHING, NULL, help)
+const struct option_sense option_senses[] = {
+    SENSE("init", MACHINE, "machine", "FQDN", 0, COMPLETES_NOTHING, NULL, "this machine's name"),
+    NAMED("init", "name of the deployment (otherwise the first label of its domain)"),
+    ON_MACHINE("trace", "of this machine alone"),
+    FORMS("topology show", "yaml|json|tree", "yaml json tree", "the form of what is printed (yaml)"),
+    FORMS("topology export", "yaml|json", "yaml json", "the form of the document (yaml)"),
+    FORMS("topology diff", "text|patch", "text patch", "lines to read, or a JSON Patch, RFC 6902 (text)"),
+    ON_MACHINE("cert request", "the machine of the pool that makes the key (the first that answers)"),
+    NAMED("cert import", "keep it under this name; cert assign puts it into use"),
+    SENSE("cert", FROM, "from", "TIME", 0, COMPLETES_NOTHING, NULL,
+          "when it takes effect: 2026-12-01, 2026-12-01T08:00, +12h, +3d (at once)"),
+    NAMED("cert export", "the one that is kept under this name"),
+    ON_MACHINE("cert sign", "the machine that the certificate is for"),
+    SENSE("cert check", NAME, "name", "HOST", 0, COMPLETES_NOTHING, NULL,
+          "the name that the certificate has to bear (the HOST that is asked)"),
+    NAMED("cert trust add", "they prove the partners alone whose property trust is this name"),
+    NAMED("cert trust remove", "the roots of this name"),
+    FORMS("dns records", "table|zone|json", "table zone json",
+          "a table, lines of a zone file, or JSON (table)"),
+    SENSE("dns apply", YES, "yes", NULL, 'y', COMPLETES_NOTHING, NULL, "do not ask"),
+    FORMS("firewall rules", "table|nft|json", "table nft json",
+          "a table, a ruleset of one machine for nft -f, or JSON (table)"),
+    SENSE("partner test", FROM, "from", "USER", 0, COMPLETES_NOTHING, NULL,
+          "who the OPTIONS comes from: one of our users, as user@domain"),
+    ON_MACHINE("partner test", "the Edge machine to test from"),
+    WAITS("service drain", "wait until nothing is under way, for so long (3600)"),
+    SENSE("transition", FROM, "from", "POOL", 0, COMPLETES_POOL, NULL, "Edge pool that has the routes now"),
+    WAITS("transition", "wait until it has ended, for so long (without limit)"),
+};
+const size_t n_option_senses = sizeof(option_senses) / sizeof(option_senses[0]);
 
 #define PUBLISHES (WITH_DAEMON | WITH(MESSAGE) | WITH(WAIT) | WITH(YES))
 #define PLANS (WITH_DAEMON | WITH(FROM) | WITH(TO) | WITH(CLASSIC))
@@ -208,8 +245,7 @@ const struct command commands[] = {
     COMMAND("dns server", "ADDR:PORT ZONE…", WITH_DAEMON | WITH(KEY_FILE), WITH(KEY_FILE), cmd_dns_server,
             "say where DNS updates of a transition go", NULL),
     COMMAND("dns records", "", WITH_DAEMON | WITH(SIDE) | WITH(FORMAT) | WITH(DRAFT), 0, cmd_dns_records,
-            "all DNS records that the topology implies",
-            "--format: table (otherwise), zone for lines of a zone file, json."),
+            "all DNS records that the topology implies", NULL),
     COMMAND(
         "dns check", "", WITH_DAEMON | WITH(SIDE) | WITH(DRAFT), 0, cmd_dns_check,
         "how they differ from what the name servers say, TTLs included",
@@ -223,8 +259,7 @@ const struct command commands[] = {
         "What will be set is shown first, and asked about. Where inside and outside are two views, --side "
         "says which of them that server holds."),
     COMMAND("firewall rules", "[MACHINE]", WITH_DAEMON | WITH(FORMAT) | WITH(OUTPUT) | WITH(DRAFT), 0,
-            cmd_firewall_rules, "the ports that machines need open",
-            "--format: table (otherwise), json, or nft for a ruleset of one machine: nft -f FILE."),
+            cmd_firewall_rules, "the ports that machines need open", NULL),
     COMMAND(
         "path", "FROM TO", WITH_DAEMON | WITH(POOL) | WITH(STATIC) | WITH(DRAFT), 0, cmd_path,
         "every hop of a message, a call and its media between two users, and what would fail",
@@ -248,10 +283,8 @@ const struct command commands[] = {
     COMMAND("partner test", "DOMAIN", WITH_DAEMON | WITH(FROM) | WITH(MACHINE), 0, cmd_partner_test,
             "try federation with a domain from an Edge machine, stage by stage, in both directions",
             "SRV, addresses, TCP, TLS with the certificate shown, the identity rule that holds, OPTIONS, "
-            "policy; would "
-            "they be believed as senders, do they find us, can they prove us. Ends with 2 when a stage "
-            "fails. --from "
-            "user@domain: who the OPTIONS comes from; --machine: from which Edge machine."),
+            "policy; would they be believed as senders, do they find us, can they prove us. Ends with 2 when "
+            "a stage fails."),
     COMMAND("service list", "", WITH_DAEMON, 0, cmd_service_list,
             "Access Edge services: as published, and as they run", NULL),
     COMMAND("service stop", "POOL|MACHINE", PUBLISHES, 0, cmd_service_stop,
@@ -270,8 +303,7 @@ const struct command commands[] = {
     COMMAND("transition apply", "", PLANS | WITH(WAIT), 0, cmd_transition_apply,
             "begin or go on with what is planned",
             "With --from and --to it is planned anew first, unless that very transition is under way. With "
-            "--wait each step is printed when it ends; "
-            "without SECONDS there is no limit."),
+            "--wait each step is printed when it ends."),
     COMMAND("transition status", "", WITH_DAEMON, 0, cmd_transition_status, "where the transition stands",
             NULL),
     COMMAND("transition continue", "", WITH_DAEMON, 0, cmd_transition_continue,

@@ -11,6 +11,7 @@ struct completing {
     struct invocation *v;
     struct slice typed;  /* the word so far */
     struct slice before; /* the argument before it */
+    size_t first;        /* of v->arguments: behind the command's words */
     const struct command *command;
 };
 
@@ -200,6 +201,49 @@ static void complete_revision(const struct completing *c)
               "");
 }
 
+static void complete_kept(const struct completing *c)
+{
+    const struct json_value *kept = json_get(ask(c, "/v1/certificates"), "kept");
+    for (size_t i = 0; i < json_count(kept); i++)
+        offer(c, json_get_string(json_at(kept, i), "name"), "");
+}
+
+/* The shell knows its files itself. */
+static void complete_file(const struct completing *c)
+{
+    fputs(":FILE\n", c->v->out);
+}
+
+static void complete_kept_or_file(const struct completing *c)
+{
+    complete_file(c);
+    complete_kept(c);
+}
+
+static void complete_shell(const struct completing *c)
+{
+    offer_words(c, "bash");
+}
+
+/* The words that may follow those that `help` was given. */
+static void complete_command(const struct completing *c)
+{
+    struct slice typed = SLICE(""), last = SLICE_NONE;
+    for (size_t i = c->first; i + 1 < c->v->n_arguments; i++)
+        typed = arena_printf(&c->v->arena, SLICE_FMT "%s ", SLICE_ARG(typed), c->v->arguments[i]);
+    for (size_t i = 0; i < n_commands; i++) {
+        struct slice words = slice_str(commands[i].words), next, rest;
+        if (!commands[i].help || !slice_starts(words, typed))
+            continue;
+        words = slice_from(words, typed.n);
+        if (!slice_cut(words, ' ', &next, &rest))
+            next = words;
+        if (!slice_eq(next, last))
+            offer(c, next, "");
+        last = next;
+    }
+}
+
 /* By the word that stands for the argument in the usage; noun: of these commands alone. */
 static const struct {
     const char *argument, *noun;
@@ -211,6 +255,16 @@ static const struct {
     {"NAME=VALUE…", NULL,       complete_assignment     },
     {"POOL",          NULL,       complete_pool           },
     {"POOL|MACHINE",  NULL,       complete_pool_or_machine},
+    {"MACHINE",       NULL,       complete_machine        },
+    {"FILE",          NULL,       complete_file           },
+    {"FILE.pem",      NULL,       complete_file           },
+    {"REQUEST.pem",   NULL,       complete_file           },
+    {"CERT",          NULL,       complete_file           },
+    {"KEY",           NULL,       complete_file           },
+    {"NAME",          "cert",     complete_kept           },
+    {"NAME|FILE",     "cert",     complete_kept_or_file   },
+    {"COMMAND…",    "help",     complete_command        },
+    {"SHELL",         NULL,       complete_shell          },
     {"DOMAIN",        "partner",  complete_partner        },
     {"FQDN",          "machine",  complete_machine        },
     {"AOR",           "user",     complete_user           },
@@ -228,7 +282,7 @@ static struct slice argument_word(const struct command *c, size_t i)
         more = slice_cut(rest, ' ', &word, &rest);
         if (!more)
             word = rest;
-        if (!more && k < i && !slice_ends(word, SLICE("…")))
+        if (!more && k < i && slice_search(word, SLICE("…")) == SIZE_MAX)
             return SLICE_NONE;
     }
     while (slice_starts(word, SLICE("[")))
@@ -266,6 +320,7 @@ int cmd_complete(struct invocation *v)
     if (!c.command)
         return EXIT_DONE;
     bool repeats = slice_ends(slice_str(c.command->arguments), SLICE("…"));
+    c.first = used;
     c.before = n - 1 > used ? argument(v, repeats ? used : n - 2) : SLICE_NONE;
     complete_argument(&c, argument_word(c.command, n - 1 - used));
     return EXIT_DONE;

@@ -60,12 +60,6 @@ static void tree(struct buf *out)
         }
 }
 
-static bool is_file_argument(const struct command *c)
-{
-    return slice_search(slice_str(c->arguments), SLICE("FILE")) != SIZE_MAX ||
-           slice_search(slice_str(c->arguments), SLICE(".pem")) != SIZE_MAX;
-}
-
 static void options_of_commands(struct buf *out)
 {
     for (size_t i = 0; i < n_commands; i++) {
@@ -76,29 +70,35 @@ static void options_of_commands(struct buf *out)
             if (commands[i].options & 1ULL << o)
                 buf_printf(out, "--%s ", option_rows[o].name);
         out->end--;
-        buf_printf(out, "\"; files=%d ;;\n", is_file_argument(&commands[i]));
+        buf_append(out, SLICE("\" ;;\n"));
     }
+}
+
+/* "--from transition"*|…) what offers its values ;; for an option, of these commands. */
+static void values_of(const struct option_row *row, const char *of_commands, struct buf *out)
+{
+    static const char *const how[] = {[COMPLETES_NOTHING] = "",
+                                      [COMPLETES_FILE] = "COMPREPLY=($(compgen -f -- \"$now\")); ",
+                                      [COMPLETES_FOLDER] = "COMPREPLY=($(compgen -d -- \"$now\")); ",
+                                      [COMPLETES_POOL] = "words=:POOL; _entente_ask; ",
+                                      [COMPLETES_MACHINE] = "words=:MACHINE; _entente_ask; "};
+    if (!row->value || row->value[0] == '[')
+        return;
+    buf_printf(out, "    \"--%s %s\"*", row->name, of_commands);
+    if (row->letter)
+        buf_printf(out, "|\"-%c %s\"*", row->letter, of_commands);
+    if (row->words)
+        buf_printf(out, ") COMPREPLY=($(compgen -W \"%s\" -- \"$now\")); return ;;\n", row->words);
+    else
+        buf_printf(out, ") %sreturn ;;\n", how[row->completes]);
 }
 
 static void values_of_options(struct buf *out)
 {
-    for (unsigned o = 0; o < OPTION_N; o++) {
-        const struct option_row *row = &option_rows[o];
-        if (!row->value || row->value[0] == '[')
-            continue;
-        buf_printf(out, "    --%s", row->name);
-        if (row->letter)
-            buf_printf(out, "|-%c", row->letter);
-        if (row->completes == COMPLETES_WORDS)
-            buf_printf(out, ") COMPREPLY=($(compgen -W \"%s\" -- \"$now\")); return ;;\n", row->words);
-        else if (row->completes == COMPLETES_POOL)
-            buf_append(out, SLICE(") words=:POOL; _entente_ask; return ;;\n"));
-        else
-            buf_printf(out, ") %sreturn ;;\n",
-                       row->completes == COMPLETES_FILE     ? "COMPREPLY=($(compgen -f -- \"$now\")); "
-                       : row->completes == COMPLETES_FOLDER ? "COMPREPLY=($(compgen -d -- \"$now\")); "
-                                                            : "");
-    }
+    for (size_t i = 0; i < n_option_senses; i++)
+        values_of(&option_senses[i].row, option_senses[i].commands, out);
+    for (unsigned o = 0; o < OPTION_N; o++)
+        values_of(&option_rows[o], "", out);
 }
 
 static void skipped_values(struct buf *out)
@@ -113,11 +113,15 @@ static void skipped_values(struct buf *out)
     }
 }
 
-/* What stands in the draft is asked for; a word that goes on takes no blank behind it. */
+/* What stands in the draft is asked for, ":FILE" as the first answer stands for all files; a word that goes
+ * on takes no blank behind it. */
 static const char ask_function[] = "_entente_ask()\n{\n"
                                    "    local IFS=$'\\n'\n"
                                    "    COMPREPLY=($(IFS=' '; \"${COMP_WORDS[0]}\" complete \"${state[@]}\" "
                                    "-- $words \"$now\" 2>/dev/null))\n"
+                                   "    if [[ ${COMPREPLY[0]} == :FILE ]]; then\n"
+                                   "        COMPREPLY=(\"${COMPREPLY[@]:1}\" $(compgen -f -- \"$now\"))\n"
+                                   "    fi\n"
                                    "    if [[ ${#COMPREPLY[@]} -ge 1 && ${COMPREPLY[*]} == *[/=] ]]; then\n"
                                    "        compopt -o nospace 2>/dev/null\n"
                                    "    fi\n"
@@ -131,7 +135,7 @@ void completion_bash(struct buf *out)
         out,
         SLICE("_entente()\n{\n"
               "    local now=\"${COMP_WORDS[COMP_CWORD]}\" last=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-              "    local words=\"\" next=\"\" options=\"--state --help --version\" files=0 i state=()\n"
+              "    local words=\"\" next=\"\" options=\"--state --help --version\" i state=()\n"
               "    COMPREPLY=()\n"
               "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
               "        case \"${COMP_WORDS[i]}\" in\n"
@@ -144,7 +148,7 @@ void completion_bash(struct buf *out)
                           "        *) words=\"${words:+$words }${COMP_WORDS[i]}\" ;;\n"
                           "        esac\n"
                           "    done\n"
-                          "    case \"$last\" in\n"));
+                          "    case \"$last $words\" in\n"));
     values_of_options(out);
     buf_append(out, SLICE("    esac\n"
                           "    case \"$words\" in\n"));
@@ -157,8 +161,6 @@ void completion_bash(struct buf *out)
                           "        COMPREPLY=($(compgen -W \"$options\" -- \"$now\"))\n"
                           "    elif [[ -n $next ]]; then\n"
                           "        COMPREPLY=($(compgen -W \"$next\" -- \"$now\"))\n"
-                          "    elif [[ $files == 1 ]]; then\n"
-                          "        COMPREPLY=($(compgen -f -- \"$now\"))\n"
                           "    else\n"
                           "        _entente_ask\n"
                           "    fi\n"

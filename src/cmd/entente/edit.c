@@ -167,17 +167,21 @@ static int run_editor(struct editing *e)
     struct buf text = {0};
     if (!name)
         name = access("/usr/bin/editor", X_OK) == 0 ? "editor" : "vi";
-    int r = run_shell(e, arena_cstr(&e->v->arena, arena_printf(&e->v->arena, "%s \"$1\"", name)));
-    if (r) {
+    int failed = run_shell(e, arena_cstr(&e->v->arena, arena_printf(&e->v->arena, "%s \"$1\"", name)));
+    if (failed)
         call_fail(e->v, "edit.editor",
-                  r == 127 ? "there is no editor '%s': set $VISUAL or $EDITOR" : "the editor '%s' failed",
+                  failed == 127 ? "there is no editor '%s': set $VISUAL or $EDITOR"
+                                : "the editor '%s' failed",
                   name);
-        return keep_file(e, EXIT_REFUSED);
-    }
-    r = file_read(e->v, e->file, &text);
+    int r = file_read(e->v, e->file, &text);
     e->typed = arena_copy(&e->v->arena, buf_slice(&text));
     buf_fini(&text);
-    return r;
+    if (r || !failed)
+        return r;
+    if (!slice_eq(e->typed, e->began))
+        return keep_file(e, EXIT_REFUSED);
+    unlink(e->file); /* nothing was typed */
+    return EXIT_REFUSED;
 }
 
 /* --- the draft --- */

@@ -57,8 +57,8 @@ int cmd_firewall_rules(struct invocation *v)
     struct slice format = option_slice(v, OPTION_FORMAT), path = SLICE("/v1/firewall");
     struct answer answer;
     bool nft = slice_eq(format, SLICE("nft"));
-    if (format.n && !nft && !slice_eq(format, SLICE("table")) && !slice_eq(format, SLICE("json")))
-        return call_fail(v, "firewall.format", "the format is table, nft or json");
+    if (option_given(v, OPTION_OUTPUT) && !nft)
+        return call_fail(v, "firewall.output", "a file is written of the ruleset alone: --format nft");
     path = call_query(v, path, "machine", argument(v, 0));
     path = call_query(v, path, "draft", option_given(v, OPTION_DRAFT) ? SLICE("1") : SLICE_NONE);
     if (nft)

@@ -36,6 +36,14 @@ static void synopsis(const struct command *c, struct buf *out)
     buf_printf(out, "%s%s%s", c->words, *c->arguments ? " " : "", c->arguments);
 }
 
+void help_synopsis(const struct command *c, struct buf *out)
+{
+    synopsis(c, out);
+    for (unsigned o = 0; o < OPTION_N; o++)
+        if (c->must & 1ULL << o)
+            buf_printf(out, " --%s %s", option_of(c, o)->name, option_of(c, o)->value);
+}
+
 static void one_line(const struct command *c, struct buf *out)
 {
     enum { HELP_COLUMN = 38 };
@@ -94,29 +102,28 @@ size_t help_below(struct slice words, struct buf *out)
 void help_command(const struct command *c, struct buf *out)
 {
     buf_append(out, SLICE("usage: entente "));
-    synopsis(c, out);
-    for (unsigned o = 0; o < OPTION_N; o++)
-        if (c->must & 1ULL << o)
-            buf_printf(out, " --%s %s", option_rows[o].name, option_rows[o].value);
+    help_synopsis(c, out);
     buf_append(out, SLICE(" [OPTIONS]\n\n"));
     sentence(c->help ? c->help : "asked by the completion of shells", out);
     buf_printf(out, "%s%s\n\n", c->more ? "\n" : "", c->more ? c->more : "");
     for (unsigned o = 0; o < OPTION_N; o++)
         if (c->options & 1ULL << o)
-            option_line(&option_rows[o], out);
+            option_line(option_of(c, o), out);
 }
 
 /* --- doc/cli.md --- */
-static void markdown_options(uint64_t which, uint64_t must, struct buf *out)
+static const struct command every_command = {.words = "", .arguments = "", .options = WITH_DAEMON};
+
+static void markdown_options(const struct command *c, uint64_t which, struct buf *out)
 {
     struct buf form = {0};
     for (unsigned o = 0; o < OPTION_N; o++) {
         if (!(which & 1ULL << o))
             continue;
         buf_clear(&form, SIZE_MAX);
-        option_form(&option_rows[o], &form);
-        buf_printf(out, "- `" SLICE_FMT "`: %s%s\n", SLICE_ARG(buf_slice(&form)), option_rows[o].help,
-                   must & 1ULL << o ? " (needed)" : "");
+        option_form(option_of(c, o), &form);
+        buf_printf(out, "- `" SLICE_FMT "`: %s%s\n", SLICE_ARG(buf_slice(&form)), option_of(c, o)->help,
+                   c->must & 1ULL << o ? " (needed)" : "");
     }
     buf_fini(&form);
 }
@@ -129,7 +136,7 @@ static void markdown_command(const struct command *c, struct buf *out)
     buf_append(out, SLICE("`\n\n"));
     sentence(c->help, out);
     buf_printf(out, "%s%s\n\n", c->more ? " " : "", c->more ? c->more : "");
-    markdown_options(own, c->must, out);
+    markdown_options(c, own, out);
     if (own)
         buf_append_char(out, '\n');
 }
@@ -144,10 +151,13 @@ void help_markdown(struct buf *out)
                           "guarded by the rights of that file. What concerns the whole deployment is asked "
                           "on the machine of central management; changes are made in a draft, and nothing "
                           "runs before it is published. Options may stand anywhere; `--` ends them.\n\n"));
-    buf_printf(out, "Exit status: %s. Errors are one sentence with a stable id, on standard error.\n\n",
-               exit_codes);
+    buf_printf(
+        out,
+        "Exit status: %s. Errors are one sentence with a stable id, on standard error; with --json the "
+        "same as JSON on standard output, but for wrong usage.\n\n",
+        exit_codes);
     buf_append(out, SLICE("Every command that asks the daemon takes:\n\n"));
-    markdown_options(WITH_DAEMON, 0, out);
+    markdown_options(&every_command, WITH_DAEMON, out);
     buf_append_char(out, '\n');
     for (size_t i = 0; i < n_commands; i++) {
         if (!commands[i].help)
@@ -190,7 +200,9 @@ int cmd_help(struct invocation *v)
     } else if (v->n_arguments == 0) {
         help_overview(&text);
     } else if (!help_below(typed(v), &text)) {
-        fputs("entente: there is no such command; entente help lists them\n", v->err);
+        const char *near = nearest_command(typed(v));
+        fprintf(v->err, "entente: there is no such command; %s%s%s\n", near ? "did you mean '" : "",
+                near ? near : "entente help lists them", near ? "'?" : "");
         return EXIT_WRONG_USAGE;
     }
     put(v, &text);

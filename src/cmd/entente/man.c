@@ -53,11 +53,12 @@ static void option(const struct option_row *o, bool must, struct buf *out)
     buf_append(out, must ? SLICE(" (needed)\n") : SLICE("\n"));
 }
 
-static void options(unsigned long long which, unsigned long long must, struct buf *out)
+static void options(const struct command *c, struct buf *out)
 {
+    uint64_t own = c->options & ~(uint64_t)WITH_DAEMON;
     for (unsigned o = 0; o < OPTION_N; o++)
-        if (which >> o & 1)
-            option(&option_rows[o], must >> o & 1, out);
+        if (own >> o & 1)
+            option(option_of(c, o), c->must >> o & 1, out);
 }
 
 static void command(const struct command *c, struct buf *out)
@@ -74,7 +75,7 @@ static void command(const struct command *c, struct buf *out)
         escaped(c->more, out);
         buf_append_char(out, '\n');
     }
-    options(c->options & ~(unsigned long long)WITH_DAEMON, c->must, out);
+    options(c, out);
 }
 
 static const struct {
@@ -110,7 +111,9 @@ void help_man(struct buf *out)
         "draft, and nothing runs before it is published. Options may stand anywhere; -- ends them.",
         out);
     buf_append(out, SLICE("\n.SH OPTIONS\nEvery command that asks the daemon takes:\n"));
-    options(WITH_DAEMON, 0, out);
+    for (unsigned o = 0; o < OPTION_N; o++)
+        if (WITH_DAEMON & 1ULL << o)
+            option(&option_rows[o], false, out);
     buf_append(out, SLICE(".SH COMMANDS\n"));
     for (size_t i = 0; i < n_commands; i++)
         if (commands[i].help)

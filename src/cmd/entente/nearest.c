@@ -65,6 +65,18 @@ const char *nearest_command(struct slice typed)
     return best;
 }
 
+struct slice nearest_noun(struct slice typed)
+{
+    struct slice best = SLICE_NONE;
+    size_t distance = SIZE_MAX;
+    for (size_t i = 0; i < n_commands; i++) {
+        struct slice noun = first_words(slice_str(commands[i].words), SLICE("noun"));
+        if (commands[i].help && nearer(first_words(typed, noun), noun, &distance))
+            best = noun;
+    }
+    return best;
+}
+
 const char *nearest_option(struct slice typed)
 {
     const char *best = NULL;

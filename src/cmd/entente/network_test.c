@@ -28,8 +28,8 @@ TEST(dns_records_in_three_forms)
     CHECK_HAS(r.out, "\"records\": []");
     ran_fini(&r);
     RUN(&r, "dns", "records", "--format=nft");
-    CHECK_INT(r.code, EXIT_REFUSED);
-    CHECK_HAS(r.err, "(dns.format)");
+    CHECK_INT(r.code, EXIT_WRONG_USAGE);
+    CHECK_HAS(r.err, "'nft' is no --format of dns records; it takes: table zone json\n");
     ran_fini(&r);
     fake_stop();
 }
@@ -124,7 +124,11 @@ TEST(firewall_rules_as_table_and_file)
     unlink(file);
     ran_fini(&r);
     RUN(&r, "firewall", "rules", "--format", "zone");
-    CHECK_HAS(r.err, "(firewall.format)");
+    CHECK_HAS(r.err, "'zone' is no --format of firewall rules; it takes: table nft json\n");
+    ran_fini(&r);
+    RUN(&r, "firewall", "rules", "-o", file);
+    CHECK_HAS(r.err, "(firewall.output)");
+    CHECK_INT(access(file, F_OK), -1);
     ran_fini(&r);
     fake_stop();
 }

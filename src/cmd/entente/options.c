@@ -50,6 +50,16 @@ void command_arity(const struct command *c, size_t *ret_min, size_t *ret_max)
     *ret_max = any ? SIZE_MAX : max;
 }
 
+const struct option_row *option_of(const struct command *c, enum option_id o)
+{
+    for (size_t i = 0; i < n_option_senses; i++) {
+        const struct option_sense *s = &option_senses[i];
+        if (s->option == o && slice_starts(slice_str(c->words), slice_str(s->commands)))
+            return &s->row;
+    }
+    return &option_rows[o];
+}
+
 /* --- options --- */
 __attribute__((format(printf, 2, 3))) static int wrong(struct invocation *v, const char *fmt, ...)
 {
@@ -170,6 +180,9 @@ static int unknown_command(struct invocation *v)
     else if (help_below(noun, &list))
         wrong(v, "there is no command '" SLICE_FMT "'; those that begin so:\n" SLICE_FMT, SLICE_ARG(all),
               SLICE_ARG(buf_slice(&list)));
+    else if (help_below(nearest_noun(noun), &list))
+        wrong(v, "there is no command '" SLICE_FMT "'; did you mean one of these?\n" SLICE_FMT,
+              SLICE_ARG(all), SLICE_ARG(buf_slice(&list)));
     else
         wrong(v, "there is no command '" SLICE_FMT "'; entente help lists them", SLICE_ARG(all));
     buf_fini(&list);
@@ -179,25 +192,44 @@ static int unknown_command(struct invocation *v)
 
 static int usage_of(struct invocation *v)
 {
-    fprintf(v->err, "usage: entente %s%s%s; entente %s --help says more\n", v->command->words,
-            *v->command->arguments ? " " : "", v->command->arguments, v->command->words);
+    struct buf synopsis = {0};
+    help_synopsis(v->command, &synopsis);
+    fprintf(v->err, "usage: entente " SLICE_FMT "; entente %s --help says more\n",
+            SLICE_ARG(buf_slice(&synopsis)), v->command->words);
+    buf_fini(&synopsis);
     return EXIT_WRONG_USAGE;
+}
+
+static bool is_one_of(struct slice word, const char *words)
+{
+    struct slice known, rest = slice_str(words);
+    while (slice_cut(rest, ' ', &known, &rest))
+        if (slice_eq(word, known))
+            return true;
+    return slice_eq(word, rest);
+}
+
+static int check_option(struct invocation *v, enum option_id o)
+{
+    const struct command *c = v->command;
+    const struct option_row *row = option_of(c, o);
+    const char *value = v->options[o];
+    if (value && !(c->options & 1ULL << o))
+        return wrong(v, "%s takes no option --%s", c->words, row->name);
+    if (!value && (c->must & 1ULL << o))
+        return wrong(v, "%s wants --%s %s", c->words, row->name, row->value);
+    if (value && row->completes == COMPLETES_CHOICE && !is_one_of(slice_str(value), row->words))
+        return wrong(v, "'%s' is no --%s of %s; it takes: %s", value, row->name, c->words, row->words);
+    return 0;
 }
 
 static int check(struct invocation *v)
 {
     const struct command *c = v->command;
     size_t min, max;
-    for (unsigned o = 0; o < OPTION_N; o++) {
-        if (v->options[o] && !(c->options & 1ULL << o)) {
-            wrong(v, "%s takes no option --%s", c->words, option_rows[o].name);
+    for (unsigned o = 0; o < OPTION_N; o++)
+        if (check_option(v, o))
             return usage_of(v);
-        }
-        if (!v->options[o] && (c->must & 1ULL << o)) {
-            wrong(v, "%s wants --%s %s", c->words, option_rows[o].name, option_rows[o].value);
-            return usage_of(v);
-        }
-    }
     command_arity(c, &min, &max);
     if (v->n_arguments < min || v->n_arguments > max) {
         wrong(v, v->n_arguments < min ? "%s: an argument is missing" : "%s: too many arguments", c->words);

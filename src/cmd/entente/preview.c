@@ -68,7 +68,8 @@ void preview_show(struct invocation *v, const struct preview *p, bool with_findi
     call_put(to, text.n ? text : SLICE("no difference\n"));
     fputc('\n', to);
     if (with_findings) {
-        fprintf(to, "Findings: %lld errors, %lld warnings\n\n", (long long)p->errors, (long long)p->warnings);
+        fprintf(to, "Findings: %lld error%s, %lld warning%s\n\n", (long long)p->errors,
+                p->errors == 1 ? "" : "s", (long long)p->warnings, p->warnings == 1 ? "" : "s");
         call_findings(to, json_get(p->check.json, "findings"));
         fputs(p->errors + p->warnings ? "\n" : "", to);
     }

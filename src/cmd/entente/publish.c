@@ -77,8 +77,8 @@ static bool wants_wizard(const struct invocation *v)
 
 static int too_many_errors(struct invocation *v, const struct preview *p)
 {
-    return call_fail(v, "publish.errors", "the checks found %lld error(s); nothing was published",
-                     (long long)p->errors);
+    return call_fail(v, "publish.errors", "the checks found %lld error%s; nothing was published",
+                     (long long)p->errors, p->errors == 1 ? "" : "s");
 }
 
 /* The reason, kept with the revision; then yes or no. */

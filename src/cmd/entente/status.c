@@ -186,10 +186,10 @@ int cmd_trace(struct invocation *v)
     fflush(v->out);
     size_t silent = print_machines(v, json_get(answer.json, "machines"));
     if (json_count(events) == 0)
-        return call_fail(v, "trace.nothing", "%s remembers nothing of Call-ID '%s'",
-                         machine.n ? "this machine"
-                         : silent  ? "every machine that answers"
-                                   : "every machine",
+        return call_fail(v, "trace.nothing", "%s of Call-ID '%s'",
+                         machine.n ? "this machine remembers nothing"
+                         : silent  ? "no machine that answers remembers anything"
+                                   : "no machine remembers anything",
                          v->arguments[0]);
     return EXIT_DONE;
 }

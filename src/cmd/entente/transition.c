@@ -109,6 +109,7 @@ struct watch {
     struct invocation *v;
     char seen[STEPS_MAX][STATE_TEXT]; /* the state of each step that was last printed */
     bool live_lines, silent;
+    bool back; /* steps end the last one first */
     struct live live;
     int64_t began, heard;
 };
@@ -154,7 +155,8 @@ static void show_steps(struct watch *w, const struct json_value *plan)
         return;
     if (w->live_lines)
         live_begin(&w->live);
-    for (size_t i = 0; i < n && i < STEPS_MAX; i++) {
+    for (size_t k = 0; k < n && k < STEPS_MAX; k++) {
+        size_t i = w->back ? (n < STEPS_MAX ? n : STEPS_MAX) - 1 - k : k;
         const struct json_value *s = json_at(steps, i);
         struct slice state = news_of(plan, s);
         if (slice_eq(state, slice_str(w->seen[i])))
@@ -226,7 +228,7 @@ static int finish(struct watch *w, const struct answer *answer, bool good)
     return call_fail(w->v, "transition.failed", "the transition is " SLICE_FMT, SLICE_ARG(state));
 }
 
-static int look(struct watch *w, bool back, int64_t limit_ms)
+static int look(struct watch *w, int64_t limit_ms)
 {
     bool good, last = wait_now() - w->began >= limit_ms;
     struct answer answer;
@@ -234,7 +236,7 @@ static int look(struct watch *w, bool back, int64_t limit_ms)
     if (r)
         return r;
     show_steps(w, answer.json);
-    if (has_ended(answer.json, back, &good))
+    if (has_ended(answer.json, w->back, &good))
         return finish(w, &answer, good);
     return last ? call_fail(w->v, "transition.not-yet", "it is not through after %.3g s, and goes on",
                             (double)limit_ms / 1000)
@@ -242,7 +244,7 @@ static int look(struct watch *w, bool back, int64_t limit_ms)
 }
 
 /* Until it has ended. A daemon that restarts meanwhile goes on with it, and is asked again. */
-static int watch(struct watch *w, bool back)
+static int watch(struct watch *w)
 {
     struct invocation *v = w->v;
     int64_t limit_ms = wait_limit(v, INT64_MAX);
@@ -250,7 +252,7 @@ static int watch(struct watch *w, bool back)
     while (true) {
         struct arena whole = v->arena; /* what one look reads goes with it */
         v->arena = (struct arena){0};
-        int r = look(w, back, limit_ms);
+        int r = look(w, limit_ms);
         arena_fini(&v->arena);
         v->arena = whole;
         if (r != WAIT_AGAIN)
@@ -263,7 +265,7 @@ static int begin(struct invocation *v, struct slice path, struct json_value *bod
                  const char *begun)
 {
     struct answer answer;
-    struct watch w = {.v = v, .began = wait_now(), .live = {.out = v->out}};
+    struct watch w = {.v = v, .back = back, .began = wait_now(), .live = {.out = v->out}};
     int r = call_api(v, "POST", path, body, &answer);
     if (r)
         return r;
@@ -272,7 +274,7 @@ static int begin(struct invocation *v, struct slice path, struct json_value *bod
         forget_old(&w, answer.json);
         w.silent = option_given(v, OPTION_JSON);
         w.live_lines = wait_on_terminal(v->out);
-        return watch(&w, back);
+        return watch(&w);
     }
     if (!call_json(v, &answer))
         fprintf(v->out, "%s; entente transition status shows how far it is\n", begun);

@@ -18,6 +18,8 @@ static int with_password(struct invocation *v, const char *method, const char *d
 {
     struct answer answer;
     struct buf password = {0}, body = {0};
+    if (slice_find(argument(v, 0), '@') == SIZE_MAX) /* before anybody types a password */
+        return call_fail(v, "user.invalid", "'%s' is not a name like alice@contoso.example", v->arguments[0]);
     int r = secret_read(v, "password", &password);
     if (r == EXIT_DONE) {
         users_body(argument(v, 0), buf_slice(&password), &body);

@@ -146,6 +146,32 @@ static void user_list(struct daemon *d, struct http_request *rq)
     api_json(rq, 200, o);
 }
 
+/* A user whom nobody could reach: of a domain that the topology does not have. SLICE_NONE: there is none. */
+static struct slice stranger(const struct daemon *d, const struct json_value *users)
+{
+    for (size_t i = 0; d->topology && i < json_count(users); i++) {
+        struct slice aor = json_get_string(json_at(users, i), "aor"), name, domain;
+        if (slice_cut(aor, '@', &name, &domain) && !topology_is_own_domain(d->topology, domain))
+            return aor;
+    }
+    return SLICE_NONE;
+}
+
+static void user_add(struct daemon *d, struct http_request *rq, struct json_value *users)
+{
+    char text[512];
+    struct slice aor = stranger(d, users);
+    if (!aor.n) {
+        user_run(d, rq, users, directory_add);
+        return;
+    }
+    snprintf(text, sizeof(text),
+             SLICE_FMT " is of no SIP domain of ours: add the domain to the topology first, as "
+                       "deployment/additional_domains, and publish",
+             SLICE_ARG(aor));
+    api_error(rq, 422, "user.no-such-domain", text);
+}
+
 static void api_users(struct daemon *d, struct http_request *rq)
 {
     struct arena *a = http_arena(rq);
@@ -163,9 +189,10 @@ static void api_users(struct daemon *d, struct http_request *rq)
         user_run(d, rq, users, user_remove);
     } else if (json_parse(http_body(rq), a, &body, &error) < 0 || json_count(json_get(body, "users")) == 0) {
         api_error(rq, 400, "api.malformed", "the body is not {\"users\": [{\"aor\": …, \"password\": …}]}");
+    } else if (slice_eq(method, SLICE("PUT"))) {
+        user_run(d, rq, json_get(body, "users"), directory_passwd);
     } else {
-        user_run(d, rq, json_get(body, "users"),
-                 slice_eq(method, SLICE("PUT")) ? directory_passwd : directory_add);
+        user_add(d, rq, json_get(body, "users"));
     }
 }
 

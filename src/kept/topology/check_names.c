@@ -48,6 +48,14 @@ void check_name_without_domain(const struct topology *t, struct findings *f)
     }
 }
 
+void check_partner_without_domain(const struct topology *t, struct findings *f)
+{
+    EACH_PARTNER(t, p)
+    if (one_label(p->domain))
+        FOUND(f, "partner-without-domain", check_path(f, "partners", p->domain, "domain"),
+              "Partner " SLICE_FMT " is half a name: domains have a dot.", SLICE_ARG(p->domain));
+}
+
 /* Domains that exist inside only: RFC 6762 appendix G, and what ICANN keeps for private use. Those of RFC
  * 2606 are for papers and laboratories, and stay. */
 static bool inside_only(struct slice name)

@@ -359,6 +359,7 @@ static const struct row rows[] = {
      BASE "providers: [{name: p, edge_fqdn: a.example}, {name: q, edge_fqdn: A.example}]"                                                                                                                            },
     {"blocked-partner-with-settings",       "partners/x.example/policy",
      BASE "partners: [{domain: x.example, policy: blocked, monitored: true}]"                                                                                                                                        },
+    {"partner-without-domain",              "partners/fabrikam/domain",                                           BASE "partners: [{domain: fabrikam}]"                                                              },
     {"shared-address-space-twice",          "providers/q/shared_address_space",
      BASE "providers: [{name: p, shared_address_space: true}, {name: q, shared_address_space: true}]"                                                                                                                },
     {"split-domain-provider-disabled",      "providers/p/enabled",

@@ -243,6 +243,8 @@
     X(blocked_partner_with_settings, "blocked-partner-with-settings", WARNING,                               \
       "lists of partners and providers", "A blocked partner has settings that only an allowed one uses.",    \
       "unset edge_fqdn, provider and monitored")                                                             \
+    X(partner_without_domain, "partner-without-domain", WARNING, "lists of partners and providers",          \
+      "A partner's domain has one label: nobody is reached there.", "write the whole domain")                \
     X(shared_address_space_twice, "shared-address-space-twice", WARNING,                                     \
       "lists of partners and providers; failure: half of a split domain missing",                            \
       "More than one provider shares our address space.", "let one provider share it")                       \

@@ -93,7 +93,7 @@ static size_t begin_with(const struct kind *k, const struct json_value *list, st
                          struct buf *out)
 {
     size_t n = 0;
-    for (size_t i = 0; list && id.n && i < list->array.n; i++) {
+    for (size_t i = 0; list && i < list->array.n; i++) {
         struct slice known = identity_of(k, list->array.items[i]);
         if (slice_casestarts(known, id) && ++n <= CANDIDATES)
             buf_printf(out, "%s" SLICE_FMT, n > 1 ? ", " : "", SLICE_ARG(known));
@@ -124,9 +124,13 @@ static int no_object(const struct walk *w, const struct kind *k, const struct js
     struct buf near = {0};
     if (!begin_with(k, list, id, &near))
         buf_append(&near, mistyped(k, list, id));
+    bool any = !buf_len(&near) && begin_with(k, list, SLICE_NONE, &near);
     int r = REFUSE(w, -ENOENT, "no-such-object", "there is no %s '" SLICE_FMT "'%s" SLICE_FMT "%s", k->name,
-                   SLICE_ARG(id), buf_len(&near) ? "; did you mean " : "", SLICE_ARG(buf_slice(&near)),
-                   buf_len(&near) ? "?" : "");
+                   SLICE_ARG(id),
+                   any              ? "; there are "
+                   : buf_len(&near) ? "; did you mean "
+                                    : "",
+                   SLICE_ARG(buf_slice(&near)), buf_len(&near) && !any ? "?" : "");
     buf_fini(&near);
     return r;
 }

@@ -84,10 +84,8 @@ static void found_unknown(struct parser *c, const struct place *w, const struct 
         remedy = arena_printf(&c->f->arena, "did you mean %s?", near);
     else if (other)
         remedy = arena_printf(&c->f->arena, "it is a property of %s", other->name);
-    char *text = arena_cstr(&c->f->arena, remedy);
-    found(
-        c, w, m->value->line, "unknown-property", text,
-        arena_printf(&c->f->arena, "%s has no property '" SLICE_FMT "': %s", k->name, SLICE_ARG(name), text));
+    found(c, w, m->value->line, "unknown-property", arena_cstr(&c->f->arena, remedy),
+          arena_printf(&c->f->arena, "%s has no property '" SLICE_FMT "'", k->name, SLICE_ARG(name)));
 }
 
 /* Text of a scalar: a number may stand where a name or a text is wanted ("version: 2013"). */

@@ -122,8 +122,9 @@ static void say_findings(const struct refusal *why, const struct findings *f, ch
 {
     size_t n = (size_t)snprintf(error, CENTRAL_ERROR, "%.200s", why->text);
     for (size_t i = 0; i < f->n && n < CENTRAL_ERROR; i++)
-        if (f->items[i].severity == FINDING_ERROR)
-            n += (size_t)snprintf(error + n, CENTRAL_ERROR - n, " " SLICE_FMT ": " SLICE_FMT,
+        if (f->items[i].severity == FINDING_ERROR &&
+            slice_search(slice_str(why->text), f->items[i].text) == SIZE_MAX)
+            n += (size_t)snprintf(error + n, CENTRAL_ERROR - n, "\n  " SLICE_FMT ": " SLICE_FMT,
                                   SLICE_ARG(f->items[i].path), SLICE_ARG(f->items[i].text));
 }
 

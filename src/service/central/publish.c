@@ -31,11 +31,11 @@ static int check_for_publish(struct vault *v, const struct publication *p, struc
         return refuse(why, 422, "publish.not-a-topology", "The document is no topology: " SLICE_FMT,
                       SLICE_ARG(f->n ? f->items[0].text : SLICE("unknown")));
     if (f->errors)
-        r = refuse(why, 422, "publish.errors", "The checks found %zu error(s); nothing was published.",
-                   f->errors);
+        r = refuse(why, 422, "publish.errors", "The checks found %zu error%s; nothing was published.",
+                   f->errors, f->errors == 1 ? "" : "s");
     else if (f->warnings && !p->accept_warnings)
-        r = refuse(why, 409, "publish.warnings", "The checks warn %zu time(s): publish with them accepted.",
-                   f->warnings);
+        r = refuse(why, 409, "publish.warnings", "The checks warn %zu time%s: publish with them accepted.",
+                   f->warnings, f->warnings == 1 ? "" : "s");
     if (r < 0)
         topology_unref(t);
     else

@@ -173,7 +173,8 @@ static bool check_pool(struct question *q, struct slice fqdn, const char *option
 {
     *ret = topology_edge_pool_find(q->t, fqdn);
     if (!*ret)
-        BLOCK(q, "transition.unknown-pool", SLICE("edge_pools"), "entente topology show edge_pools",
+        BLOCK(q, "transition.unknown-pool", SLICE("edge_pools"),
+              "name one that entente topology show edge_pools lists",
               "There is no Edge pool named '" SLICE_FMT "' (%s).", SLICE_ARG(fqdn), option);
     return *ret != NULL;
 }
