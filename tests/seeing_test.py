@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """What a machine tells of what it does: the access log, metrics."""
 
+import asyncio
 import contextlib
 import json
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -14,10 +18,11 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 import prometheus
-from partner import Partner, World, clock, contoso, refusal_id, run_with
+from partner import EDGE_NAME, Partner, World, clock, contoso, refusal_id, run_with
 from tap import check, check_equal, wait_until
 
 from lab.machine import CommandFailed, program
+from lab.sipmsg import new_branch
 
 METRICS_PORT = 9091
 SECONDS = 20
@@ -58,9 +63,9 @@ def line_of(machine, call_id, method, path=None):
 
 
 @contextlib.asynccontextmanager
-async def talking():
+async def talking(on_call=None):
     lab = WORLD.up()
-    alice = lab.contoso.user_agent(0, on_message=lambda ua, r: None, on_call=accept)
+    alice = lab.contoso.user_agent(0, on_message=lambda ua, r: None, on_call=on_call or accept)
     await alice.start()
     for partner in (LISTED, UNKNOWN):
         await partner.open(lab, WORLD.ca)
@@ -128,6 +133,101 @@ async def test_access_log_of_a_refusal():
         check_equal(refusal_id(response), "edge.partner-unknown", "id")
         fields(line_of(WORLD.edge(), response.call_id, "MESSAGE"), status=403, refusal="edge.partner-unknown",
                partner=UNKNOWN.domain, attempts=0)
+
+
+class Raw:
+    """A partner's TLS connection on which anything is written; what comes back is read as it is."""
+
+    def __init__(self, partner):
+        context = ssl.create_default_context(cafile=WORLD.lab.contoso.authority.cert)
+        context.load_cert_chain(partner.pair.cert, partner.pair.key)
+        plain = socket.create_connection((WORLD.lab.contoso.address("edge-old1", external=True), 5061), SECONDS,
+                                         (partner.address, 0))
+        self.tls = context.wrap_socket(plain, server_hostname=EDGE_NAME)
+        self.partner, self.unread, self.sent = partner, b"", []
+
+    def send(self, method, call_id, more="", uri="sip:u01@contoso.example", branch=None, cseq=None):
+        """More: header rows. Every request but ACK is remembered as (method, Call-ID)."""
+        tag = ";tag=none" if method in ("BYE", "INFO") else ""
+        self.tls.sendall((f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/TLS {self.partner.host};branch={branch or new_branch()}\r\n"
+                          f"Max-Forwards: 70\r\nFrom: <sip:eve@{self.partner.domain}>;tag=r\r\nTo: <{uri}>{tag}\r\n"
+                          f"Call-ID: {call_id}\r\nCSeq: 1 {cseq or method}\r\nContact: <sip:eve@{self.partner.host}>\r\n"
+                          f"{more}Content-Length: 0\r\n\r\n").encode())
+        if method != "ACK":
+            self.sent.append((method, call_id))
+
+    def final(self):
+        """(status, method, Call-ID) of the next final response; None when the connection has ended."""
+        while True:
+            head, end, rest = self.unread.partition(b"\r\n\r\n")
+            if end:
+                text = head.decode()
+                self.unread = rest[int(re.search(r"Content-Length: (\d+)", text).group(1)):]
+                if not text.startswith("SIP/2.0 1"):
+                    return (int(text.split()[1]), re.search(r"CSeq: \d+ (\S+)", text).group(1),
+                            re.search(r"Call-ID: (\S+)", text).group(1))
+                continue
+            got = self.tls.recv(65536)
+            if not got:
+                return None
+            self.unread += got
+
+
+def send_all_kinds(listed, unknown, count):
+    """Requests of all fates on two connections; everything is answered that will be."""
+    for i in range(count):
+        listed.send("MESSAGE", f"good-{i}")
+        listed.send("MESSAGE", f"nobody-{i}", uri="sip:nobody@contoso.example")
+        listed.send("OPTIONS", f"hops-{i}", "Max-Forwards: 0\r\n")  # twice in one message: malformed
+        unknown.send("MESSAGE", f"unknown-{i}")
+        listed.send("BYE", f"stray-{i}")
+        listed.send("MESSAGE", f"scheme-{i}", uri="mailto:u01@contoso.example")
+        listed.send("CANCEL", f"no-invite-{i}")
+        listed.send("MESSAGE", f"other-method-{i}", cseq="INFO")
+        branch = new_branch()
+        listed.send("INVITE", f"cancelled-{i}", branch=branch)
+        listed.send("CANCEL", f"cancelled-{i}", branch=branch)
+    for connection in (listed, unknown):
+        answered = [connection.final() for _ in connection.sent]
+        check(None not in answered, f"the connection ended: {answered[:3]}")
+    for i in range(count):
+        listed.send("ACK", f"cancelled-{i}")
+
+
+async def test_every_request_has_its_line():
+    "a mixed run: each request has one line, refused before it is read whole or cancelled as well; jq reads them all"
+    async with talking(ring_only):
+        edge, loop = WORLD.edge(), asyncio.get_running_loop()
+        listed, unknown = Raw(LISTED), Raw(UNKNOWN)
+        await loop.run_in_executor(None, send_all_kinds, listed, unknown, 40)
+        sent = sorted(listed.sent + unknown.sent)
+        names = {name for _, name in sent}
+
+        def mine():
+            return [x for x in lines(edge) if x.get("call_id") in names]
+        wait_until(lambda: len(mine()) >= len(sent), SECONDS, f"{len(mine())} lines, {len(sent)} requests")
+        found = sorted((x["method"], x["call_id"]) for x in mine())
+        check_equal(found, sent, "lines")
+        outcomes = {}
+        for x in mine():
+            outcomes.setdefault((x["method"], x["call_id"].rpartition("-")[0]), set()).add((x["status"], x.get("refusal")))
+        for key, want in {("MESSAGE", "good"): {(200, None)}, ("MESSAGE", "nobody"): {(404, None)},
+                          ("OPTIONS", "hops"): {(400, "element.malformed")},
+                          ("MESSAGE", "unknown"): {(403, "edge.partner-unknown")},
+                          ("MESSAGE", "scheme"): {(416, "element.scheme")},
+                          ("CANCEL", "no-invite"): {(481, "element.no-transaction")},
+                          ("MESSAGE", "other-method"): {(400, "element.malformed")},
+                          ("INVITE", "cancelled"): {(487, None)}, ("CANCEL", "cancelled"): {(200, None)}}.items():
+            check_equal(outcomes[key], want, str(key))
+        if shutil.which("jq"):
+            done = subprocess.run(["jq", "-r", 'select(.refusal == "edge.partner-unknown") | .call_id', log_path(edge)],
+                                  capture_output=True, text=True, check=True)
+            call_id = [x for x in done.stdout.split() if x in names][0]
+            check("edge.partner-unknown" in WORLD.lab.contoso.central.trace(call_id), f"trace of {call_id}")
+
+
+async def ring_only(call):
+    call.ring()
 
 
 async def test_users_are_hashed_or_left_out():

@@ -1,4 +1,5 @@
-/* The access log: a JSON line for each server transaction, when it is over. */
+/* The access log: a JSON line for each server transaction, when it is over; and for each request that was
+ * answered or dropped without one. */
 #include "element/flow.h"
 #include "element/shard.h"
 #include "ground/crypto/hash.h"
@@ -64,17 +65,44 @@ static void put_time(struct buf *out)
     buf_printf(out, "{\"time\":\"%s.%03dZ\"", last.text, (int)(now % 1000));
 }
 
-static void put_connection(struct buf *out, const struct request *rq)
+static void put_begin(struct buf *out, const struct element_config *c)
+{
+    buf_reserve(out, 1024);
+    put_time(out);
+    put_text(out, "machine", c->machine);
+}
+
+static void put_source(struct buf *out, const struct source *src, const struct flow *f)
 {
     char addr[NET_ADDR_TEXT];
-    const struct flow *f = request_flow(rq);
-    put_text(out, "side", rq->src.side == SIDE_EXTERNAL ? SLICE("external") : SLICE("internal"));
-    put_text(out, "transport", slice_str(sip_transport_name(rq->src.transport)));
-    put_text(out, "peer", net_addr_text(&rq->src.from, addr));
+    put_text(out, "side", src->side == SIDE_EXTERNAL ? SLICE("external") : SLICE("internal"));
+    put_text(out, "transport", slice_str(sip_transport_name(src->transport)));
+    put_text(out, "peer", net_addr_text(&src->from, addr));
     if (f && f->stream && f->transport == SIP_TLS) {
         put_text(out, "tls", slice_str(stream_tls_version(f->stream)));
         put_text(out, "cipher", slice_str(stream_tls_cipher(f->stream)));
     }
+}
+
+static void put_names(struct buf *out, const struct access_log *l, const struct sip_msg *m)
+{
+    put_text(out, "method", m->method_name);
+    put_text(out, "call_id", m->call_id);
+    if (m->cseq_method_name.n)
+        put_number(out, "cseq", m->cseq);
+    put_text(out, "from_domain", m->from.uri.host);
+    put_user(out, "from_user", l, &m->from.uri);
+    put_text(out, "to_domain", m->to.uri.host);
+    put_user(out, "to_user", l, &m->to.uri);
+    buf_append(out, m->to_tag.n ? SLICE(",\"dialog\":true") : SLICE(",\"dialog\":false"));
+}
+
+static void put_end(struct buf *out, const struct element_config *c)
+{
+    put_number(out, "revision", c->revision);
+    buf_append(out, SLICE("}\n"));
+    journal_write(c->access.journal, buf_slice(out));
+    buf_fini(out);
 }
 
 static void put_outcome(struct buf *out, const struct request *rq, uint64_t took_us)
@@ -98,28 +126,40 @@ static void put_outcome(struct buf *out, const struct request *rq, uint64_t took
 
 void access_write(const struct request *rq, const struct request_record *r, uint64_t took_us)
 {
-    const struct access_log *l = &rq->config->access;
+    const struct element_config *c = rq->config;
     struct buf out = {0};
-    buf_reserve(&out, 1024);
-    put_time(&out);
-    put_text(&out, "machine", rq->config->machine);
+    put_begin(&out, c);
     put_text(&out, "direction", slice_str(record_direction_name(r->direction)));
-    put_connection(&out, rq);
-    put_text(&out, "method", rq->msg.method_name);
-    put_text(&out, "call_id", rq->msg.call_id);
-    put_text(&out, "from_domain", rq->msg.from.uri.host);
-    put_user(&out, "from_user", l, &rq->msg.from.uri);
-    put_text(&out, "to_domain", rq->msg.to.uri.host);
-    put_user(&out, "to_user", l, &rq->msg.to.uri);
-    buf_append(&out, rq->msg.to_tag.n ? SLICE(",\"dialog\":true") : SLICE(",\"dialog\":false"));
+    put_source(&out, &rq->src, request_flow(rq));
+    put_names(&out, &c->access, &rq->msg);
     put_text(&out, "partner", r->partner);
     if (r->monitored)
         buf_append(&out, SLICE(",\"monitored\":true"));
     put_text(&out, "rule", r->rule);
     put_text(&out, "pool", r->pool);
     put_outcome(&out, rq, took_us);
-    put_number(&out, "revision", rq->config->revision);
-    buf_append(&out, SLICE("}\n"));
-    journal_write(l->journal, buf_slice(&out));
-    buf_fini(&out);
+    put_end(&out, c);
+}
+
+void access_stateless(const struct source *src, const struct sip_msg *m, const struct access_short *w)
+{
+    const struct element_config *c = src->s->config;
+    struct buf out = {0};
+    if (!c->access.journal || c->access.only_monitored)
+        return;
+    put_begin(&out, c);
+    put_source(&out, src, src->flow);
+    if (m)
+        put_names(&out, &c->access, m);
+    put_number(&out, "status", w->status);
+    if (w->refusal)
+        put_text(&out, "refusal", slice_str(w->refusal->id));
+    if (w->flaw != SIP_FLAW_NONE)
+        put_text(&out, "flaw", slice_str(sip_flaw_id(w->flaw)));
+    put_text(&out, "limit", slice_str(w->limit));
+    if (w->times)
+        put_number(&out, "times", w->times);
+    if (m)
+        put_number(&out, "bytes_in", m->text.n);
+    put_end(&out, c);
 }

@@ -68,6 +68,18 @@ void guard_answer(const struct source *src, const struct sip_msg *m, unsigned re
     buf_fini(&rows);
 }
 
+/* Of a source that is beyond its limit the access log has a line now and then, or it could be flooded. */
+static void guard_sum_up(const struct source *src, const struct sip_msg *m, unsigned status)
+{
+    uint64_t times;
+    if (guard_may_tell(src->s, &src->from, SOURCES_TELL_SUM, &times))
+        access_stateless(src, m,
+                         &(struct access_short){.status = status,
+                                                .refusal = &REFUSE_OVERLOAD,
+                                                .limit = guard_verdicts[SOURCES_REQUESTS].id,
+                                                .times = times});
+}
+
 bool guard_request(const struct source *src, const struct sip_msg *m)
 {
     struct shard *s = src->s;
@@ -83,10 +95,13 @@ bool guard_request(const struct source *src, const struct sip_msg *m)
             f->refused = 0;
         return true;
     }
+    bool closes = f && ++f->refused > GUARD_REFUSED_MAX;
+    bool answers = f && !closes && m && m->method != SIP_ACK; /* over UDP silence is the best answer */
     guard_tell(s, &src->from, guard_verdicts[SOURCES_REQUESTS].id, guard_verdicts[SOURCES_REQUESTS].text);
-    if (f && ++f->refused > GUARD_REFUSED_MAX)
+    guard_sum_up(src, m, answers ? REFUSE_OVERLOAD.status : 0);
+    if (closes)
         flow_end(f, "it sends too fast");
-    else if (f && m && m->method != SIP_ACK) /* over UDP silence is the best answer */
+    else if (answers)
         guard_answer(src, m, GUARD_RETRY_S, GUARD_RETRY_S);
     return false;
 }

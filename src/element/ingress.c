@@ -40,19 +40,33 @@ static void ingress_log_flaw(const struct source *src, enum sip_flaw flaw, const
               "%s: %s", what, sip_flaw_text(flaw));
 }
 
+/* It gets its answer when so much of it can be read. */
+static void ingress_malformed(const struct source *src, const struct sip_msg *m, enum sip_flaw flaw,
+                              bool answerable)
+{
+    unsigned status = answerable ? sip_flaw_status(flaw) : 0;
+    if (answerable)
+        reply_stateless(src, m, status, slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
+    access_stateless(src, m,
+                     &(struct access_short){.status = status, .refusal = &REFUSE_MALFORMED, .flaw = flaw});
+}
+
 void ingress_flaw(const struct source *src, struct slice start, enum sip_flaw flaw)
 {
-    ingress_log_flaw(src, flaw, "stream cannot be read further, connection closed");
     /* The header part may be complete although the length is not usable: then the sender gets its answer. */
     size_t end = slice_search(slice_head(start, SIP_MAX_MESSAGE), SLICE("\r\n\r\n"));
+    size_t n = end == SIZE_MAX ? (start.n < SIP_MAX_MESSAGE ? start.n : SIP_MAX_MESSAGE) : end + 4;
     struct sip_msg m;
     enum sip_flaw again;
-    if (end == SIZE_MAX)
-        return;
     arena_reset(&src->s->scratch);
-    (void)!sip_msg_parse(slice_head(start, end + 4), &src->s->scratch, &m, &again);
-    if (again != SIP_FLAW_START_LINE && m.is_request && m.method != SIP_ACK && sip_msg_answerable(&m))
-        reply_stateless(src, &m, sip_flaw_status(flaw), slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
+    (void)!sip_msg_parse(slice_head(start, n), &src->s->scratch, &m, &again);
+    bool sip = again != SIP_FLAW_START_LINE;
+    if (!sip) /* then nothing else about it is worth telling */
+        flaw = again;
+    ingress_log_flaw(src, flaw, "stream cannot be read further, connection closed");
+    if (!sip || m.is_request)
+        ingress_malformed(src, &m, flaw,
+                          sip && end != SIZE_MAX && m.method != SIP_ACK && sip_msg_answerable(&m));
 }
 
 static struct passed *passed_new(const struct source *src, struct slice text, uint32_t to)
@@ -130,6 +144,7 @@ static bool ingress_to_invite(struct request *rq, const struct source *src, cons
         return true;
     }
     reply_stateless(src, m, 200, SLICE_NONE, SLICE_NONE, rq->to_tag);
+    access_stateless(src, m, &(struct access_short){.status = 200});
     request_cancel(rq);
     return true;
 }
@@ -142,6 +157,9 @@ static void ingress_unmatched(const struct source *src, const struct sip_msg *m)
         struct buf rows = {0};
         refusal_rows(s->config, src->side, &REFUSE_NO_TRANSACTION, &rows);
         reply_stateless(src, m, REFUSE_NO_TRANSACTION.status, SLICE_NONE, buf_slice(&rows), "");
+        access_stateless(src, m,
+                         &(struct access_short){.status = REFUSE_NO_TRANSACTION.status,
+                                                .refusal = &REFUSE_NO_TRANSACTION});
         METRIC_COUNT("refused.element.no-transaction");
         buf_fini(&rows);
         return;
@@ -237,10 +255,12 @@ enum ingress ingress_message(const struct source *src, struct slice text)
         return INGRESS_DONE;
     if (sip_msg_parse(text, &s->scratch, &m, &flaw) < 0) {
         ingress_log_flaw(src, flaw, "message dropped");
-        if (flaw == SIP_FLAW_START_LINE)
+        if (flaw == SIP_FLAW_START_LINE) {
+            ingress_malformed(src, &m, flaw, false);
             return INGRESS_CLOSE;
-        if (guard_request(src, NULL) && m.is_request && m.method != SIP_ACK && sip_msg_answerable(&m))
-            reply_stateless(src, &m, sip_flaw_status(flaw), slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
+        }
+        if (guard_request(src, NULL) && m.is_request)
+            ingress_malformed(src, &m, flaw, m.method != SIP_ACK && sip_msg_answerable(&m));
         return INGRESS_DONE;
     }
     if (m.is_request)

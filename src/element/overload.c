@@ -215,8 +215,13 @@ enum share_verdict overload_admits(const struct source *src, const struct sip_ms
         return v;
     guard_tell(s, &src->from, "element.overload-refused",
                "this machine is overloaded, and it has had its share");
-    if (v == SHARE_REFUSED || src->flow) /* over UDP silence is the best answer to a flood */
+    bool answers = v == SHARE_REFUSED || src->flow; /* over UDP silence is the best answer to a flood */
+    if (answers)
         guard_answer(src, m, OVERLOAD_RETRY_S, OVERLOAD_RETRY_SPREAD);
+    access_stateless(src, m,
+                     &(struct access_short){.status = answers ? REFUSE_OVERLOAD.status : 0,
+                                            .refusal = &REFUSE_OVERLOAD,
+                                            .limit = "element.overload-refused"});
     return SHARE_REFUSED;
 }
 

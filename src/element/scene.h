@@ -160,6 +160,7 @@ static inline struct slice header(const struct sip_msg *m, const char *name)
 
 /* ---------------------------------------------------------------- set-up */
 static bool without_udp;
+static struct access_log access_to; /* of the next apply */
 
 static inline void apply(struct siptxn_times times, uint32_t timer_c_ms)
 {
@@ -169,6 +170,8 @@ static inline void apply(struct siptxn_times times, uint32_t timer_c_ms)
     c->attempt_ms = 20000;
     c->timer_c_ms = timer_c_ms;
     c->times = times;
+    c->access = access_to;
+    c->access.journal = journal_ref(access_to.journal);
     listen_on(c, &tcp_at, SIP_TCP, NULL);
     if (!without_udp)
         listen_on(c, &udp_at, SIP_UDP, NULL);

@@ -345,3 +345,12 @@ void account_attempt(struct branch *b, const struct target_address *to);
 void account_response(struct branch *b, unsigned status);
 void account_over(struct request *rq);
 void access_write(const struct request *rq, const struct request_record *r, uint64_t took_us);
+/* A request that has no transaction: it could not be read, is beyond a limit, or is a CANCEL. */
+struct access_short {
+    unsigned status; /* as answered; 0: it was not */
+    const struct refusal *refusal;
+    enum sip_flaw flaw;
+    const char *limit; /* which one; NULL: none */
+    uint64_t times;    /* so many together; 0: this one */
+};
+void access_stateless(const struct source *src, const struct sip_msg *m, const struct access_short *w);

@@ -261,7 +261,8 @@ void sources_trust_datagram(struct sources *s, const struct element_limits *l, c
 bool sources_may_tell(struct sources *s, const struct net_addr *from, enum sources_tell what, uint64_t now,
                       uint64_t *ret_since)
 {
-    static const uint32_t lines[SOURCES_TELLS] = {[SOURCES_TELL_REFUSED] = 1, [SOURCES_TELL_MALFORMED] = 20};
+    static const uint32_t lines[SOURCES_TELLS] = {
+        [SOURCES_TELL_REFUSED] = 1, [SOURCES_TELL_MALFORMED] = 20, [SOURCES_TELL_SUM] = 1};
     pthread_mutex_lock(&s->lock);
     struct told *t = &entry_of(s, from)->told[what];
     if (t->from == 0 || now - t->from >= SOURCES_TELL_MS) {

@@ -58,9 +58,10 @@ enum sources_verdict sources_request(struct sources *s, const struct element_lim
 /* The sender of a datagram has proven itself: its request counts no more. */
 void sources_trust_datagram(struct sources *s, const struct element_limits *l, const struct net_addr *from,
                             uint64_t now);
-/* May a line about this source be written? One a period when it is refused, twenty about what it sends.
+/* May a line about this source be written? One a period when it is refused, twenty about what it sends,
+ * one that sums up requests beyond its limit.
  * *ret_since: how often it was asked since the last line, this time included. */
-enum sources_tell { SOURCES_TELL_REFUSED, SOURCES_TELL_MALFORMED, SOURCES_TELLS };
+enum sources_tell { SOURCES_TELL_REFUSED, SOURCES_TELL_MALFORMED, SOURCES_TELL_SUM, SOURCES_TELLS };
 bool sources_may_tell(struct sources *s, const struct net_addr *from, enum sources_tell what, uint64_t now,
                       uint64_t *ret_since);
 

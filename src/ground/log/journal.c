@@ -45,9 +45,16 @@ static int64_t now_ms(void)
 }
 
 /* ---------------------------------------------------------------- the file */
-static int file_open(struct journal *j)
+/* Others may have cut it (logrotate's copytruncate). */
+static void file_look(struct journal *j)
 {
     struct stat st;
+    if (fstat(j->fd, &st) == 0)
+        j->size = (uint64_t)st.st_size;
+}
+
+static int file_open(struct journal *j)
+{
     int fd = open(j->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
@@ -55,7 +62,8 @@ static int file_open(struct journal *j)
         close(j->fd);
     j->fd = fd;
     j->torn = false;
-    j->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    j->size = 0;
+    file_look(j);
     return 0;
 }
 
@@ -99,9 +107,12 @@ static struct slice file_write(struct journal *j, struct slice text)
 }
 
 /* Whole lines up to the limit go into this file, the rest into the next. */
-static size_t file_fits(const struct journal *j, struct slice text, uint64_t max_bytes)
+static size_t file_fits(struct journal *j, struct slice text, uint64_t max_bytes)
 {
     if (max_bytes == 0 || j->size + text.n <= max_bytes)
+        return text.n;
+    file_look(j);
+    if (j->size + text.n <= max_bytes)
         return text.n;
     size_t n = j->size < max_bytes ? (size_t)(max_bytes - j->size) : 0;
     while (n && text.p[n - 1] != '\n')

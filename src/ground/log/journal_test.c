@@ -122,6 +122,23 @@ TEST(a_line_larger_than_a_file)
     CHECK_INT(remove_folder(), 3);
 }
 
+/* As logrotate does with copytruncate: the size that counts is the file's own. */
+TEST(a_file_that_somebody_cut)
+{
+    static char text[4096];
+    struct journal *j = NULL;
+    make_folder();
+    CHECK_INT(journal_open(path, &(struct journal_limits){.max_bytes = 100, .keep = 3}, &j), 0);
+    write_numbered(j, 0, 6);
+    CHECK(journal_flush(j, WAIT_MS));
+    CHECK_INT(truncate(path, 0), 0);
+    write_numbered(j, 6, 9);
+    journal_unref(j);
+    CHECK_INT(read_file(0, text, sizeof(text)), 36);
+    CHECK(memcmp(text, "line 000006\n", 12) == 0);
+    CHECK_INT(remove_folder(), 1);
+}
+
 TEST(begins_anew_where_somebody_moved_the_file)
 {
     static char text[4096];
@@ -262,6 +279,7 @@ TEST(threads_write_whole_lines)
     remove_folder();
 }
 
-TEST_MAIN(lines_arrive_in_order, rotates_by_size_between_lines, keeps_none_when_told_so,
-          a_line_larger_than_a_file, begins_anew_where_somebody_moved_the_file, a_stuck_disk_holds_up_nobody,
-          a_full_disk_is_counted_and_mends, what_cannot_be_opened, threads_write_whole_lines)
+TEST_MAIN(a_file_that_somebody_cut, lines_arrive_in_order, rotates_by_size_between_lines,
+          keeps_none_when_told_so, a_line_larger_than_a_file, begins_anew_where_somebody_moved_the_file,
+          a_stuck_disk_holds_up_nobody, a_full_disk_is_counted_and_mends, what_cannot_be_opened,
+          threads_write_whole_lines)
