@@ -64,15 +64,16 @@ size_t slice_search(struct slice s, struct slice what)
 
 int slice_u64(struct slice s, uint64_t max, uint64_t *ret)
 {
+    enum { FIT_ALWAYS = 19 }; /* digits */
     uint64_t v = 0;
-    if (s.n == 0)
-        return -EINVAL;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return -EINVAL;
+    size_t i = 0;
+    for (; i < s.n && (unsigned char)(s.p[i] - '0') <= 9 && i < FIT_ALWAYS; i++)
+        v = v * 10 + (unsigned char)(s.p[i] - '0');
+    for (; i < s.n && (unsigned char)(s.p[i] - '0') <= 9; i++)
         if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
             return -ERANGE;
-    }
+    if (i < s.n || i == 0)
+        return -EINVAL;
     if (v > max)
         return -ERANGE;
     *ret = v;

@@ -74,7 +74,7 @@ static inline bool slice_cut(struct slice s, char c, struct slice *ret_head, str
 
 static inline bool slice_is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 }
 
 /* Without spaces, tabs, CR and LF at both ends. */

@@ -1,6 +1,8 @@
 /* Looking into the rows of a parsed message (sip/msg.h). */
 #include "wire/sip/msg.h"
 
+#include "wire/sip/octets.h"
+
 const struct sip_header *sip_msg_header(const struct sip_msg *m, enum sip_header_id id)
 {
     unsigned i = (unsigned)id < SIP_H_COUNT ? m->first[id] : 0;
@@ -36,7 +38,7 @@ struct slice sip_msg_value(const struct sip_msg *m, enum sip_header_id id)
 /* End of the first value of a list: the comma that stands neither in quotes nor in <>, or the end. */
 static size_t value_end(struct slice s)
 {
-    if (slice_find(s, ',') == SIZE_MAX)
+    if (octets_find(s, ',') == s.n)
         return s.n;
     bool quoted = false, angle = false;
     for (size_t i = 0; i < s.n; i++) {

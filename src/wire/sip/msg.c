@@ -1,12 +1,18 @@
 #include "wire/sip/msg.h"
 
-#include <endian.h>
 #include <errno.h>
+#include <stddef.h>
 
-enum { FIRST_ROWS = 24, MAX_FORWARDS_LIMIT = 255 };
+#include "wire/sip/octets.h"
+#include "wire/sip/read.h"
+
+enum { FIRST_ROWS = 24, MAX_FORWARDS_LIMIT = 255, BLOCK = 64 };
 
 struct parse {
     const char *p, *end;
+    const char *block;  /* being looked through for control characters, BLOCK octets at once */
+    uint64_t marks;     /* where they stand, those not yet met: bit i for block[i] */
+    const char *unseen; /* where the next block begins */
     struct arena *arena;
     struct sip_msg *msg;
     size_t cap; /* rows there is room for */
@@ -27,14 +33,9 @@ static void note(struct parse *c, enum sip_flaw flaw)
         c->flaw = flaw;
 }
 
-static bool is_control(char c)
-{
-    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
-}
-
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\t');
 }
 
 static bool is_digit(char c)
@@ -47,7 +48,7 @@ static struct slice span(const char *from, const char *to)
     return (struct slice){from, (size_t)(to - from)};
 }
 
-static struct slice trim(struct slice s)
+static inline struct slice trim(struct slice s)
 {
     while (s.n && is_blank(s.p[0]))
         s.p++, s.n--;
@@ -56,41 +57,56 @@ static struct slice trim(struct slice s)
     return s;
 }
 
-/* Octets side by side; the compiler has an instruction for each line where the processor has. */
-typedef uint8_t octets __attribute__((vector_size(16)));
-
-/* The next control character other than tab, or end: sixteen octets at a time. */
-static const char *find_control(const char *p, const char *end)
+/* Where control characters stand in a block: line ends are such, and all others but tabs are a flaw. */
+static inline uint64_t block_marks(const char *p)
 {
-    while (end - p >= (ptrdiff_t)sizeof(octets)) {
-        octets x;
-        uint64_t hits[2];
-        memcpy(&x, p, sizeof(x));
-        x = (octets)(((x < 0x20) & (x != '\t')) | (x == 0x7f)); /* all bits of an octet */
-        memcpy(hits, &x, sizeof(hits));
-        if (hits[0] | hits[1])
-            return hits[0] ? p + __builtin_ctzll(le64toh(hits[0])) / 8
-                           : p + 8 + __builtin_ctzll(le64toh(hits[1])) / 8;
-        p += sizeof(octets);
+    uint64_t marks = 0;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < BLOCK; i += sizeof(octets)) {
+        octets x = octets_at(p + i);
+        marks |= (uint64_t)octets_bits((octets)((x < 0x20) | (x == 0x7f))) << i;
     }
-    while (p < end && !is_control(*p))
-        p++;
-    return p;
+    return marks;
+}
+
+/* Likewise of the last n octets of a text. */
+__attribute__((noinline)) static uint64_t last_marks(const char *p, size_t n)
+{
+    char block[BLOCK];
+    memset(block, ' ', sizeof(block));
+    memcpy(block, p, n);
+    return block_marks(block);
+}
+
+/* The marks of the next block; false at the end of the text. */
+static inline bool next_block(struct parse *c)
+{
+    size_t left = (size_t)(c->end - c->unseen);
+    if (left == 0)
+        return false;
+    c->block = c->unseen;
+    c->unseen += left < BLOCK ? left : BLOCK;
+    c->marks = left < BLOCK ? last_marks(c->block, left) : block_marks(c->block);
+    return true;
 }
 
 /* One line without its CRLF; false when the text ends before. *flaw: what stands in it that may not. */
-static bool take_line(struct parse *c, struct slice *ret, enum sip_flaw *flaw)
+static inline bool take_line(struct parse *c, struct slice *ret, enum sip_flaw *flaw)
 {
-    for (const char *q = c->p;; q++) {
-        q = find_control(q, c->end);
-        if (q == c->end)
-            return false;
+    for (;;) {
+        while (c->marks == 0)
+            if (!next_block(c))
+                return false;
+        const char *q = c->block + __builtin_ctzll(c->marks);
+        c->marks &= c->marks - 1;
         if (*q == '\r' && c->end - q >= 2 && q[1] == '\n') {
             *ret = span(c->p, q);
             c->p = q + 2;
+            c->marks &= c->marks - 1; /* the LF, where it is not the first of the next block */
             return true;
         }
-        *flaw = *q == '\n' ? SIP_FLAW_HEADER : SIP_FLAW_CONTROL;
+        if (*q != '\t' && q >= c->p) /* in front of c->p: such an LF */
+            *flaw = *q == '\n' ? SIP_FLAW_HEADER : SIP_FLAW_CONTROL;
     }
 }
 
@@ -137,14 +153,18 @@ static bool is_letter(char c)
 /* Of the Request-URI only the first letter of its scheme is looked at: "<sip:…>" is no URI. */
 static enum sip_flaw request_line(struct sip_msg *m)
 {
-    struct slice rest, version;
-    if (!slice_cut(m->start_line, ' ', &m->method_name, &rest) || !slice_cut(rest, ' ', &m->uri, &version) ||
-        m->uri.n == 0 || !is_letter(m->uri.p[0]) || slice_find(m->uri, '\t') != SIZE_MAX ||
+    struct slice line = m->start_line;
+    size_t first = octets_find(line, ' ');
+    struct slice rest = slice_from(line, first + 1);
+    size_t second = octets_find2(rest, ' ', '\t');
+    m->method_name = slice_head(line, first);
+    m->uri = slice_head(rest, second);
+    if (second == rest.n || rest.p[second] != ' ' || m->uri.n == 0 || !is_letter(m->uri.p[0]) ||
         !sip_is_token(m->method_name))
         return SIP_FLAW_START_LINE;
     m->is_request = true;
     m->method = sip_method_parse(m->method_name);
-    return version_check(version);
+    return version_check(slice_from(rest, second + 1));
 }
 
 /* The space before an empty reason phrase may be missing: harmless, and seen. */
@@ -197,12 +217,12 @@ static struct sip_header *row_room(struct parse *c)
 /* A row that cannot be read is left out, so that nothing of it is ever written again. */
 static void add_row(struct parse *c, struct slice content, struct slice line, bool folded)
 {
-    const char *colon = memchr(content.p, ':', content.n);
-    if (!colon) {
+    size_t colon = octets_find(content, ':');
+    if (colon == content.n) {
         note(c, SIP_FLAW_HEADER);
         return;
     }
-    struct slice name = span(content.p, colon);
+    struct slice name = slice_head(content, colon);
     while (name.n && is_blank(name.p[name.n - 1])) /* 25.1: HCOLON = *( SP / HTAB ) ":" SWS */
         name.n--;
     enum sip_header_id id = sip_header_id_parse(name);
@@ -214,7 +234,7 @@ static void add_row(struct parse *c, struct slice content, struct slice line, bo
     struct sip_header *h = row_room(c);
     h->id = id;
     h->name = name;
-    h->value = span(colon + 1, content.p + content.n);
+    h->value = slice_from(content, colon + 1);
     h->value = folded ? unfold(h->value, c->arena) : trim(h->value);
     h->line = line;
     m->n_headers++;
@@ -240,25 +260,23 @@ static bool parse_rows(struct parse *c)
             return false;
         }
         enum sip_flaw flaw = SIP_FLAW_NONE;
-        struct slice part;
-        bool folded = false;
-        if (!take_line(c, &part, &flaw))
-            break;
-        for (; c->p < c->end && is_blank(*c->p); folded = true)
-            if (!take_line(c, &part, &flaw))
-                goto cut_off;
-            else if (trim(part).n == 0) /* who trims lines would see the end of the header part here */
+        unsigned lines = 0;
+        struct slice line;
+        do {
+            if (!take_line(c, &line, &flaw)) {
+                note(c, SIP_FLAW_HEADER);
+                return false;
+            }
+            if (lines++ > 0 &&
+                trim(line).n == 0) /* who trims lines would see the end of the header part here */
                 flaw = SIP_FLAW_HEADER;
+        } while (c->p < c->end && is_blank(*c->p));
         if (flaw || is_blank(*start)) /* the first line cannot continue the start line */
             note(c, flaw ? flaw : SIP_FLAW_HEADER);
         else
-            add_row(c, span(start, c->p - 2), span(start, c->p), folded);
+            add_row(c, span(start, c->p - 2), span(start, c->p), lines > 1);
     }
-cut_off:
-    note(c, SIP_FLAW_HEADER);
-    return false;
 }
-
 /* --- the values that every element needs -------------------------------------------------------------------
  */
 
@@ -299,10 +317,7 @@ static void check_cseq(struct parse *c)
 /* 25.1: callid = word [ "@" word ]; all that matters is that it is one word for every reader. */
 static bool call_id_valid(struct slice s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (is_blank(s.p[i]) || s.p[i] == ',' || s.p[i] == ';')
-            return false;
-    return s.n > 0;
+    return s.n > 0 && octets_find4(s, ' ', '\t', ',', ';') == s.n;
 }
 
 static void check_call_id(struct parse *c)
@@ -317,27 +332,23 @@ static enum sip_flaw address_check(const struct sip_msg *m, enum sip_header_id i
                                    struct slice *ret_tag)
 {
     const struct sip_header *h = sip_msg_header(m, id);
-    struct sip_addr addr;
-    struct slice tag = SLICE_NONE;
-    if (!h)
-        return SIP_FLAW_MISSING;
-    if (sip_addr_parse(h->value, &addr) != 0 || addr.is_star)
-        return SIP_FLAW_ADDRESS;
-    if (sip_param(addr.params, SLICE("tag"), &tag) && !sip_is_token(tag))
-        return SIP_FLAW_ADDRESS;
-    *ret = addr;
-    *ret_tag = tag;
-    return SIP_FLAW_NONE;
+    *ret_tag = SLICE_NONE;
+    if (h && sip_addr_read(h->value, ret) == 0 && !ret->is_star &&
+        (!sip_param(ret->params, SLICE("tag"), ret_tag) || sip_is_token(*ret_tag)))
+        return SIP_FLAW_NONE;
+    *ret = (struct sip_addr){0};
+    *ret_tag = SLICE_NONE;
+    return h ? SIP_FLAW_ADDRESS : SIP_FLAW_MISSING;
 }
 
 static enum sip_flaw via_check(const struct sip_msg *m, struct sip_via *ret)
 {
+    const struct sip_header *h = sip_msg_header(m, SIP_H_VIA);
     struct slice rest = sip_msg_value(m, SIP_H_VIA), value;
-    if (!sip_msg_header(m, SIP_H_VIA))
-        return SIP_FLAW_MISSING;
-    if (!sip_list_next(&rest, &value) || sip_via_parse(value, ret) != 0)
-        return SIP_FLAW_VIA;
-    return SIP_FLAW_NONE;
+    if (h && sip_list_next(&rest, &value) && sip_via_read(value, ret) == 0)
+        return SIP_FLAW_NONE;
+    *ret = (struct sip_via){0};
+    return h ? SIP_FLAW_VIA : SIP_FLAW_MISSING;
 }
 
 /* 20.22: 0 to 255. A request without it is let through: RFC 2543 did not have it in all of them. */
@@ -383,16 +394,21 @@ static void check_values(struct parse *c)
 
 int sip_msg_parse(struct slice text, struct arena *a, struct sip_msg *ret, enum sip_flaw *flaw)
 {
-    size_t n = text.n <= SIP_MAX_MESSAGE ? text.n : SIP_MAX_MESSAGE;
-    struct parse c = {text.p, text.p + n, a, ret, 0, SIP_FLAW_NONE};
-    *ret = (struct sip_msg){.text = slice_head(text, n), .method = SIP_METHOD_OTHER};
-    ret->cseq_method = SIP_METHOD_OTHER;
-    if (n < text.n)
+    size_t full = text.n, n = full <= SIP_MAX_MESSAGE ? full : SIP_MAX_MESSAGE;
+    text = slice_head(text, n);
+    struct parse c = {.p = text.p, .end = text.p + n, .unseen = text.p, .arena = a, .msg = ret};
+    memset(ret, 0, offsetof(struct sip_msg, via)); /* the large rest is set by check_values */
+    ret->text = text;
+    ret->method = ret->cseq_method = SIP_METHOD_OTHER;
+    if (n < full)
         note(&c, SIP_FLAW_TOO_LARGE);
     if (n > 0 ? parse_start_line(&c) : (note(&c, SIP_FLAW_START_LINE), false)) {
         if (parse_rows(&c))
             find_body(&c);
         check_values(&c);
+    } else {
+        ret->via = (struct sip_via){0};
+        ret->from = ret->to = (struct sip_addr){0};
     }
     *flaw = c.flaw;
     return c.flaw ? -EBADMSG : 0;

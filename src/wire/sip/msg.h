@@ -111,10 +111,10 @@ struct sip_msg {
     struct slice call_id;
     struct slice from_tag, to_tag; /* empty when absent */
     struct slice branch;           /* of the topmost Via; empty when absent */
+    struct slice body;
     /* Decoded on the way, as they were checked; zero where the flaw was theirs. */
     struct sip_via via; /* topmost */
     struct sip_addr from, to;
-    struct slice body;
 };
 
 /* Why a message was not understood: a stable id and, for requests that can be answered, a status. */

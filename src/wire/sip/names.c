@@ -1,9 +1,13 @@
 /* The words of sip/msg.h: methods, header names, flaws, reason phrases, characters of a token. */
 #include "wire/sip/msg.h"
 
-#include "ground/base/text.h"
+#include <stdlib.h>
 
-enum { NAME_SLOTS = 256, NAME_LONGEST = 30 };
+#include "ground/base/text.h"
+#include "wire/sip/octets.h"
+
+enum { NAME_SLOTS = 256, NAME_ROOM = 30 };
+enum { FACTOR_N = 1, FACTOR_FIRST = 2, FACTOR_LAST = 31 };
 
 #define METHOD_ROW(name) [SIP_##name] = SLICE_INIT(#name),
 static const struct slice methods[SIP_METHOD_OTHER] = {SIP_METHODS(METHOD_ROW)};
@@ -108,22 +112,21 @@ static const bool token_chars[256] = {
 };
 
 /*
- * Long and compact names in one open hash table over length, first, middle and last character. The factors
- * were searched so that no two names meet: one probe and one comparison a row. Filled before main, only read
+ * Long and compact names in a table over length, first and last character. The factors were searched so that
+ * no two names meet: one look and one comparison a row. Filled before main, only read
  * afterwards.
  */
 static struct name_slot {
-    char name[NAME_LONGEST]; /* lower case */
-    uint8_t n;               /* 0: free */
+    char name[NAME_ROOM]; /* lower case */
+    uint8_t n;            /* 0: free */
     uint8_t id;
 } name_slots[NAME_SLOTS];
 
-static unsigned name_hash(const char *p, size_t n)
+static inline struct name_slot *name_slot(const char *p, size_t n)
 {
     unsigned first = (unsigned char)p[0] | 0x20u;
-    unsigned middle = (unsigned char)p[n / 2] | 0x20u;
     unsigned last = (unsigned char)p[n - 1] | 0x20u;
-    return ((unsigned)n * 33u + first * 137u + middle * 9u + last * 114u) % NAME_SLOTS;
+    return &name_slots[((unsigned)n * FACTOR_N + first * FACTOR_FIRST + last * FACTOR_LAST) % NAME_SLOTS];
 }
 
 static void name_add(const char *name, enum sip_header_id id)
@@ -131,17 +134,17 @@ static void name_add(const char *name, enum sip_header_id id)
     size_t n = strlen(name);
     if (n == 0)
         return;
-    unsigned i = name_hash(name, n);
-    while (name_slots[i].n)
-        i = (i + 1) % NAME_SLOTS;
+    struct name_slot *slot = name_slot(name, n);
+    if (slot->n)
+        abort(); /* two names meet: other factors are wanted */
     for (size_t k = 0; k < n; k++)
-        name_slots[i].name[k] = text_lower(name[k]);
-    name_slots[i].n = (uint8_t)n;
-    name_slots[i].id = (uint8_t)id;
+        slot->name[k] = text_lower(name[k]);
+    slot->n = (uint8_t)n;
+    slot->id = (uint8_t)id;
 }
 
 #define HEADER_FITS(id, name, compact)                                                                       \
-    _Static_assert(sizeof(name) <= NAME_LONGEST + 1, "NAME_LONGEST is too short for " name);
+    _Static_assert(sizeof(name) <= NAME_ROOM + 1, "NAME_ROOM is too small for " name);
 SIP_HEADERS(HEADER_FITS)
 
 __attribute__((constructor)) static void names_init(void)
@@ -156,47 +159,24 @@ __attribute__((constructor)) static void names_init(void)
  * Known names are letters and '-' alone. Setting bit 5 maps only their upper case onto them, and CR onto '-',
  * which no name can contain: comparing with the bit set is exact.
  */
-static bool same8(const char *lower, const char *p)
+static inline bool name_same(const char *lower, const char *p, size_t n)
 {
-    uint64_t a, b;
-    memcpy(&a, lower, sizeof(a));
-    memcpy(&b, p, sizeof(b));
-    return a == (b | 0x2020202020202020u);
-}
-
-static bool same4(const char *lower, const char *p)
-{
-    uint32_t a, b;
-    memcpy(&a, lower, sizeof(a));
-    memcpy(&b, p, sizeof(b));
-    return a == (b | 0x20202020u);
-}
-
-/* In steps of a word; the last one overlaps. */
-static bool name_same(const char *lower, const char *p, size_t n)
-{
-    if (n >= 8) {
-        for (size_t i = 0; i + 8 < n; i += 8)
-            if (!same8(lower + i, p + i))
-                return false;
-        return same8(lower + n - 8, p + n - 8);
-    }
-    if (n >= 4)
-        return same4(lower, p) && same4(lower + n - 4, p + n - 4);
-    for (size_t i = 0; i < n; i++)
-        if (lower[i] != (char)(p[i] | 0x20))
-            return false;
-    return true;
+    octets a = octets_at(lower), b = n < sizeof(octets) ? octets_short(p, n) : octets_at(p);
+    unsigned same = octets_bits((octets)(a == (b | 0x20)));
+    if (n < sizeof(octets))
+        return (~same & ((1u << n) - 1)) == 0;
+    a = octets_at(lower + n - sizeof(octets)); /* the last ones, some of them once more */
+    b = octets_at(p + n - sizeof(octets));
+    return (same & octets_bits((octets)(a == (b | 0x20)))) == 0xffff;
 }
 
 enum sip_header_id sip_header_id_parse(struct slice name)
 {
-    if (name.n == 0 || name.n > NAME_LONGEST)
+    if (name.n == 0 || name.n > NAME_ROOM)
         return SIP_H_OTHER;
-    for (unsigned i = name_hash(name.p, name.n); name_slots[i].n; i = (i + 1) % NAME_SLOTS)
-        if (name_slots[i].n == name.n && name_same(name_slots[i].name, name.p, name.n))
-            return (enum sip_header_id)name_slots[i].id;
-    return SIP_H_OTHER;
+    const struct name_slot *slot = name_slot(name.p, name.n);
+    bool known = slot->n == name.n && name_same(slot->name, name.p, name.n);
+    return known ? (enum sip_header_id)slot->id : SIP_H_OTHER;
 }
 
 const char *sip_header_name(enum sip_header_id id)

@@ -4,35 +4,37 @@
 #include <errno.h>
 
 #include "ground/base/text.h"
+#include "wire/sip/octets.h"
+#include "wire/sip/read.h"
 
 /* --- characters (RFC 3261 25.1) --- */
 
 enum {
     C_USER = 1,
     C_PASSWORD = 2,
-    C_PARAM = 4,
-    C_HEADER = 8,
-    C_TEL = 16,
-    C_LABEL = 32,
+    C_NAME = 4, /* of a parameter */
+    C_VALUE = 8,
+    C_HEADER = 16,
+    C_TEL = 32,
     C_SCHEME = 64,
-    C_ESCAPE = 128
 };
-enum { LABEL_MAX = 63 };
+enum { C_PARAM = C_NAME | C_VALUE };
 enum { C_UNRESERVED = C_USER | C_PASSWORD | C_PARAM | C_HEADER };
 
 /*
- * Which characters may stand in which part. Wider than the grammar in two points that peers need: '=' within
- * a parameter's value (base64), and ';' ',' '@' in the headers component.
+ * Which characters may stand in which part; but for '%', which begins an escape in all that have
+ * C_UNRESERVED. Wider than the grammar in two points that peers need: '=' within a parameter's value
+ * (base64), and ';' ',' '@' in the headers component.
  */
 static const uint8_t classes[256] = {
-    ['a' ... 'f'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
-    ['g' ... 'z'] = C_UNRESERVED | C_LABEL | C_SCHEME,
-    ['A' ... 'F'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
-    ['G' ... 'Z'] = C_UNRESERVED | C_LABEL | C_SCHEME,
-    ['0' ... '9'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
-    ['-'] = C_UNRESERVED | C_LABEL | C_SCHEME | C_TEL,
+    ['a' ... 'f'] = C_UNRESERVED | C_SCHEME | C_TEL,
+    ['g' ... 'z'] = C_UNRESERVED | C_SCHEME,
+    ['A' ... 'F'] = C_UNRESERVED | C_SCHEME | C_TEL,
+    ['G' ... 'Z'] = C_UNRESERVED | C_SCHEME,
+    ['0' ... '9'] = C_UNRESERVED | C_SCHEME | C_TEL,
+    ['-'] = C_UNRESERVED | C_SCHEME | C_TEL,
     ['.'] = C_UNRESERVED | C_SCHEME | C_TEL,
-    ['_'] = C_UNRESERVED | C_LABEL,
+    ['_'] = C_UNRESERVED,
     ['!'] = C_UNRESERVED,
     ['~'] = C_UNRESERVED,
     ['*'] = C_UNRESERVED | C_TEL,
@@ -40,9 +42,8 @@ static const uint8_t classes[256] = {
     ['\''] = C_UNRESERVED,
     ['('] = C_UNRESERVED | C_TEL,
     [')'] = C_UNRESERVED | C_TEL,
-    ['%'] = C_UNRESERVED | C_ESCAPE,
     ['&'] = C_UNRESERVED,
-    ['='] = C_UNRESERVED,
+    ['='] = C_USER | C_PASSWORD | C_VALUE | C_HEADER,
     ['+'] = C_UNRESERVED | C_SCHEME,
     ['$'] = C_UNRESERVED,
     [','] = C_USER | C_PASSWORD | C_HEADER,
@@ -60,144 +61,39 @@ static bool is_escape(struct slice s, size_t i)
     return s.p[i] == '%' && s.n - i > 2 && text_hexval(s.p[i + 1]) >= 0 && text_hexval(s.p[i + 2]) >= 0;
 }
 
-static bool escapes_valid(struct slice s)
+/* Where the run of characters of the class, and of escapes where they may stand, that begins at i ends. */
+static inline size_t run_end(struct slice s, size_t i, unsigned class)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '%' && !is_escape(s, i))
-            return false;
-    return true;
+    for (;;) {
+        while (i < s.n && classes[(unsigned char)s.p[i]] & class)
+            i++;
+        if (i == s.n || !(class & C_UNRESERVED) || !is_escape(s, i))
+            return i;
+        i += 3;
+    }
 }
 
-/* Nothing but characters of the class, and every '%' begins an escape. */
 static bool is_all(struct slice s, unsigned class)
 {
-    unsigned all = class, any = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned c = classes[(unsigned char)s.p[i]];
-        all &= c;
-        any |= c;
-    }
-    return all == class && (!(any & C_ESCAPE) || escapes_valid(s));
-}
-
-/* --- host and port --- */
-
-static int parse_ipv6(struct slice host, struct in6_addr *ret)
-{
-    char text[INET6_ADDRSTRLEN];
-    if (host.n >= sizeof(text) || (host.n > 0 && memchr(host.p, 0, host.n)))
-        return -EINVAL;
-    if (host.n > 0)
-        memcpy(text, host.p, host.n);
-    text[host.n] = 0;
-    return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
-}
-
-/* Four numbers up to 255 without leading zeros: as inet_pton has it. */
-static bool is_ipv4(struct slice host)
-{
-    unsigned parts = 1, value = 0;
-    size_t digits = 0;
-    for (size_t i = 0; i < host.n; i++) {
-        char c = host.p[i];
-        if (c == '.') {
-            if (digits == 0 || ++parts > 4)
-                return false;
-            value = 0;
-            digits = 0;
-            continue;
-        }
-        if (c < '0' || c > '9' || (digits > 0 && value == 0))
-            return false;
-        value = value * 10 + (unsigned)(c - '0');
-        digits++;
-        if (value > 255)
-            return false;
-    }
-    return parts == 4 && digits > 0;
-}
-
-/*
- * Takes a host off the front: labels of 1..63 allowed characters; when the last one is a number, the whole
- * must be an IPv4 address. A final dot is no part of it.
- */
-static int take_name(struct slice *s, struct slice *ret)
-{
-    size_t i = 0, label = 0, last = 0; /* where the current label and the one before it begin */
-    struct slice text = *s;
-    for (;; i++) {
-        while (i < text.n && classes[(unsigned char)text.p[i]] & C_LABEL)
-            i++;
-        if (i == text.n || text.p[i] != '.')
-            break;
-        if (i == label || i - label > LABEL_MAX)
-            return -EINVAL;
-        last = label;
-        label = i + 1;
-    }
-    struct slice host = slice_head(text, i);
-    if (i > 1 && label == i) {
-        host.n--;
-        label = last;
-    }
-    if (host.n == label || host.n - label > LABEL_MAX || host.n > SIP_HOST_MAX)
-        return -EINVAL;
-    for (size_t k = label; k < host.n && host.p[k] >= '0' && host.p[k] <= '9'; k++)
-        if (k + 1 == host.n && !is_ipv4(host))
-            return -EINVAL;
-    *s = slice_from(text, i);
-    *ret = host;
-    return 0;
-}
-
-static int take_host(struct slice *s, struct slice *ret, bool *ret_is_ipv6)
-{
-    struct in6_addr a;
-    *ret_is_ipv6 = s->n > 0 && s->p[0] == '[';
-    if (!*ret_is_ipv6)
-        return take_name(s, ret);
-    return slice_cut(slice_from(*s, 1), ']', ret, s) ? parse_ipv6(*ret, &a) : -EINVAL;
-}
-
-static int parse_port(struct slice text, uint16_t *ret)
-{
-    uint64_t v;
-    if (slice_u64(text, UINT16_MAX, &v) < 0 || v == 0)
-        return -EINVAL;
-    *ret = (uint16_t)v;
-    return 0;
-}
-
-int sip_hostport_parse(struct slice text, struct slice *ret_host, bool *ret_is_ipv6, uint16_t *ret_port)
-{
-    struct slice host, rest = slice_trim(text);
-    uint16_t port = 0;
-    bool is_ipv6;
-    if (take_host(&rest, &host, &is_ipv6) < 0)
-        return -EINVAL;
-    rest = slice_trim(rest);
-    if (rest.n > 0 && (rest.p[0] != ':' || parse_port(slice_trim(slice_from(rest, 1)), &port) < 0))
-        return -EINVAL;
-    *ret_host = host;
-    *ret_is_ipv6 = is_ipv6;
-    *ret_port = port;
-    return 0;
+    return run_end(s, 0, class) == s.n;
 }
 
 /* --- parameters and headers of a URI: name[=value] between separators --- */
 
-static bool next_pair(struct slice *rest, char sep, struct slice *ret_name, struct slice *ret_value)
+static inline bool next_pair(struct slice *rest, char sep, struct slice *ret_name, struct slice *ret_value)
 {
-    struct slice item;
-    if (rest->n == 0)
+    struct slice all = *rest;
+    if (all.n == 0)
         return false;
-    if (!slice_cut(*rest, sep, &item, rest)) {
-        item = *rest;
-        *rest = SLICE_NONE;
-    }
-    if (!slice_cut(item, '=', ret_name, ret_value)) {
-        *ret_name = item;
-        *ret_value = SLICE_NONE;
+    size_t i = octets_find2(all, sep, '=');
+    *ret_name = slice_head(all, i);
+    *rest = slice_from(all, i + 1);
+    *ret_value = SLICE_NONE;
+    if (i < all.n && all.p[i] == '=') {
+        all = *rest;
+        i = octets_find(all, sep);
+        *ret_value = slice_head(all, i);
+        *rest = slice_from(all, i + 1);
     }
     return true;
 }
@@ -216,17 +112,21 @@ static bool find_pair(struct slice all, char sep, struct slice name, struct slic
 
 static int check_params(struct slice params)
 {
-    struct slice names[SIP_URI_MAX_PARAMS], name, value, rest = params;
+    struct slice names[SIP_URI_MAX_PARAMS];
     size_t count = 0;
     if (params.n == 0 || params.p[params.n - 1] == ';')
         return -EINVAL;
-    while (next_pair(&rest, ';', &name, &value)) {
-        if (count == SIP_URI_MAX_PARAMS || name.n == 0 || !is_all(name, C_PARAM) || !is_all(value, C_PARAM))
+    for (size_t i = 0; i < params.n; i++) {
+        size_t begin = i;
+        i = run_end(params, begin, C_NAME);
+        struct slice name = {params.p + begin, i - begin};
+        if (i < params.n && params.p[i] == '=')
+            i = run_end(params, i + 1, C_VALUE);
+        if (count == SIP_URI_MAX_PARAMS || name.n == 0 || (i < params.n && params.p[i] != ';'))
             return -EINVAL;
-        for (size_t i = 0; i < count; i++) {
-            if (slice_caseeq(names[i], name))
+        for (size_t k = 0; k < count; k++)
+            if (slice_caseeq(names[k], name))
                 return -EINVAL;
-        }
         names[count++] = name;
     }
     return 0;
@@ -249,10 +149,13 @@ static int check_headers(struct slice headers)
 
 static int parse_userinfo(struct slice s, struct sip_uri *u)
 {
-    if (!slice_cut(s, ':', &u->user, &u->password))
-        u->user = s;
+    size_t i = run_end(s, 0, C_USER);
+    u->user = slice_head(s, i);
     u->has_user = true;
-    return u->user.n > 0 && is_all(u->user, C_USER) && is_all(u->password, C_PASSWORD) ? 0 : -EINVAL;
+    if (i == 0 || (i < s.n && s.p[i] != ':'))
+        return -EINVAL;
+    u->password = slice_from(s, i + 1);
+    return is_all(u->password, C_PASSWORD) ? 0 : -EINVAL;
 }
 
 /* ":5061" off the front; port 0 when there is none. */
@@ -265,25 +168,31 @@ static int take_port(struct slice *s, uint16_t *ret)
         i++;
     struct slice digits = slice_from(slice_head(*s, i), 1);
     *s = slice_from(*s, i);
-    return parse_port(digits, ret);
+    return sip_port_read(digits, ret);
 }
 
 static int parse_sip(struct slice rest, struct sip_uri *u)
 {
-    struct slice userinfo;
-    if (slice_cut(rest, '@', &userinfo, &rest) && parse_userinfo(userinfo, u) < 0)
-        return -EINVAL;
-    if (take_host(&rest, &u->host, &u->host_is_ipv6) < 0 || take_port(&rest, &u->port) < 0)
+    size_t at = octets_find(rest, '@');
+    if (at < rest.n) {
+        if (parse_userinfo(slice_head(rest, at), u) < 0)
+            return -EINVAL;
+        rest = slice_from(rest, at + 1);
+    }
+    if (sip_host_take(&rest, &u->host, &u->host_is_ipv6) < 0 || take_port(&rest, &u->port) < 0)
         return -EINVAL;
     if (rest.n == 0)
         return 0;
-    bool has_headers = slice_cut(rest, '?', &rest, &u->headers);
-    if (rest.n > 0) {
-        u->params = slice_from(rest, 1);
+    size_t end = octets_find(rest, '?');
+    if (end > 0) {
+        u->params = slice_from(slice_head(rest, end), 1);
         if (rest.p[0] != ';' || check_params(u->params) < 0)
             return -EINVAL;
     }
-    return has_headers ? check_headers(u->headers) : 0;
+    if (end == rest.n)
+        return 0;
+    u->headers = slice_from(rest, end + 1);
+    return check_headers(u->headers);
 }
 
 static int parse_tel(struct slice rest, struct sip_uri *u)
@@ -314,16 +223,6 @@ static bool is_printable(struct slice s)
     return all;
 }
 
-static const struct {
-    struct slice prefix;
-    enum sip_scheme scheme;
-    int (*parse)(struct slice rest, struct sip_uri *u);
-} schemes[] = {
-    {SLICE_INIT("sip:"),  SIP_SCHEME_SIP,  parse_sip},
-    {SLICE_INIT("sips:"), SIP_SCHEME_SIPS, parse_sip},
-    {SLICE_INIT("tel:"),  SIP_SCHEME_TEL,  parse_tel},
-};
-
 /* Of a scheme that we do not know. */
 static int parse_other(struct slice text)
 {
@@ -334,20 +233,38 @@ static int parse_other(struct slice text)
     return 0;
 }
 
+/* The first letters in lower case, as one number. */
+static uint32_t letters(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return v | 0x20202020u;
+}
+
+int sip_uri_read(struct slice text, struct sip_uri *u)
+{
+    *u = (struct sip_uri){.text = text, .scheme = SIP_SCHEME_OTHER};
+    if (text.n > 4 && text.p[3] == ':') {
+        if (letters(text.p) == letters("sip:")) {
+            u->scheme = SIP_SCHEME_SIP;
+            return parse_sip(slice_from(text, 4), u);
+        }
+        if (letters(text.p) == letters("tel:")) {
+            u->scheme = SIP_SCHEME_TEL;
+            return parse_tel(slice_from(text, 4), u);
+        }
+    }
+    if (text.n > 5 && text.p[4] == ':' && letters(text.p) == letters("sips")) {
+        u->scheme = SIP_SCHEME_SIPS;
+        return parse_sip(slice_from(text, 5), u);
+    }
+    return parse_other(text);
+}
+
 int sip_uri_parse(struct slice text, struct sip_uri *ret)
 {
-    struct sip_uri u = {.text = text, .scheme = SIP_SCHEME_OTHER};
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        struct slice prefix = schemes[i].prefix;
-        if (text.n <= prefix.n || !slice_same_any_case(text.p, prefix.p, prefix.n))
-            continue;
-        u.scheme = schemes[i].scheme;
-        if (schemes[i].parse(slice_from(text, prefix.n), &u) < 0)
-            return -EINVAL;
-        *ret = u;
-        return 0;
-    }
-    if (parse_other(text) < 0)
+    struct sip_uri u;
+    if (sip_uri_read(text, &u) < 0)
         return -EINVAL;
     *ret = u;
     return 0;
@@ -398,7 +315,8 @@ static bool host_equal(const struct sip_uri *a, const struct sip_uri *b)
         return false;
     if (!a->host_is_ipv6)
         return slice_caseeq(a->host, b->host);
-    return parse_ipv6(a->host, &x) == 0 && parse_ipv6(b->host, &y) == 0 && memcmp(&x, &y, sizeof(x)) == 0;
+    return sip_ipv6_read(a->host, &x) == 0 && sip_ipv6_read(b->host, &y) == 0 &&
+           memcmp(&x, &y, sizeof(x)) == 0;
 }
 
 /* Parameters that never match when only one URI has them (19.1.4 and its example for transport). */
@@ -533,7 +451,8 @@ static struct slice aor_host(const struct sip_uri *u, struct arena *a)
 {
     struct in6_addr addr;
     char text[INET6_ADDRSTRLEN];
-    if (u->host_is_ipv6 && parse_ipv6(u->host, &addr) == 0 && inet_ntop(AF_INET6, &addr, text, sizeof(text)))
+    if (u->host_is_ipv6 && sip_ipv6_read(u->host, &addr) == 0 &&
+        inet_ntop(AF_INET6, &addr, text, sizeof(text)))
         return arena_printf(a, "[%s]", text);
     return lower(u->host, a);
 }

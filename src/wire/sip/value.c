@@ -3,14 +3,20 @@
 #include <errno.h>
 
 #include "ground/base/text.h"
+#include "wire/sip/octets.h"
+#include "wire/sip/read.h"
+
+static struct slice span(const char *from, const char *to)
+{
+    return (struct slice){from, (size_t)(to - from)};
+}
 
 /* Index behind the quoted string that begins at i, SIZE_MAX when it does not end. */
-static size_t quoted_end(struct slice s, size_t i)
+__attribute__((noinline)) static size_t quoted_end(struct slice s, size_t i)
 {
-    for (i++; i < s.n; i++) {
-        if (s.p[i] == '\\')
-            i++;
-        else if (s.p[i] == '"')
+    for (i++; i < s.n; i += 2) {
+        i += octets_find2(slice_from(s, i), '"', '\\');
+        if (i < s.n && s.p[i] == '"')
             return i + 1;
     }
     return SIZE_MAX;
@@ -18,42 +24,51 @@ static size_t quoted_end(struct slice s, size_t i)
 
 /* Index of the first c outside quoted strings; s.n when there is none, SIZE_MAX when a quote does not close.
  */
-static size_t find_outside_quotes(struct slice s, char c)
+static inline size_t find_outside_quotes(struct slice s, char c)
 {
-    size_t hit = slice_find(s, c), quote = slice_find(slice_head(s, hit), '"');
-    while (quote != SIZE_MAX) {
-        size_t end = quoted_end(s, quote);
-        if (end == SIZE_MAX)
+    size_t i = octets_find2(s, c, '"');
+    while (i < s.n && s.p[i] == '"') {
+        i = quoted_end(s, i);
+        if (i == SIZE_MAX)
             return SIZE_MAX;
-        struct slice rest = slice_from(s, end);
-        hit = slice_find(rest, c);
-        quote = slice_find(slice_head(rest, hit), '"');
-        hit = hit == SIZE_MAX ? hit : hit + end;
-        quote = quote == SIZE_MAX ? quote : quote + end;
+        i += octets_find2(slice_from(s, i), c, '"');
     }
-    return hit == SIZE_MAX ? s.n : hit;
+    return i;
 }
 
-static size_t find_unquoted(struct slice s, char c)
+static inline size_t find_semicolon(struct slice s)
 {
-    size_t i = find_outside_quotes(s, c);
+    size_t i = find_outside_quotes(s, ';');
     return i < s.n ? i : s.n;
 }
 
 /* --- parameters --- */
 
+/* Where the name of the parameter that begins at i ends; names are short. */
+static inline size_t param_name_end(struct slice s)
+{
+    size_t i = 0;
+    while (i < s.n && s.p[i] != ';' && s.p[i] != '=' && s.p[i] != '"')
+        i++;
+    return i;
+}
+
 bool sip_param_next(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
 {
     while (rest->n > 0) {
-        size_t end = find_unquoted(*rest, ';');
-        struct slice item = slice_trim(slice_head(*rest, end)), name = item, value = SLICE_NONE;
-        *rest = slice_from(*rest, end + 1);
-        if (item.n == 0)
-            continue; /* ";;" is harmless */
-        if (slice_cut(item, '=', &name, &value)) {
-            name = slice_trim(name);
-            value = slice_trim(value);
+        struct slice all = *rest, name, value;
+        size_t i = param_name_end(all), end = i;
+        if (i < all.n && all.p[i] == '=') {
+            end = i + 1 + find_semicolon(slice_from(all, i + 1));
+        } else if (i < all.n && all.p[i] == '"') {
+            end = find_semicolon(all);
+            i = octets_find(slice_head(all, end), '=');
         }
+        name = slice_trim(slice_head(all, i));
+        value = i < end ? slice_trim(span(all.p + i + 1, all.p + end)) : SLICE_NONE;
+        *rest = slice_from(all, end + 1);
+        if (name.n == 0 && i == end)
+            continue; /* ";;" is harmless */
         if (value.n > 1 && value.p[0] == '"' && quoted_end(value, 0) == value.n)
             value = slice_head(slice_from(value, 1), value.n - 2);
         *ret_name = name;
@@ -136,49 +151,55 @@ static int parse_display(struct slice *rest, struct slice *ret)
         *rest = slice_trim(slice_from(*rest, end));
         return rest->n > 0 && rest->p[0] == '<' ? 0 : -EINVAL;
     }
-    end = slice_find(*rest, '<');
+    end = octets_find(*rest, '<');
     *ret = slice_trim(slice_head(*rest, end));
     *rest = slice_from(*rest, end);
     return is_display(*ret) ? 0 : -EINVAL;
 }
 
-static int parse_name_addr(struct slice s, struct sip_addr *addr)
+static int read_name_addr(struct slice s, struct sip_addr *addr)
 {
-    struct slice tail;
     if (parse_display(&s, &addr->display) < 0)
         return -EINVAL;
-    if (!slice_cut(slice_from(s, 1), '>', &addr->uri_text, &tail))
+    size_t end = octets_find(s, '>');
+    if (end == s.n)
         return -EINVAL;
-    addr->uri_text = slice_trim(addr->uri_text);
-    return parse_tail(tail, &addr->params);
+    addr->uri_text = slice_trim(span(s.p + 1, s.p + end));
+    return parse_tail(slice_from(s, end + 1), &addr->params);
 }
 
-static int parse_addr_spec(struct slice s, struct sip_addr *addr)
+static int read_addr_spec(struct slice s, struct sip_addr *addr)
 {
-    size_t end = find_unquoted(s, ';');
+    size_t end = find_semicolon(s);
     addr->uri_text = slice_trim(slice_head(s, end));
-    if (slice_find(addr->uri_text, '?') != SIZE_MAX)
+    if (octets_find(addr->uri_text, '?') < addr->uri_text.n)
         return -EINVAL;
     return parse_tail(slice_from(s, end), &addr->params);
 }
 
-int sip_addr_parse(struct slice value, struct sip_addr *ret)
+int sip_addr_read(struct slice value, struct sip_addr *addr)
 {
     struct slice s = slice_trim(value);
-    struct sip_addr addr = {.is_star = slice_eq(s, SLICE("*"))};
-    int r = 0;
-    if (!addr.is_star) {
-        /* a '<' behind the first ';' stands in a parameter, unless the name in front of it is quoted */
-        size_t open = slice_find(s, '<');
-        bool is_name_addr = (s.n > 0 && s.p[0] == '"') ||
-                            (open != SIZE_MAX && slice_find(slice_head(s, open), ';') == SIZE_MAX);
-        r = is_name_addr ? parse_name_addr(s, &addr) : parse_addr_spec(s, &addr);
-        if (r == 0)
-            r = sip_uri_parse(addr.uri_text, &addr.uri);
+    addr->display = SLICE_NONE;
+    addr->is_star = s.n == 1 && s.p[0] == '*';
+    if (addr->is_star) {
+        *addr = (struct sip_addr){.is_star = true};
+        return 0;
     }
-    if (r == 0)
-        *ret = addr;
-    return r;
+    /* a '<' behind the first ';' stands in a parameter, unless the name in front of it is quoted */
+    size_t i = s.n > 0 && s.p[0] == '"' ? 0 : octets_find2(s, '<', ';');
+    bool is_name_addr = i < s.n && s.p[i] != ';';
+    int r = is_name_addr ? read_name_addr(s, addr) : read_addr_spec(s, addr);
+    return r == 0 ? sip_uri_read(addr->uri_text, &addr->uri) : r;
+}
+
+int sip_addr_parse(struct slice value, struct sip_addr *ret)
+{
+    struct sip_addr addr;
+    if (sip_addr_read(value, &addr) < 0)
+        return -EINVAL;
+    *ret = addr;
+    return 0;
 }
 
 /* --- Via --- */
@@ -187,9 +208,9 @@ static const struct {
     enum sip_transport transport;
     struct slice name;
 } transports[] = {
-    {SIP_UDP, SLICE_INIT("UDP")},
+    {SIP_TLS, SLICE_INIT("TLS")},
     {SIP_TCP, SLICE_INIT("TCP")},
-    {SIP_TLS, SLICE_INIT("TLS")}
+    {SIP_UDP, SLICE_INIT("UDP")}
 };
 enum { N_TRANSPORTS = sizeof(transports) / sizeof(transports[0]) };
 
@@ -273,20 +294,27 @@ static int take_protocol(struct slice *rest)
     return known ? 0 : -EINVAL;
 }
 
-int sip_via_parse(struct slice value, struct sip_via *ret)
+int sip_via_read(struct slice value, struct sip_via *via)
 {
-    struct sip_via via = {0};
     struct slice rest = value;
-    size_t end;
+    *via = (struct sip_via){0};
     if (take_protocol(&rest) < 0)
         return -EINVAL;
-    via.transport_name = take_word(&rest);
-    if (via.transport_name.n == 0)
+    via->transport_name = take_word(&rest);
+    if (via->transport_name.n == 0)
         return -EINVAL;
-    via.transport = sip_transport_parse(via.transport_name);
-    end = find_unquoted(rest, ';');
-    if (sip_hostport_parse(slice_head(rest, end), &via.host, &via.host_is_ipv6, &via.port) < 0 ||
-        parse_tail(slice_from(rest, end), &via.params) < 0 || parse_via_params(&via) < 0)
+    via->transport = sip_transport_parse(via->transport_name);
+    size_t end = find_semicolon(rest);
+    if (sip_hostport_parse(slice_head(rest, end), &via->host, &via->host_is_ipv6, &via->port) < 0 ||
+        parse_tail(slice_from(rest, end), &via->params) < 0)
+        return -EINVAL;
+    return parse_via_params(via);
+}
+
+int sip_via_parse(struct slice value, struct sip_via *ret)
+{
+    struct sip_via via;
+    if (sip_via_read(value, &via) < 0)
         return -EINVAL;
     *ret = via;
     return 0;
