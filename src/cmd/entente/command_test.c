@@ -268,7 +268,7 @@ TEST(every_command_has_its_help)
 TEST(completion_knows_the_words)
 {
     static const char *const wants[] = {
-        "\"cert\") next=\"required request import assign remove export sign renew list check trust\" ;;",
+        "\"cert\") next=\"required request import assign remove export sign renew list check trust crl\" ;;",
         "\"cert trust\") next=\"add remove list\" ;;",
         "\"service\") next=\"list stop start drain\" ;;",
         "\"publish\"*) options=\"--state --socket --json --help --message --wait --yes --dry-run\" ;;",

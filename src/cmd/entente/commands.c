@@ -242,6 +242,18 @@ const struct command commands[] = {
             "the last one for all partners is gone, those of the system count again."),
     COMMAND("cert trust list", "", WITH_DAEMON, 0, cmd_cert_trust_list,
             "the roots that certificates of partners must lead to", NULL),
+    COMMAND(
+        "cert crl add", "FILE", WITH_DAEMON, 0, cmd_cert_crl_add,
+        "give the Edge machines a revocation list of an authority, DER or PEM",
+        "For authorities whose lists they cannot fetch. It answers for all certificates of that authority, "
+        "whether they name a list or not, until a newer one comes, fetched or given. A later one takes its "
+        "place. No lists of changes (delta), none of several issuers (indirect)."),
+    COMMAND("cert crl list", "", WITH_DAEMON, 0, cmd_cert_crl_list,
+            "revocation lists: those given, and what each Edge machine has and misses",
+            "On an Edge machine, what that one has."),
+    COMMAND("cert crl remove", "FINGERPRINT", WITH_DAEMON, 0, cmd_cert_crl_remove,
+            "take away a list that was given, named by the beginning of its fingerprint",
+            "Whom it alone names is good again; what was fetched counts as before."),
     COMMAND("dns server", "ADDR:PORT ZONE…", WITH_DAEMON | WITH(KEY_FILE), WITH(KEY_FILE), cmd_dns_server,
             "say where DNS updates of a transition go", NULL),
     COMMAND("dns records", "", WITH_DAEMON | WITH(SIDE) | WITH(FORMAT) | WITH(DRAFT), 0, cmd_dns_records,

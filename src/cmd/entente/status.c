@@ -68,6 +68,25 @@ static void destinations(struct invocation *v, const struct json_value *all)
     fputc('\n', v->out);
 }
 
+/* "3 current, 1 missing": what the Edge has of the lists that partners' certificates name. */
+static void revocation(struct invocation *v, const struct json_value *lists)
+{
+    static const char *const states[] = {"current", "expired", "missing"};
+    struct buf text = {0};
+    if (!json_count(lists))
+        return;
+    for (size_t s = 0; s < sizeof(states) / sizeof(states[0]); s++) {
+        int n = 0;
+        for (size_t i = 0; i < json_count(lists); i++)
+            n += slice_eq(json_get_string(json_at(lists, i), "state"), slice_str(states[s]));
+        if (n)
+            buf_printf(&text, "%s%d %s", buf_len(&text) ? ", " : "", n, states[s]);
+    }
+    buf_printf(&text, " (entente cert crl list)");
+    line(v, "crls", buf_slice(&text));
+    buf_fini(&text);
+}
+
 int cmd_status(struct invocation *v)
 {
     static const char *const heads[] = {"COUNTER", "VALUE", NULL};
@@ -88,6 +107,7 @@ int cmd_status(struct invocation *v)
         arena_printf(&v->arena, "%lld KiB", (long long)json_get_int(answer.json, "memory_in_use", 0) / 1024));
     line(v, "services", in_words(v, json_get(answer.json, "services")));
     line(v, "load", in_words(v, json_get(answer.json, "load")));
+    revocation(v, json_get(answer.json, "revocation"));
     fputc('\n', v->out);
     destinations(v, json_get(answer.json, "destinations"));
     table_init(&t, &v->arena, heads);

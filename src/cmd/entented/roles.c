@@ -54,13 +54,8 @@ static int roles_compile_front_end(struct daemon *d, struct role_apply *ra)
 
 static int roles_compile_edge(struct daemon *d, struct role_apply *ra)
 {
-    struct topology_role role;
-    struct net_addr from = {0};
     d->watch = d->watch ? d->watch : watch_new();
     d->crls = d->crls ? d->crls : crls_new(d->control, d->options.state);
-    if (topology_role_find(ra->topology, ra->identity->fqdn, &role) && role.machine)
-        (void)!net_addr_parse(role.machine->external_address, 0, &from);
-    crls_send_from(d->crls, &from);
     struct access_edge_self self = {.machine = ra->identity->fqdn,
                                     .key = ra->identity->key,
                                     .cert = ra->identity->cert,
@@ -112,6 +107,19 @@ static int roles_compile(struct daemon *d, struct role_apply *ra)
 }
 
 /* ---------------------------------------------------------------- switching */
+/* Revocation lists are the process's: they follow once the revision has been taken. */
+static void roles_keep_lists(struct daemon *d)
+{
+    struct topology_role role;
+    struct net_addr from = {0};
+    if (!d->crls || !d->config)
+        return;
+    if (topology_role_find(d->topology, slice_str(d->machine), &role) && role.machine)
+        (void)!net_addr_parse(role.machine->external_address, 0, &from);
+    crls_configure(d->crls, &from, &d->config->resolver);
+    crls_give(d->crls, d->material);
+}
+
 static void roles_keep(struct daemon *d, struct role_apply *ra)
 {
     topology_unref(d->topology);
@@ -123,6 +131,7 @@ static void roles_keep(struct daemon *d, struct role_apply *ra)
     d->identity = ra->identity;
     d->revision = ra->revision;
     d->service = ra->service;
+    roles_keep_lists(d);
     seeing_switch(d);
 }
 
@@ -285,6 +294,57 @@ static void describe_watched(struct daemon *d, struct arena *a, struct json_valu
     json_set(a, object, "watched", list);
 }
 
+static void describe_list(struct arena *a, const struct crl_row *r, int64_t now, struct json_value *o)
+{
+    static const char *const states[] = {"missing", "current", "expired"};
+    struct json_value *urls = json_array(a);
+    struct slice url, rest = r->names;
+    while (rest.n) {
+        if (!slice_cut(rest, '\n', &url, &rest)) {
+            url = rest;
+            rest = SLICE_NONE;
+        }
+        json_push(a, urls, json_string(a, url));
+    }
+    json_set_string(a, o, "issuer", r->issuer);
+    json_set_string(a, o, "state", slice_str(states[r->there ? 1 + (now >= r->next_ms) : 0]));
+    json_set(a, o, "urls", urls);
+    json_set_string(a, o, "from", r->given ? SLICE("given by hand") : r->from);
+    if (r->there) {
+        json_set_int(a, o, "this_update_ms", r->this_ms);
+        json_set_int(a, o, "next_update_ms", r->next_ms);
+        json_set_int(a, o, "revoked", (int64_t)r->revoked);
+    }
+    if (r->came_ms)
+        json_set_int(a, o, "came_ms", r->came_ms);
+    if (r->fetch_ms)
+        json_set_int(a, o, "asked_again_ms", r->fetch_ms);
+    json_set_bool(a, o, "under_way", r->under_way);
+    json_set_int(a, o, "failures", r->failures);
+    json_set_string(a, o, "error", r->why);
+}
+
+enum { DESCRIBE_LISTS_MAX = 100 };
+
+/* Those in trouble first. */
+static void describe_lists(struct daemon *d, struct arena *a, struct json_value *object)
+{
+    struct crl_row *rows;
+    struct json_value *list = json_array(a);
+    size_t n = crl_store_list(crls_store(d->crls), a, &rows), told = 0;
+    int64_t now = loop_wall();
+    for (int good = 0; good < 2; good++)
+        for (size_t i = 0; i < n && told < DESCRIBE_LISTS_MAX; i++) {
+            if ((rows[i].why.n == 0 && rows[i].there && now < rows[i].next_ms) != (good == 1))
+                continue;
+            struct json_value *o = json_object(a);
+            describe_list(a, &rows[i], now, o);
+            json_push(a, list, o);
+            told++;
+        }
+    json_set(a, object, "revocation", list);
+}
+
 uint64_t roles_dialogs_estimate(const struct element_sums *sums)
 {
     return sums->dialogs_begun > sums->dialogs_ended ? sums->dialogs_begun - sums->dialogs_ended : 0;
@@ -337,6 +397,8 @@ void roles_describe(void *arg, struct arena *a, struct json_value *object)
     json_set(a, object, "load", l);
     if (d->watch)
         describe_watched(d, a, object);
+    if (d->crls)
+        describe_lists(d, a, object);
     if (d->directory)
         json_set_int(a, object, "users", (int64_t)directory_count(d->directory));
     if (d->location)

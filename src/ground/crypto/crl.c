@@ -2,6 +2,8 @@
 #include "ground/crypto/crl_priv.h"
 
 #include "ground/base/mem.h"
+#include "ground/base/text.h"
+#include "ground/crypto/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -77,22 +79,34 @@ int crl_verify(X509_CRL *x, X509 *issuer)
 }
 
 /* ---------------------------------------------------------------- what it is meant for */
-static bool names_url(const DIST_POINT_NAME *dp, const char *url)
+static char *scope_of(const DIST_POINT_NAME *dp)
 {
-    struct slice want = slice_str(url);
+    struct buf uris = {0};
     for (int i = 0; dp->type == 0 && i < sk_GENERAL_NAME_num(dp->name.fullname); i++) {
         const GENERAL_NAME *gn = sk_GENERAL_NAME_value(dp->name.fullname, i);
-        if (gn->type != GEN_URI)
+        if (gn->type != GEN_URI || buf_len(&uris) > CRL_MAX_URL * CRL_MAX_NAMES)
             continue;
         const ASN1_STRING *s = gn->d.uniformResourceIdentifier;
-        if (slice_eq(slice_mem(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)), want))
-            return true;
+        buf_printf(&uris, "%s" SLICE_FMT, buf_len(&uris) ? "\n" : "",
+                   SLICE_ARG(slice_mem(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s))));
     }
-    return false;
+    return buf_take(&uris);
 }
 
 /* Authorities split their lists: one of another part, signed as well, must not stand in for this one. */
-static int index_scope(const X509_CRL *x, const char *url, struct crl *c)
+int crl_fits(const struct crl *c, struct slice names)
+{
+    struct slice uri, name;
+    if (!c->scope)
+        return 0;
+    for (struct slice rest = slice_str(c->scope); crl_next_name(&rest, &uri);)
+        for (struct slice others = names; crl_next_name(&others, &name);)
+            if (slice_eq(name, uri))
+                return 0;
+    return crypto_fail_words(-ENXIO, "revocation list is meant for another address");
+}
+
+static int index_scope(const X509_CRL *x, struct crl *c)
 {
     int critical;
     ISSUING_DIST_POINT *idp = X509_CRL_get_ext_d2i(x, NID_issuing_distribution_point, &critical, NULL);
@@ -101,10 +115,12 @@ static int index_scope(const X509_CRL *x, const char *url, struct crl *c)
     int r = 0;
     c->only_user = idp->onlyuser > 0;
     c->only_ca = idp->onlyCA > 0;
-    if (idp->indirectCRL > 0 || idp->onlyattr > 0 || idp->onlysomereasons)
-        r = crypto_fail_words(-EBADMSG, "revocation list is indirect, or of some reasons only");
-    else if (idp->distpoint && !names_url(idp->distpoint, url))
-        r = crypto_fail_words(-ENXIO, "revocation list is meant for another address");
+    c->scope = idp->distpoint ? scope_of(idp->distpoint) : NULL;
+    if (idp->indirectCRL > 0)
+        r = crypto_fail_words(-EBADMSG, "revocation list is indirect: of certificates of several issuers");
+    else if (idp->onlyattr > 0 || idp->onlysomereasons)
+        r = crypto_fail_words(-EBADMSG,
+                              "revocation list is of some reasons only, or of attribute certificates");
     ISSUING_DIST_POINT_free(idp);
     return r;
 }
@@ -127,8 +143,9 @@ static int index_head(const X509_CRL *x, struct crl *c)
     if (!next || crypto_time(X509_CRL_get0_lastUpdate(x), &c->this_ms) < 0 ||
         crypto_time(next, &c->next_ms) < 0 || c->next_ms <= c->this_ms)
         return crypto_fail_words(-EBADMSG, "revocation list has no time for which it is good");
-    if (strange(X509_CRL_get0_extensions(x), NID_issuing_distribution_point) ||
-        X509_CRL_get_ext_by_NID(x, NID_delta_crl, -1) >= 0)
+    if (X509_CRL_get_ext_by_NID(x, NID_delta_crl, -1) >= 0)
+        return crypto_fail_words(-EBADMSG, "revocation list names only changes to another one (delta)");
+    if (strange(X509_CRL_get0_extensions(x), NID_issuing_distribution_point))
         return crypto_fail_words(-EBADMSG, "revocation list has an extension that is not understood");
     ASN1_INTEGER *number = X509_CRL_get_ext_d2i(x, NID_crl_number, &critical, NULL);
     bool good = number ? crl_serial_read(number, &c->number) : critical == -1;
@@ -166,12 +183,12 @@ static int index_revoked(X509_CRL *x, struct crl *c)
     return 0;
 }
 
-int crl_index(X509_CRL *x, const char *url, struct crl **ret)
+int crl_index(X509_CRL *x, struct crl **ret)
 {
     struct crl *c = MEM_NEW(struct crl);
     c->refs = 1;
     int r = index_head(x, c);
-    r = r < 0 ? r : index_scope(x, url, c);
+    r = r < 0 ? r : index_scope(x, c);
     r = r < 0 ? r : index_revoked(x, c);
     ERR_clear_error();
     if (r < 0) {
@@ -182,23 +199,23 @@ int crl_index(X509_CRL *x, const char *url, struct crl **ret)
     return 0;
 }
 
-int crl_parse(struct slice text, const char *url, X509 *issuer, int64_t now, struct crl **ret)
+int crl_parse(struct slice text, struct slice names, X509 *issuer, int64_t now, struct crl **ret)
 {
     struct crl *c = NULL;
     X509_CRL *x = crl_decode(text);
     if (!x)
         return -EBADMSG;
     int r = crl_verify(x, issuer);
-    r = r < 0 ? r : crl_index(x, url, &c);
+    r = r < 0 ? r : crl_index(x, &c);
     X509_CRL_free(x);
+    r = r < 0 ? r : crl_fits(c, names);
+    if (r == 0 && c->this_ms > now + CRL_CLOCKS_MS)
+        r = crypto_fail_words(-EBADMSG, "revocation list is from the future");
     if (r < 0)
-        return r;
-    if (c->this_ms > now + CRL_CLOCKS_MS) {
         crl_unref(c);
-        return crypto_fail_words(-EBADMSG, "revocation list is from the future");
-    }
-    *ret = c;
-    return 0;
+    else
+        *ret = c;
+    return r;
 }
 
 void crl_unref(struct crl *c)
@@ -206,6 +223,7 @@ void crl_unref(struct crl *c)
     if (!c || !ref_down(&c->refs))
         return;
     mem_free(c->revoked);
+    mem_free(c->scope);
     mem_free(c);
 }
 
@@ -223,4 +241,82 @@ int crl_compare(const struct crl *a, const struct crl *b)
 size_t crl_bytes(const struct crl *c)
 {
     return sizeof(*c) + c->n_revoked * sizeof(*c->revoked);
+}
+
+/* ---------------------------------------------------------------- by itself */
+struct slice crl_issuer_text(const X509_NAME *name, struct arena *a)
+{
+    unsigned char *mem = NULL;
+    struct slice cn = crypto_common_name(name, &mem);
+    if (!cn.n) {
+        BIO *bio = BIO_new(BIO_s_mem());
+        struct buf text = {0};
+        if (!bio || X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0)
+            crypto_abort("names");
+        crypto_bio_take(bio, &text);
+        cn = arena_copy(a, buf_slice(&text));
+        buf_fini(&text);
+    } else {
+        cn = arena_copy(a, cn);
+    }
+    OPENSSL_free(mem);
+    return cn;
+}
+
+/* Lists of one issuer, key and part are one, of different times. */
+static void place_of(const X509_CRL *x, const struct crl *c, unsigned char out[32])
+{
+    unsigned char name[CRYPTO_SHA256], hash[CRYPTO_MAX_HASH];
+    AUTHORITY_KEYID *akid = X509_CRL_get_ext_d2i(x, NID_authority_key_identifier, NULL, NULL);
+    const ASN1_OCTET_STRING *id = akid ? akid->keyid : NULL;
+    if (!X509_NAME_digest(X509_CRL_get_issuer(x), EVP_sha256(), name, NULL))
+        crypto_abort("fingerprints");
+    const struct slice parts[] = {
+        slice_mem(name, sizeof(name)),
+        id ? slice_mem(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id)) : SLICE_NONE,
+        slice_str(c->scope ? c->scope : ""),
+        c->only_user ? SLICE("user") : SLICE_NONE,
+        c->only_ca ? SLICE("ca") : SLICE_NONE,
+    };
+    crypto_hash(CRYPTO_HASH_SHA256, parts, sizeof(parts) / sizeof(parts[0]), hash);
+    memcpy(out, hash, 32);
+    AUTHORITY_KEYID_free(akid);
+}
+
+int crl_view(struct slice text, struct arena *a, struct crl_view *ret, struct buf *out)
+{
+    struct crl *c = NULL;
+    unsigned char *der = NULL;
+    X509_CRL *x = crl_decode(text);
+    int r = x ? crl_index(x, &c) : -EBADMSG, n = r == 0 ? i2d_X509_CRL(x, &der) : 0;
+    if (r == 0 && (n <= 0 || !X509_CRL_digest(x, EVP_sha256(), ret->fingerprint, NULL)))
+        crypto_abort("revocation lists");
+    if (r == 0) {
+        struct buf hex = {0};
+        text_hex(&hex, c->number.bytes, c->number.n);
+        buf_append_mem(out, der, (size_t)n);
+        ret->issuer = crl_issuer_text(X509_CRL_get_issuer(x), a);
+        ret->number = arena_copy(a, buf_slice(&hex));
+        ret->this_ms = c->this_ms;
+        ret->next_ms = c->next_ms;
+        ret->revoked = c->n_revoked;
+        place_of(x, c, ret->place);
+        buf_fini(&hex);
+    }
+    OPENSSL_free(der);
+    crl_unref(c);
+    X509_CRL_free(x);
+    return r;
+}
+
+int crl_signed_by(struct slice text, const struct crypto_cert *authority)
+{
+    X509_CRL *x = crl_decode(text);
+    if (!x)
+        return -EKEYREJECTED;
+    int r = X509_NAME_cmp(X509_CRL_get_issuer(x), X509_get_subject_name(authority->leaf)) != 0
+                ? 1
+                : crl_verify(x, authority->leaf);
+    X509_CRL_free(x);
+    return r;
 }

@@ -77,7 +77,7 @@ static inline struct buf list_make(const struct list_of *l)
     return out;
 }
 
-/* A certificate of the authority with this serial number and distribution point. */
+/* A certificate of the authority with this serial number and distribution points (NULL: none). */
 static inline struct pki_id list_named(const struct pki_id *ca, const char *name, long serial,
                                        const char *points)
 {
@@ -85,8 +85,9 @@ static inline struct pki_id list_named(const struct pki_id *ca, const char *name
     X509 *x = X509_dup(id.cert->leaf);
     X509V3_CTX ctx;
     X509V3_set_ctx(&ctx, ca->cert->leaf, x, NULL, NULL, 0);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, NID_crl_distribution_points, points);
-    CHECK(e && X509_add_ext(x, e, -1) && ASN1_INTEGER_set(X509_get_serialNumber(x), serial));
+    X509_EXTENSION *e = points ? X509V3_EXT_conf_nid(NULL, &ctx, NID_crl_distribution_points, points) : NULL;
+    CHECK(!points || (e && X509_add_ext(x, e, -1)));
+    CHECK(ASN1_INTEGER_set(X509_get_serialNumber(x), serial));
     CHECK(X509_sign(x, ca->key->pkey, EVP_sha256()) > 0);
     X509_EXTENSION_free(e);
     crypto_cert_unref(id.cert);

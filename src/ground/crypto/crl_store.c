@@ -1,37 +1,10 @@
 /* The lists of a process. A list is immutable; the lock guards which one stands for a key. */
 #include "ground/crypto/crl_priv.h"
 
-#include "ground/base/list.h"
-#include "ground/base/map.h"
 #include "ground/base/mem.h"
 
 #include <errno.h>
-#include <pthread.h>
-
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-
-struct crl_entry {
-    struct map_entry by_key;
-    struct list recent;
-    unsigned char key[32];
-    X509 *issuer;
-    char *url;
-    struct crl *list; /* NULL: none came yet */
-    bool asked;       /* by somebody since the start: it is kept fresh */
-    bool under_way;
-    unsigned failures;
-    int64_t fetch_ms;
-};
-
-struct crl_store {
-    _Atomic unsigned refs;
-    _Atomic uint64_t epoch;
-    pthread_mutex_t lock;
-    struct map by_key;
-    struct list recent; /* the one that was asked last comes first */
-    size_t n, bytes, n_under_way;
-};
+#include <stdio.h>
 
 struct crl_store *crl_store_new(void)
 {
@@ -61,7 +34,7 @@ static uint64_t key_hash(const unsigned char key[32])
     return slice_hash(slice_mem(key, 32));
 }
 
-static struct crl_entry *entry_find(const struct crl_store *s, const unsigned char key[32])
+struct crl_entry *crl_entry_find(const struct crl_store *s, const unsigned char key[32])
 {
     for (struct map_entry *m = map_first(&s->by_key, key_hash(key)); m; m = map_next(m)) {
         struct crl_entry *e = MAP_OBJECT(m, struct crl_entry, by_key);
@@ -71,22 +44,45 @@ static struct crl_entry *entry_find(const struct crl_store *s, const unsigned ch
     return NULL;
 }
 
+static void entry_arrived(struct crl_store *s, struct crl_entry *e)
+{
+    s->n_under_way -= e->under_way;
+    s->n_retrying -= e->under_way && e->failures > 0;
+    e->under_way = false;
+}
+
 static void entry_free(struct crl_store *s, struct crl_entry *e)
 {
+    entry_arrived(s, e);
     map_remove(&s->by_key, &e->by_key);
     list_unlink(&e->recent);
     s->n--;
-    s->n_under_way -= e->under_way;
-    s->bytes -= e->list ? crl_bytes(e->list) : 0;
-    crl_unref(e->list);
+    s->bytes -= e->fetched ? crl_bytes(e->fetched) : 0;
+    crl_unref(e->fetched);
+    crl_unref(e->given);
     X509_free(e->issuer);
-    mem_free(e->url);
+    mem_free(e->names);
+    mem_free(e->from);
+    mem_free(e->why);
     mem_free(e);
 }
 
-static struct crl_entry *entry_add(struct crl_store *s, X509 *issuer, const char *url,
-                                   const unsigned char key[32], int64_t now)
+static void entry_say(char **at, const char *text)
 {
+    mem_free(*at);
+    *at = text && *text ? mem_strdup(text) : NULL;
+}
+
+static void entry_touch(struct crl_store *s, struct crl_entry *e)
+{
+    list_unlink(&e->recent);
+    list_push_front(&s->recent, &e->recent);
+}
+
+struct crl_entry *crl_entry_add(struct crl_store *s, X509 *issuer, struct slice names, bool named,
+                                const unsigned char key[32], int64_t now)
+{
+    struct slice url, rest = names;
     if (s->n >= CRL_STORE_MAX_LISTS)
         entry_free(s, LIST_ENTRY(list_last(&s->recent), struct crl_entry, recent));
     struct crl_entry *e = MEM_NEW(struct crl_entry);
@@ -94,12 +90,24 @@ static struct crl_entry *entry_add(struct crl_store *s, X509 *issuer, const char
         crypto_abort("revocation lists");
     memcpy(e->key, key, sizeof(e->key));
     e->issuer = issuer;
-    e->url = mem_strdup(url);
+    e->names = slice_dup(names);
+    e->named = named;
+    e->fetchable = crl_next_url(&rest, &url);
     e->fetch_ms = now;
+    if (named && !e->fetchable)
+        entry_say(&e->why, "its certificates name no http address that could be asked");
     map_insert(&s->by_key, &e->by_key, key_hash(key));
     list_push_front(&s->recent, &e->recent);
     s->n++;
+    crl_given_assign(s, e);
     return e;
+}
+
+const struct crl *crl_entry_best(const struct crl_entry *e)
+{
+    if (!e->fetched || !e->given)
+        return e->fetched ? e->fetched : e->given;
+    return crl_compare(e->given, e->fetched) > 0 ? e->given : e->fetched;
 }
 
 static void entry_plan_failed(struct crl_entry *e, int64_t now)
@@ -110,35 +118,27 @@ static void entry_plan_failed(struct crl_entry *e, int64_t now)
     e->fetch_ms = now + (wait < CRL_RETRY_MOST_MS ? wait : CRL_RETRY_MOST_MS);
 }
 
-static void entry_plan_good(struct crl_entry *e, int64_t now)
+void crl_entry_plan_good(struct crl_entry *e, int64_t now)
 {
-    int64_t wait = (e->list->next_ms - now) / 2;
+    int64_t wait = (e->fetched->next_ms - now) / 2;
     wait = wait > CRL_REFRESH_MOST_MS ? CRL_REFRESH_MOST_MS : wait;
     e->failures = 0;
     e->fetch_ms = now + (wait < CRL_REFRESH_LEAST_MS ? CRL_REFRESH_LEAST_MS : wait);
 }
 
-static void entry_arrived(struct crl_store *s, struct crl_entry *e)
+int crl_entry_set(struct crl_store *s, struct crl_entry *e, struct crl *fresh)
 {
-    s->n_under_way -= e->under_way;
-    e->under_way = false;
-}
-
-/* Makes it the list of this entry, when it is newer: takes over the reference. */
-static int entry_set(struct crl_store *s, struct crl_entry *e, struct crl *fresh)
-{
-    int newer = e->list ? crl_compare(fresh, e->list) : 1;
+    int newer = e->fetched ? crl_compare(fresh, e->fetched) : 1;
     if (newer <= 0) {
         crl_unref(fresh);
         return newer < 0 ? crypto_fail_words(-ESTALE, "revocation list is older than the one that stands")
                          : 1;
     }
     s->bytes += crl_bytes(fresh);
-    s->bytes -= e->list ? crl_bytes(e->list) : 0;
-    crl_unref(e->list);
-    e->list = fresh;
-    list_unlink(&e->recent);
-    list_push_front(&s->recent, &e->recent);
+    s->bytes -= e->fetched ? crl_bytes(e->fetched) : 0;
+    crl_unref(e->fetched);
+    e->fetched = fresh;
+    entry_touch(s, e);
     while (s->bytes > CRL_STORE_MAX_BYTES && s->n > 1)
         entry_free(s, LIST_ENTRY(list_last(&s->recent), struct crl_entry, recent));
     atomic_fetch_add_explicit(&s->epoch, 1, memory_order_release);
@@ -151,6 +151,7 @@ void crl_store_unref(struct crl_store *s)
         return;
     LIST_FOR(it, &s->recent)
     entry_free(s, LIST_ENTRY(it, struct crl_entry, recent));
+    crl_given_fini(s);
     map_fini(&s->by_key);
     pthread_mutex_destroy(&s->lock);
     mem_free(s);
@@ -159,7 +160,9 @@ void crl_store_unref(struct crl_store *s)
 /* ---------------------------------------------------------------- questions */
 static enum crl_state link_state(const struct crl_entry *e, const struct crl_link *l, int64_t now)
 {
-    const struct crl *list = e->list;
+    const struct crl *list = crl_entry_best(e);
+    if (!list && !e->named) /* one was given, and taken away again */
+        return CRL_GOOD;
     if (!list || l->serial.n == 0)
         return CRL_UNKNOWN;
     if (crl_revokes(list, &l->serial)) /* an old list is right about that, too */
@@ -169,23 +172,32 @@ static enum crl_state link_state(const struct crl_entry *e, const struct crl_lin
     return CRL_GOOD;
 }
 
+static enum crl_state link_ask(struct crl_store *s, const struct crl_link *l, int64_t now, int64_t *until)
+{
+    struct crl_entry *e = crl_entry_find(s, l->key);
+    if (!e && !l->named && !crl_given_any(s, l->issuer))
+        return CRL_GOOD;
+    if (!e)
+        e = crl_entry_add(s, l->issuer, slice_str(l->names), l->named, l->key, now);
+    e->asked = true;
+    entry_touch(s, e);
+    enum crl_state state = link_state(e, l, now);
+    const struct crl *list = crl_entry_best(e);
+    if (state == CRL_GOOD && list && list->next_ms + CRL_GRACE_MS < *until)
+        *until = list->next_ms + CRL_GRACE_MS;
+    return state;
+}
+
 enum crl_state crl_store_ask(struct crl_store *s, const struct crl_links *l, int64_t now, int64_t *ret_until)
 {
     enum crl_state worst = CRL_GOOD;
     *ret_until = INT64_MAX;
+    if (!l->named && atomic_load_explicit(&s->n_given, memory_order_acquire) == 0)
+        return worst;
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < l->n; i++) {
-        const struct crl_link *k = &l->links[i];
-        struct crl_entry *e = entry_find(s, k->key);
-        if (!e)
-            e = entry_add(s, k->issuer, k->url, k->key, now);
-        e->asked = true;
-        list_unlink(&e->recent);
-        list_push_front(&s->recent, &e->recent);
-        enum crl_state state = link_state(e, k, now);
+        enum crl_state state = link_ask(s, &l->links[i], now, ret_until);
         worst = state > worst ? state : worst;
-        if (state == CRL_GOOD && e->list->next_ms + CRL_GRACE_MS < *ret_until)
-            *ret_until = e->list->next_ms + CRL_GRACE_MS;
     }
     pthread_mutex_unlock(&s->lock);
     return worst;
@@ -198,14 +210,70 @@ void crl_store_count(struct crl_store *s, int64_t now, struct crl_counts *ret)
     LIST_FOR(it, &s->recent)
     {
         const struct crl_entry *e = LIST_ENTRY(it, struct crl_entry, recent);
-        ret->lists += e->list != NULL;
-        ret->wanted += e->asked && (!e->list || now >= e->list->next_ms);
+        const struct crl *list = crl_entry_best(e);
+        ret->lists += list != NULL;
+        ret->wanted += e->asked && (list ? now >= list->next_ms : e->named);
     }
     ret->bytes = s->bytes;
     pthread_mutex_unlock(&s->lock);
 }
 
+static void entry_row(const struct crl_entry *e, struct arena *a, struct crl_row *r)
+{
+    const struct crl *list = crl_entry_best(e);
+    *r = (struct crl_row){
+        .issuer = crl_issuer_text(X509_get_subject_name(e->issuer), a),
+        .names = arena_copy(a, slice_str(e->names)),
+        .why = arena_copy(a, slice_str(e->why ? e->why : "")),
+        .failures = e->failures,
+        .under_way = e->under_way,
+        .fetch_ms = e->fetchable ? e->fetch_ms : 0,
+    };
+    if (!list)
+        return;
+    r->there = true;
+    r->given = list == e->given;
+    r->from = r->given ? SLICE_NONE : arena_copy(a, slice_str(e->from ? e->from : ""));
+    r->came_ms = r->given ? 0 : e->came_ms;
+    r->this_ms = list->this_ms;
+    r->next_ms = list->next_ms;
+    r->revoked = list->n_revoked;
+}
+
+size_t crl_store_list(struct crl_store *s, struct arena *a, struct crl_row **ret)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&s->lock);
+    struct crl_row *rows = ARENA_ARRAY(a, struct crl_row, s->n + 1);
+    LIST_FOR(it, &s->recent)
+    {
+        const struct crl_entry *e = LIST_ENTRY(it, struct crl_entry, recent);
+        if (e->asked && (e->named || crl_entry_best(e)))
+            entry_row(e, a, &rows[n++]);
+    }
+    pthread_mutex_unlock(&s->lock);
+    *ret = rows;
+    return n;
+}
+
 /* ---------------------------------------------------------------- feeding */
+static bool entry_due(const struct crl_store *s, const struct crl_entry *e, int64_t now)
+{
+    return e->asked && e->fetchable && !e->under_way && e->fetch_ms <= now &&
+           (e->failures == 0 || s->n_retrying < CRL_MAX_RETRYING);
+}
+
+static void want_fill(const struct crl_entry *e, struct crl_want *ret)
+{
+    struct slice url, rest = slice_str(e->names);
+    memcpy(ret->key, e->key, sizeof(ret->key));
+    ret->failures = e->failures;
+    for (ret->n_urls = 0; ret->n_urls < CRL_MAX_URLS && crl_next_url(&rest, &url); ret->n_urls++) {
+        memcpy(ret->urls[ret->n_urls], url.p, url.n);
+        ret->urls[ret->n_urls][url.n] = 0;
+    }
+}
+
 bool crl_store_due(struct crl_store *s, int64_t now, struct crl_want *ret)
 {
     struct crl_entry *found = NULL;
@@ -213,15 +281,14 @@ bool crl_store_due(struct crl_store *s, int64_t now, struct crl_want *ret)
     LIST_FOR(it, &s->recent)
     {
         struct crl_entry *e = LIST_ENTRY(it, struct crl_entry, recent);
-        if (e->asked && !e->under_way && e->fetch_ms <= now && (!found || e->fetch_ms < found->fetch_ms))
+        if (entry_due(s, e, now) && (!found || e->fetch_ms < found->fetch_ms))
             found = e;
     }
     if (found && s->n_under_way < CRL_MAX_UNDER_WAY) {
         found->under_way = true;
         s->n_under_way++;
-        memcpy(ret->key, found->key, sizeof(ret->key));
-        memcpy(ret->url, found->url, strlen(found->url) + 1);
-        ret->failures = found->failures;
+        s->n_retrying += found->failures > 0;
+        want_fill(found, ret);
     } else {
         found = NULL;
     }
@@ -229,109 +296,70 @@ bool crl_store_due(struct crl_store *s, int64_t now, struct crl_want *ret)
     return found != NULL;
 }
 
-/* A reference to the issuer of what is wanted, or NULL. */
-static X509 *want_issuer(struct crl_store *s, const struct crl_want *w)
+X509 *crl_store_issuer(struct crl_store *s, const unsigned char key[32], struct arena *a,
+                       struct slice *ret_names)
 {
     pthread_mutex_lock(&s->lock);
-    struct crl_entry *e = entry_find(s, w->key);
+    struct crl_entry *e = crl_entry_find(s, key);
     X509 *issuer = e && X509_up_ref(e->issuer) ? e->issuer : NULL;
+    if (issuer)
+        *ret_names = arena_copy(a, slice_str(e->names));
     pthread_mutex_unlock(&s->lock);
     return issuer;
 }
 
-int crl_store_put(struct crl_store *s, const struct crl_want *w, struct slice list, int64_t now)
+/* Takes over the reference to the list; under the lock. */
+static int entry_take(struct crl_store *s, struct crl_entry *e, struct crl *fresh, const char *url,
+                      int64_t now)
 {
-    struct crl *fresh = NULL;
-    X509 *issuer = want_issuer(s, w);
-    if (!issuer)
-        return crypto_fail_words(-ENOENT, "nobody wants this revocation list");
-    int r = crl_parse(list, w->url, issuer, now, &fresh); /* takes its time: not under the lock */
-    X509_free(issuer);
-    pthread_mutex_lock(&s->lock);
-    struct crl_entry *e = entry_find(s, w->key);
-    if (e)
-        entry_arrived(s, e);
-    if (r == 0 && e)
-        r = entry_set(s, e, fresh);
-    else
-        crl_unref(fresh);
-    if (e && r >= 0 && e->list->next_ms <= now)
-        r = crypto_fail_words(-ETIME, "revocation list has expired");
-    if (e && r >= 0)
-        entry_plan_good(e, now);
-    else if (e)
-        entry_plan_failed(e, now);
-    pthread_mutex_unlock(&s->lock);
-    return e ? r : -ENOENT;
+    int r = crl_entry_set(s, e, fresh);
+    if (r >= 0 && e->fetched->next_ms <= now)
+        return crypto_fail_words(-ETIME, "revocation list has expired");
+    if (r < 0)
+        return r;
+    entry_arrived(s, e);
+    crl_entry_plan_good(e, now);
+    entry_say(&e->from, url);
+    entry_say(&e->why, NULL);
+    e->came_ms = now;
+    return r;
 }
 
-void crl_store_failed(struct crl_store *s, const struct crl_want *w, int64_t now)
+int crl_store_put(struct crl_store *s, const struct crl_want *w, const char *url, struct slice list,
+                  int64_t now)
 {
+    struct arena a = {0};
+    struct crl *fresh = NULL;
+    struct slice names;
+    X509 *issuer = crl_store_issuer(s, w->key, &a, &names);
+    int r = issuer ? crl_parse(list, names, issuer, now, &fresh)
+                   : -ENOENT; /* takes its time: not under the lock */
+    X509_free(issuer);
+    arena_fini(&a);
+    if (r < 0 && issuer)
+        return r;
     pthread_mutex_lock(&s->lock);
-    struct crl_entry *e = entry_find(s, w->key);
+    struct crl_entry *e = crl_entry_find(s, w->key);
+    if (e && fresh) {
+        r = entry_take(s, e, fresh, url, now);
+    } else {
+        r = crypto_fail_words(-ENOENT, "nobody wants this revocation list");
+        crl_unref(fresh);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return r;
+}
+
+void crl_store_failed(struct crl_store *s, const struct crl_want *w, const char *why, int64_t now)
+{
+    char text[CRL_MAX_WHY];
+    snprintf(text, sizeof(text), "%s", why);
+    pthread_mutex_lock(&s->lock);
+    struct crl_entry *e = crl_entry_find(s, w->key);
     if (e) {
         entry_arrived(s, e);
         entry_plan_failed(e, now);
+        entry_say(&e->why, text);
     }
     pthread_mutex_unlock(&s->lock);
-}
-
-/* ---------------------------------------------------------------- on disk: URL, issuer (PEM), list */
-bool crl_store_write(struct crl_store *s, const struct crl_want *w, struct slice list, struct buf *out)
-{
-    X509 *issuer = want_issuer(s, w);
-    if (!issuer)
-        return false;
-    BIO *bio = BIO_new(BIO_s_mem());
-    if (!bio || !PEM_write_bio_X509(bio, issuer))
-        crypto_abort("writing of certificates");
-    buf_printf(out, "%s\n", w->url);
-    crypto_bio_take(bio, out);
-    buf_append(out, list);
-    X509_free(issuer);
-    return true;
-}
-
-static int restore_set(struct crl_store *s, X509 *issuer, const char *url, struct crl *list, int64_t now)
-{
-    unsigned char key[32];
-    crl_key(issuer, url, key);
-    pthread_mutex_lock(&s->lock);
-    struct crl_entry *e = entry_find(s, key);
-    if (!e)
-        e = entry_add(s, issuer, url, key, now);
-    int r = entry_set(s, e, list);
-    if (r >= 0)
-        entry_plan_good(e, now);
-    pthread_mutex_unlock(&s->lock);
-    return r;
-}
-
-int crl_store_restore(struct crl_store *s, struct slice kept, int64_t now)
-{
-    static const char end[] = "-----END CERTIFICATE-----\n";
-    struct slice line, rest;
-    char url[CRL_MAX_URL + 1];
-    size_t at;
-    if (!slice_cut(kept, '\n', &line, &rest) || line.n == 0 || line.n > CRL_MAX_URL ||
-        memchr(line.p, 0, line.n) || (at = slice_search(rest, slice_str(end))) == SIZE_MAX)
-        return crypto_fail_words(-EBADMSG, "kept revocation list cannot be read");
-    at += sizeof(end) - 1;
-    memcpy(url, line.p, line.n);
-    url[line.n] = 0;
-    BIO *bio = crypto_bio(slice_head(rest, at));
-    X509 *issuer = PEM_read_bio_X509(bio, NULL, crypto_no_passphrase, NULL);
-    BIO_free(bio);
-    if (!issuer)
-        return crypto_fail(-EBADMSG, "issuer of a kept revocation list");
-    struct crl *list = NULL;
-    int r = crl_parse(slice_from(rest, at), url, issuer, now, &list);
-    if (r == 0 && list->next_ms + CRL_FORGET_MS < now) {
-        crl_unref(list);
-        r = crypto_fail_words(-ETIME, "kept revocation list has expired");
-    } else if (r == 0) {
-        r = restore_set(s, issuer, url, list, now);
-    }
-    X509_free(issuer);
-    return r;
 }

@@ -29,6 +29,7 @@ static void global_init(void)
 struct outcome {
     struct http_result *ret;
     size_t max_body;
+    bool too_large;
     bool connected; /* there was a TCP connection; libcurl's own times say so only after the handshake of TLS
                      */
 };
@@ -43,8 +44,10 @@ static size_t body_came(char *p, size_t size, size_t n, void *arg)
 {
     struct outcome *o = arg;
     struct http_result *ret = o->ret;
-    if (size * n > o->max_body - buf_len(&ret->body))
+    if (size * n > o->max_body - buf_len(&ret->body)) {
+        o->too_large = true;
         return 0;
+    }
     buf_append_mem(&ret->body, p, size * n);
     return size * n;
 }
@@ -250,6 +253,14 @@ static int64_t answer_date(CURL *h)
     return seconds > 0 ? (int64_t)seconds * 1000 : 0;
 }
 
+static void take_redirect(CURL *h, struct http_result *ret)
+{
+    char *url = NULL;
+    curl_easy_getinfo(h, CURLINFO_REDIRECT_URL, &url);
+    if (url && strlen(url) <= HTTP_MAX_REDIRECT)
+        memcpy(ret->redirect, url, strlen(url) + 1);
+}
+
 static void take_result(CURL *h, CURLcode code, const struct http_call *call, const struct outcome *o)
 {
     struct http_result *ret = o->ret;
@@ -259,9 +270,12 @@ static void take_result(CURL *h, CURLcode code, const struct http_call *call, co
         curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
         ret->status = (unsigned)status;
         ret->error[0] = 0;
+        take_redirect(h, ret);
         return;
     }
-    if (!ret->error[0])
+    if (o->too_large || code == CURLE_FILESIZE_EXCEEDED)
+        snprintf(ret->error, sizeof(ret->error), "the answer is larger than %zu bytes", o->max_body);
+    else if (!ret->error[0])
         snprintf(ret->error, sizeof(ret->error), "%s", curl_easy_strerror(code));
     ret->failure = classify(h, code, call, o);
     buf_fini(&ret->body);

@@ -16,7 +16,7 @@
 #include "ground/loop/loop.h"
 #include "ground/net/addr.h"
 
-enum { HTTP_MAX_BODY = 64 << 20, HTTP_MAX_HEADERS = 16384 };
+enum { HTTP_MAX_BODY = 64 << 20, HTTP_MAX_HEADERS = 16384, HTTP_MAX_REDIRECT = 512 };
 
 struct http_server;
 struct http_request;
@@ -78,10 +78,11 @@ struct http_result {
         HTTP_NAME,  /* the host's name leads to no address */
         HTTP_ROUTE, /* no TCP connection: refused, unreachable, or no answer within connect_timeout_ms */
         HTTP_TRUST, /* no TLS: one side did not like the other's certificate, name, version; no TLS spoken */
-        HTTP_TIMEOUT,     /* connected, then too slow */
-        HTTP_OTHER        /* broken off, not HTTP, answer too large, URL not understood */
-    } failure;            /* why status is 0 */
-    char error[256];      /* words for it; empty with a status */
+        HTTP_TIMEOUT,                     /* connected, then too slow */
+        HTTP_OTHER                        /* broken off, not HTTP, answer too large, URL not understood */
+    } failure;                            /* why status is 0 */
+    char error[256];                      /* words for it; empty with a status */
+    char redirect[HTTP_MAX_REDIRECT + 1]; /* where a status 3xx leads, whole; empty: nowhere, or too long */
     int64_t peer_date_ms; /* of the answer's Date header, 0 without: how far clocks are apart */
 };
 void http_call(const struct http_call *call, struct http_result *ret);

@@ -36,8 +36,9 @@ static const struct {
     {"A partner does not trust our authority.",
      "not before the first connection: then the log and `entente trace` have the partner's alert."                                                        },
     {"A certificate has expired or soon will; revocation lists are out of reach.",
-     "`entente cert list`, `entente cert required`, `entente cert check`; `crls-not-checked`. Whether lists "
-     "can be fetched shows when one is asked for (event edge.crl-unreachable)."                                                                           },
+     "`entente cert list`, `entente cert required`, `entente cert check`; `crls-not-checked`. Whether "
+     "revocation lists "
+     "are there, and why not: `entente cert crl list`."                                                                                                   },
     {"A certificate made for servers alone is refused as a client's.",
      "`entente cert check` names the uses; ours are accepted by `accept_server_auth_only` of the deployment. "
      "What a partner demands shows at the first connection."                                                                                              },

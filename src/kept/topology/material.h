@@ -14,6 +14,8 @@ enum {
     MATERIAL_MAX_CERTS = 64,
     MATERIAL_MAX_USES = 64,
     MATERIAL_MAX_TRUSTS = 32,
+    MATERIAL_MAX_LISTS = 16,
+    MATERIAL_MAX_LISTS_TEXT = 2 << 20, /* of all their texts */
     MATERIAL_MAX_LACKS = MATERIAL_MAX_CERTS + MATERIAL_MAX_USES,
     MATERIAL_KEY_ID = 64,   /* hex digits of the SHA-256 of a public key */
     MATERIAL_USE_DEPTH = 3, /* of one use: the next one, the current one, the one before */
@@ -49,6 +51,11 @@ struct material_use {
 struct material_trust {
     struct slice name, pem;
 };
+/* A revocation list that was given by hand. */
+struct material_list {
+    struct slice fingerprint; /* SHA-256 of the DER form, hex */
+    struct slice text;        /* DER, base64 */
+};
 struct material_secret;
 struct material {
     _Atomic unsigned refs;
@@ -64,6 +71,8 @@ struct material {
     struct slice trust_pem; /* partners' roots; empty: the system's */
     struct material_trust trusts[MATERIAL_MAX_TRUSTS];
     size_t n_trusts;
+    struct material_list lists[MATERIAL_MAX_LISTS];
+    size_t n_lists;
     /* ids of keys that a machine did not have when it took this: it goes on with the certificates before */
     struct slice lacks[MATERIAL_MAX_LACKS];
     size_t n_lacks;
@@ -93,6 +102,9 @@ struct material *material_copy(const struct material *m); /* one reference, same
 int material_cert_set(struct material *m, struct slice pool, struct slice cert_pem, struct slice key_pem);
 /* Sets or replaces roots; an empty text takes them away. -ENOSPC beyond MATERIAL_MAX_TRUSTS. */
 int material_trust_set(struct material *m, struct slice name, struct slice pem);
+/* Adds a revocation list; -ENOSPC beyond MATERIAL_MAX_LISTS or MATERIAL_MAX_LISTS_TEXT. */
+int material_list_add(struct material *m, const struct material_list *l);
+void material_list_remove(struct material *m, size_t i);
 /* The same, also with a key's id. */
 int material_cert_put(struct material *m, const struct material_cert *c);
 /* Key texts for ids: false where there is none, true after writing PEM to out. */

@@ -1,5 +1,6 @@
 #include "kept/topology/material.h"
 
+#include "ground/base/mem.h"
 #include "ground/base/test.h"
 
 #include <errno.h>
@@ -28,7 +29,15 @@ TEST(survives_a_round_trip)
     CHECK_INT(material_trust_set(m, SLICE("private"), SLICE("OLD\n")), 0);
     CHECK_INT(material_trust_set(m, SLICE("private"), SLICE("PRIVATE\n")), 0);
     CHECK_INT(material_trust_set(m, SLICE("gone"), SLICE_NONE), 0);
+    static const char a64[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                      b64[] = "f123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    CHECK_INT(material_list_add(m, &(struct material_list){slice_str(a64), SLICE("MAAA")}), 0);
+    CHECK_INT(material_list_add(m, &(struct material_list){slice_str(b64), SLICE("MQQQ")}), 0);
+    material_list_remove(m, 0);
     struct material *copy = again(m);
+    CHECK_INT(copy->n_lists, 1);
+    CHECK_STR(copy->lists[0].fingerprint, b64);
+    CHECK_STR(copy->lists[0].text, "MQQQ");
     CHECK_INT(copy->n_trusts, 1);
     CHECK_STR(material_trust_find(copy, SLICE("private"))->pem, "PRIVATE\n");
     CHECK(material_trust_find(copy, SLICE("gone")) == NULL);
@@ -224,6 +233,30 @@ TEST(the_next_one_waits_for_its_time)
     material_unref(m);
 }
 
-TEST_MAIN(uses_overlap, the_next_one_waits_for_its_time, survives_a_round_trip,
+TEST(lists_are_bounded)
+{
+    static const struct slice id =
+        SLICE_INIT("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    struct material *m = material_new();
+    char *large = mem_zalloc(MATERIAL_MAX_LISTS_TEXT);
+    memset(large, 'A', MATERIAL_MAX_LISTS_TEXT);
+    struct material_list l = {id, slice_mem(large, MATERIAL_MAX_LISTS_TEXT - 3)};
+    CHECK_INT(material_list_add(m, &l), 0);
+    l.text.n = 4;
+    CHECK_INT(material_list_add(m, &l), -ENOSPC);
+    l.text.n = 3;
+    CHECK_INT(material_list_add(m, &l), 0);
+    material_list_remove(m, 0);
+    for (int i = 1; i < MATERIAL_MAX_LISTS; i++)
+        CHECK_INT(material_list_add(m, &l), 0);
+    CHECK_INT(material_list_add(m, &l), -ENOSPC);
+    struct material *part = material_for_pools(m, NULL, 0); /* every machine has them */
+    CHECK_INT(part->n_lists, MATERIAL_MAX_LISTS);
+    material_unref(part);
+    material_unref(m);
+    mem_free(large);
+}
+
+TEST_MAIN(lists_are_bounded, uses_overlap, the_next_one_waits_for_its_time, survives_a_round_trip,
           signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
           gives_a_machine_its_pools_alone, refuses_what_is_no_material)

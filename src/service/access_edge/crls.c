@@ -1,10 +1,8 @@
-#include "service/access_edge/crls.h"
+#include "service/access_edge/crls_priv.h"
 
 #include "ground/base/mem.h"
-#include "ground/http/http.h"
+#include "ground/base/text.h"
 #include "ground/log/log.h"
-#include "ground/log/metric.h"
-#include "ground/loop/helpers.h"
 #include "kept/store/files.h"
 
 #include <dirent.h>
@@ -12,120 +10,29 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { FILE_NAME = 80, WORDS = 256 };
+enum { FILE_NAME = 80 };
 
-struct crls {
-    struct crl_store *store;
-    struct helpers *threads;
-    struct loop *control;
-    struct timer look;
-    struct net_addr from;
-    _Atomic bool stop;
-    char *folder;
-};
-
-/* One list on its way. */
-struct fetch {
-    struct job job;
-    struct crls *c;
-    struct crl_want want;
-    struct net_addr from;
-    int outcome; /* of crl_store_put; -EIO: nothing came */
-    char words[WORDS];
-};
-
-/* ---------------------------------------------------------------- on a thread */
-static void fetch_file(const struct crl_want *w, char name[FILE_NAME])
-{
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof(w->key); i++)
-        at += (size_t)snprintf(name + at, FILE_NAME - at, "%02x", w->key[i]);
-    snprintf(name + at, FILE_NAME - at, ".crl");
-}
-
-static void fetch_keep(struct fetch *f, struct slice list)
+int crls_keep(struct crls *c, const struct crl_want *want, struct slice list)
 {
     char name[FILE_NAME];
     struct buf out = {0};
-    fetch_file(&f->want, name);
-    if (crl_store_write(f->c->store, &f->want, list, &out)) {
-        int r = files_write(f->c->folder, name, buf_slice(&out));
-        if (r < 0)
-            snprintf(f->words, sizeof(f->words), "it cannot be kept: %s", strerror(-r));
-    }
+    size_t at = 0;
+    int r = 0;
+    for (size_t i = 0; i < sizeof(want->key); i++)
+        at += (size_t)snprintf(name + at, sizeof(name) - at, "%02x", want->key[i]);
+    snprintf(name + at, sizeof(name) - at, ".crl");
+    if (crl_store_write(c->store, want, list, &out))
+        r = files_write(c->folder, name, buf_slice(&out));
     buf_fini(&out);
-}
-
-static void fetch_take(struct fetch *f, struct slice list)
-{
-    f->outcome = crl_store_put(f->c->store, &f->want, list, loop_wall());
-    if (f->outcome < 0)
-        snprintf(f->words, sizeof(f->words), "%.200s", crypto_error());
-    else if (f->outcome == 0)
-        fetch_keep(f, list);
-}
-
-static void fetch_work(struct job *j)
-{
-    struct fetch *f = (struct fetch *)((char *)j - offsetof(struct fetch, job));
-    struct http_result got;
-    struct http_call call = {.method = "GET",
-                             .url = f->want.url,
-                             .local = f->from,
-                             .max_body = CRL_MAX_BYTES,
-                             .timeout_ms = CRLS_FETCH_MS,
-                             .stop = &f->c->stop};
-    http_call(&call, &got);
-    if (got.status == 200) {
-        fetch_take(f, buf_slice(&got.body));
-    } else {
-        f->outcome = -EIO;
-        crl_store_failed(f->c->store, &f->want, loop_wall());
-        if (got.status)
-            snprintf(f->words, sizeof(f->words), "the server answers %u", got.status);
-        else
-            snprintf(f->words, sizeof(f->words), "%.200s", got.error);
-    }
-    http_result_fini(&got);
-}
-
-/* ---------------------------------------------------------------- on the control loop */
-static void fetch_done(struct job *j)
-{
-    struct fetch *f = (struct fetch *)((char *)j - offsetof(struct fetch, job));
-    struct slice url = slice_str(f->want.url), words = slice_str(f->words);
-    if (f->outcome == 0) {
-        METRIC_COUNT("edge.crl-fetched");
-        log_event(words.n ? LOG_WARN : LOG_INFO, "edge.crl-fetched", FIELDS({"url", url}, {"error", words}),
-                  "revocation list " SLICE_FMT " is here%s" SLICE_FMT, SLICE_ARG(url),
-                  words.n ? ", and " : "", SLICE_ARG(words));
-    } else if (f->outcome < 0 && !atomic_load(&f->c->stop)) {
-        METRIC_COUNT("edge.crl-failed");
-        log_event(f->want.failures ? LOG_DEBUG : LOG_WARN, "edge.crl-unreachable",
-                  FIELDS({"url", url}, {"error", words}),
-                  "revocation list " SLICE_FMT " cannot be had: " SLICE_FMT
-                  "; access_edge/crl_unreachable says what comes of it",
-                  SLICE_ARG(url), SLICE_ARG(words));
-    }
-    mem_free(f);
+    return r;
 }
 
 static void crls_look(void *arg)
 {
     struct crls *c = arg;
     struct crl_want want;
-    while (crl_store_due(c->store, loop_wall(), &want)) {
-        struct fetch *f = MEM_NEW(struct fetch);
-        f->job.work = fetch_work;
-        f->job.done = fetch_done;
-        f->c = c;
-        f->want = want;
-        f->from = c->from;
-        if (helpers_run(c->threads, c->control, &f->job) < 0) {
-            crl_store_failed(c->store, &want, loop_wall());
-            mem_free(f);
-        }
-    }
+    while (crl_store_due(c->store, loop_wall(), &want))
+        crl_fetch_begin(c, &want);
     timer_start(&c->look, loop_now(c->control) + CRLS_LOOK_MS);
 }
 
@@ -166,11 +73,11 @@ struct crls *crls_new(struct loop *control, const char *state)
     c->control = control;
     c->store = crl_store_new();
     c->threads = helpers_new(CRL_MAX_UNDER_WAY, "crl");
+    list_init(&c->fetches);
     if (files_folder_make(c->folder) < 0)
         log_error("edge.crl-folder", "%s cannot be made: revocation lists are not kept", c->folder);
     restore(c);
     timer_init(&c->look, control, crls_look, c);
-    timer_start(&c->look, loop_now(control) + CRLS_LOOK_MS);
     return c;
 }
 
@@ -179,9 +86,48 @@ struct crl_store *crls_store(struct crls *c)
     return c->store;
 }
 
-void crls_send_from(struct crls *c, const struct net_addr *from)
+static bool same_servers(const struct resolver_config *a, const struct resolver_config *b)
+{
+    for (size_t i = 0; i < a->n_servers; i++)
+        if (i >= b->n_servers || !net_addr_eq(&a->servers[i], &b->servers[i]))
+            return false;
+    return a->n_servers == b->n_servers && a->stale_ms == b->stale_ms && a->records == b->records &&
+           a->validate == b->validate &&
+           slice_eq(slice_str(a->trust_anchor ? a->trust_anchor : ""),
+                    slice_str(b->trust_anchor ? b->trust_anchor : ""));
+}
+
+void crls_configure(struct crls *c, const struct net_addr *from, const struct resolver_config *resolver)
 {
     c->from = *from;
+    if (c->resolver && same_servers(&c->config, resolver))
+        return;
+    char *anchor = resolver->trust_anchor ? mem_strdup(resolver->trust_anchor) : NULL;
+    resolver_free(c->resolver);
+    mem_free(c->anchor);
+    c->config = *resolver;
+    c->config.trust_anchor = c->anchor = anchor;
+    c->resolver = resolver_new(c->control, &c->config);
+    crl_fetch_ask_again(c);
+    if (!timer_running(&c->look) && !atomic_load(&c->stop))
+        timer_start(&c->look, loop_now(c->control) + CRLS_LOOK_MS);
+}
+
+void crls_give(struct crls *c, const struct material *m)
+{
+    struct arena a = {0};
+    struct slice lists[MATERIAL_MAX_LISTS];
+    for (size_t i = 0; i < m->n_lists; i++) {
+        struct slice text = m->lists[i].text;
+        char *der = arena_alloc(&a, text.n + 1);
+        ssize_t n = text_unbase64(text, der, text.n + 1);
+        lists[i] = slice_mem(der, n > 0 ? (size_t)n : 0);
+    }
+    size_t good = crl_store_give(c->store, lists, m->n_lists);
+    if (good != m->n_lists)
+        log_error("edge.crl-given", "%zu of %zu revocation lists that were given cannot be read",
+                  m->n_lists - good, m->n_lists);
+    arena_fini(&a);
 }
 
 void crls_stop(struct crls *c)
@@ -190,6 +136,7 @@ void crls_stop(struct crls *c)
         return;
     atomic_store(&c->stop, true);
     timer_stop(&c->look);
+    crl_fetch_stop_all(c);
     helpers_free(c->threads);
     c->threads = NULL;
 }
@@ -198,7 +145,9 @@ void crls_free(struct crls *c)
 {
     if (!c)
         return;
+    resolver_free(c->resolver);
     crl_store_unref(c->store);
+    mem_free(c->anchor);
     mem_free(c->folder);
     mem_free(c);
 }

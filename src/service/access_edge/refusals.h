@@ -28,7 +28,7 @@
       "edge.crl-fetched.")                                                                                   \
     X(REVOCATION_UNKNOWN, "edge.revocation-unknown", 503, 58151, GUILTY_BEYOND,                              \
       "Whether the partner's certificate was revoked is not known, and unknown is refused.",                 \
-      "Look at the events edge.crl-unreachable; open 80/tcp outwards, or set access_edge/crl_unreachable "   \
+      "entente cert crl list says why; open 80/tcp outwards, give the list by hand, or set crl_unreachable " \
       "to "                                                                                                  \
       "allow.")                                                                                              \
     X(PROOF_UNAVAILABLE, "edge.proof-unavailable", 504, 58103, GUILTY_BEYOND,                                \

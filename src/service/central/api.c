@@ -178,6 +178,7 @@ static const struct {
     {api_network_routes,     &api_n_network_routes    },
     {api_dns_routes,         &api_n_dns_routes        },
     {api_certificate_routes, &api_n_certificate_routes},
+    {api_revocation_routes,  &api_n_revocation_routes },
 };
 
 const struct api_route *api_route_next(size_t *cursor)

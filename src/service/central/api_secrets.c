@@ -11,10 +11,9 @@ enum { TRUST_MAX_NAME = 64 };
 /* --- trust --- */
 static const struct slice pem_end = SLICE_INIT("-----END CERTIFICATE-----");
 
-/* Calls `each` with every certificate of a PEM text. */
-static void each_certificate(struct slice pem,
-                             void (*each)(struct api_call *q, void *arg, const struct crypto_cert *cert),
-                             struct api_call *q, void *arg)
+void api_each_certificate(struct slice pem,
+                          void (*each)(struct api_call *q, void *arg, const struct crypto_cert *cert),
+                          struct api_call *q, void *arg)
 {
     for (size_t at; (at = slice_search(pem, pem_end)) != SIZE_MAX; pem = slice_from(pem, at + pem_end.n)) {
         struct crypto_cert *cert;
@@ -47,10 +46,10 @@ static int trust_list(struct api_call *q, struct vault *v)
 {
     const struct material *m = v->now->material;
     struct trust_listed listed = {.list = json_array(&q->a)};
-    each_certificate(m->trust_pem, push_root, q, &listed);
+    api_each_certificate(m->trust_pem, push_root, q, &listed);
     for (size_t i = 0; i < m->n_trusts; i++) {
         listed.name = m->trusts[i].name;
-        each_certificate(m->trusts[i].pem, push_root, q, &listed);
+        api_each_certificate(m->trusts[i].pem, push_root, q, &listed);
     }
     json_set(&q->a, q->out, "trust", listed.list);
     return 0;
@@ -117,7 +116,7 @@ static int trust_add(struct api_call *q, struct vault *v)
     if (name.n > TRUST_MAX_NAME)
         return refuse(&q->why, 422, "trust.name", "A name of roots has at most %d letters.", TRUST_MAX_NAME);
     buf_append(&merge.out, roots_of(v->now->material, name));
-    each_certificate(pem, merge_root, q, &merge);
+    api_each_certificate(pem, merge_root, q, &merge);
     if (merge.added)
         r = keep_roots(q, v, name, buf_slice(&merge.out));
     buf_fini(&merge.out);
@@ -167,7 +166,7 @@ static int trust_remove(struct api_call *q, struct vault *v)
             &q->why, 422, "trust.fingerprint",
             "Name the root by its fingerprint, or %d digits of its beginning: entente cert trust list.",
             TRUST_FINGERPRINT_MIN);
-    each_certificate(roots_of(v->now->material, name), keep_other, q, &cut);
+    api_each_certificate(roots_of(v->now->material, name), keep_other, q, &cut);
     if (cut.removed != 1)
         r = refuse(&q->why, cut.removed ? 409 : 404, cut.removed ? "trust.several" : "trust.unknown",
                    cut.removed ? "Several roots begin with '" SLICE_FMT "': give more digits."

@@ -370,14 +370,18 @@ struct key_errand {
     struct slice request;
 };
 extern const struct api_route api_topology_routes[], api_secret_routes[], api_machine_routes[],
-    api_certificate_routes[], api_network_routes[], api_dns_routes[];
+    api_certificate_routes[], api_network_routes[], api_dns_routes[], api_revocation_routes[];
 extern const size_t api_n_topology_routes, api_n_secret_routes, api_n_machine_routes,
-    api_n_certificate_routes, api_n_network_routes, api_n_dns_routes;
+    api_n_certificate_routes, api_n_network_routes, api_n_dns_routes, api_n_revocation_routes;
 /* All routes, one after the other; NULL at the end. */
 const struct api_route *api_route_next(size_t *cursor);
 /* Names, dates, fingerprint; pool may be empty. */
 void api_put_certificate(struct api_call *q, struct json_value *o, struct slice pool,
                          const struct crypto_cert *cert);
+/* Calls `each` with every certificate of a PEM text. */
+void api_each_certificate(struct slice pem,
+                          void (*each)(struct api_call *q, void *arg, const struct crypto_cert *cert),
+                          struct api_call *q, void *arg);
 /* SHA-256 of it, in hex. */
 struct slice api_certificate_fingerprint(struct api_call *q, const struct crypto_cert *cert);
 /* The draft, or what is published where there is none; NULL: it does not parse. */
