@@ -144,7 +144,7 @@ static int keep(struct api_call *q, struct vault *v, const struct crl_view *view
 static int revocation_add(struct api_call *q, struct vault *v)
 {
     struct slice text = list_der(&q->a, json_get_string(q->in, "list_base64"));
-    struct crl_view view;
+    struct crl_view view = {0};
     struct buf der = {0};
     int r = 0;
     if (text.n > LIST_MAX_BYTES)
