@@ -324,6 +324,40 @@ TEST(strangers_are_refused)
     peer_fini(&p);
 }
 
+/* A connection that stands proves nothing any more once its certificate has expired. */
+TEST(a_certificate_that_expires_proves_nothing)
+{
+    struct net_addr a = fixture_addr(STRANGER, 0), b = fixture_addr(OLD_OUT, FIXTURE_PORT);
+    struct slice name = SLICE("victim.example");
+    const struct crypto_request_names names = {.common_name = name, .dns = &name, .n_dns = 1};
+    struct say one = {"MESSAGE", TO_ALICE, "<sip:v@victim.example>;tag=1", ALICE, "x30", NULL, 1};
+    int64_t seconds = 2, end;
+    struct peer p;
+    for (;; seconds *= 2) {
+        end = pki_now() + seconds * 1000;
+        struct pki_id id = pki_leaf(&public_ca, &names, end);
+        struct tls_ctx *ctx = context(false, &id, public_trust);
+        bool up = peer_connect(&p, &a, &b, ctx);
+        tls_ctx_unref(ctx);
+        pki_fini(&id);
+        if (up && pki_now() <= end - 1000)
+            break;
+        peer_fini(&p); /* a busy machine was late: again, with more time */
+        CHECK(seconds < 60);
+        if (seconds >= 60)
+            return;
+    }
+    say(&p, &one);
+    serve(&contoso, "MESSAGE");
+    hear_status(&p, 200);
+    while (pki_now() <= end)
+        usleep(10000);
+    one.call = "x31";
+    say(&p, &one);
+    hear_refusal(&p, &EDGE_SENDER_NOT_TRUSTED);
+    peer_fini(&p);
+}
+
 /* The tokens of bob's dialog, as they are sent to the old Edge of contoso. */
 static char *outer_route(void)
 {
@@ -435,4 +469,5 @@ TEST(ends)
 
 TEST_MAIN(starts, message_crosses_both_edges, call_crosses_both_edges, in_dialog_by_maddr,
           callee_sends_within_the_dialog, adopting_edge_serves_the_dialog, strangers_are_refused,
-          tokens_of_others_are_refused, inside_has_its_rules, compiles_to_nothing_elsewhere, ends)
+          a_certificate_that_expires_proves_nothing, tokens_of_others_are_refused, inside_has_its_rules,
+          compiles_to_nothing_elsewhere, ends)
