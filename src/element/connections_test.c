@@ -151,6 +151,32 @@ TEST(back_to_the_better_one)
     peer_fini(&two);
 }
 
+/* Two partners behind one address: each has a connection of its own, whatever its certificate proves. */
+TEST(one_address_of_two_partners)
+{
+    struct peer client = {.fd = connect_to(&tcp_at)}, one = {0}, two = {0};
+    apply(4);
+    begin_partner(1, "this.test");
+    int listener = listen_any(&targets[0].addr);
+    message(&client, "k1");
+    one.fd = accept_one(listener);
+    CHECK(served(&one));
+    CHECK(got(&client, 200));
+    targets[0].identity = SLICE("that.test");
+    message(&client, "k2");
+    two.fd = accept_one(listener);
+    CHECK(served(&two));
+    CHECK(got(&client, 200));
+    targets[0].identity = SLICE("this.test");
+    message(&client, "k3");
+    CHECK(served(&one));
+    CHECK(got(&client, 200));
+    close(listener);
+    peer_fini(&client);
+    peer_fini(&one);
+    peer_fini(&two);
+}
+
 TEST(starts)
 {
     targets_begin();
@@ -161,4 +187,4 @@ TEST(ends)
     targets_end();
 }
 
-TEST_MAIN(starts, connections_per_partner, back_to_the_better_one, ends)
+TEST_MAIN(starts, connections_per_partner, back_to_the_better_one, one_address_of_two_partners, ends)
