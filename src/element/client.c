@@ -5,6 +5,7 @@
 #include "element/outgoing.h"
 #include "element/port.h"
 #include "element/shard.h"
+#include "element/way_back.h"
 
 #include <stdio.h>
 
@@ -365,6 +366,10 @@ void client_failed(struct element *e, struct shard *from, uint32_t origin, const
 {
     if (e->ending)
         return;
+    if (way_back_is(branch)) {
+        way_back_told(e, origin, branch, false);
+        return;
+    }
     struct failed_mail *f = MEM_NEW(struct failed_mail);
     (void)from;
     f->mail.deliver = client_failed_here;
@@ -408,11 +413,14 @@ static void transmit_here(struct shard *s, enum side side, const struct target_a
             client_failed(s->e, s, origin, branch, "the connection is gone");
         return;
     }
-    if (flow.generation && branch[0] == 0)
-        flow_send(f, bytes); /* a response or ACK; the peer may have ended its side */
-    else
-        flow_send_request(f, bytes, flow.generation ? SLICE_NONE : identity, to->secure_name, origin, branch,
-                          inflight);
+    if (flow.generation && (branch[0] == 0 || way_back_is(branch))) {
+        bool out = flow_send(f, bytes); /* a response or ACK; the peer may have ended its side */
+        if (branch[0])
+            way_back_told(s->e, origin, branch, out);
+        return;
+    }
+    flow_send_request(f, bytes, flow.generation ? SLICE_NONE : identity, to->secure_name, origin, branch,
+                      inflight);
 }
 
 static void transmit_deliver(struct mail *mail, struct loop *to)

@@ -7,6 +7,7 @@
 #include "element/flow.h"
 #include "element/port.h"
 #include "element/shard.h"
+#include "element/way_back.h"
 #include "ground/crypto/hash.h"
 
 #define REFUSAL_ROW(name, id, status, number, guilty, text, remedy)                                          \
@@ -138,6 +139,7 @@ static void shard_free(struct shard *s)
     request_free(LIST_ENTRY(it, struct request, link));
     client_free_all(s);
     accepted_fini(s);
+    ways_back_fini(s);
     LIST_FOR(it, &s->idle_requests)
     {
         struct request *rq = LIST_ENTRY(it, struct request, link);

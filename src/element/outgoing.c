@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "element/pool.h"
+#include "element/way_back.h"
 
 /* One message waiting for a connection to come up. */
 struct outgoing {
@@ -117,7 +118,10 @@ void flow_send_request(struct flow *f, struct slice message, struct slice identi
     }
     if (f->up) {
         f->covered = true;
-        flow_watch(f, origin, branch, inflight);
+        if (way_back_is(branch))
+            way_back_told(s->e, origin, branch, true);
+        else
+            flow_watch(f, origin, branch, inflight);
         flow_send(f, message);
         overload_sent(f);
         return;
@@ -149,7 +153,7 @@ void flow_send_waiting(struct flow *f)
         struct inflight *local =
             o->origin == f->s->index ? client_inflight(f->s, slice_str(o->branch)) : NULL;
         /* A client that is gone meanwhile (cancelled, timed out) sends nothing any more. */
-        if (o->branch[0] == 0 || local || o->origin != f->s->index)
+        if (o->branch[0] == 0 || local || o->origin != f->s->index || way_back_is(o->branch))
             flow_send_request(f, slice_mem(o->bytes, o->n), o->identity, o->secure_name, o->origin, o->branch,
                               local);
         mem_free(o);

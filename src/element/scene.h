@@ -19,6 +19,7 @@ static struct plan {
     const char *uri;   /* new Request-URI */
     unsigned q_second; /* of the second branch; the first has 1 */
     bool keeps_vias;
+    bool trusts;      /* who sends it */
     const char *mark; /* data of the request: a row of its responses */
 } plan;
 
@@ -40,6 +41,8 @@ static inline void on_request(struct request *rq)
                                       .addresses = plan.parallel ? to + i : to,
                                       .n_addresses = plan.parallel ? 1 : plan.n};
     }
+    if (plan.trusts)
+        request_trust(rq, SLICE("client"));
     request_set_data(rq, plan.mark ? arena_cstr(request_arena(rq), slice_str(plan.mark)) : NULL);
     request_forward(rq, &(struct forward){.branches = b,
                                           .n = plan.parallel ? plan.n : 1,
@@ -161,6 +164,7 @@ static inline struct slice header(const struct sip_msg *m, const char *name)
 /* ---------------------------------------------------------------- set-up */
 static bool without_udp;
 static struct access_log access_to; /* of the next apply */
+static struct net_addr name_server; /* port 0: none */
 
 static inline void apply(struct siptxn_times times, uint32_t timer_c_ms)
 {
@@ -172,6 +176,8 @@ static inline void apply(struct siptxn_times times, uint32_t timer_c_ms)
     c->times = times;
     c->access = access_to;
     c->access.journal = journal_ref(access_to.journal);
+    if (net_addr_port(&name_server))
+        c->resolver.servers[c->resolver.n_servers++] = name_server;
     listen_on(c, &tcp_at, SIP_TCP, NULL);
     if (!without_udp)
         listen_on(c, &udp_at, SIP_UDP, NULL);

@@ -68,6 +68,8 @@ struct shard {
     struct map accepted_by_key, accepted_by_branch;
     struct list accepted;
     size_t n_accepted, accepted_bytes;
+    struct map ways_back; /* responses without a connection */
+    size_t n_ways_back;
     struct timer accepted_end;
     size_t n_requests;
     struct list requests;
