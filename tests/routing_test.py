@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Ways that fail: machines of an Edge pool, a whole pool, name servers. Contoso has an Edge pool of two machines and a
-second Edge pool behind it, both in DNS by priority; fabrikam has one Edge."""
+"""Ways that fail: machines of an Edge pool, a whole pool, a Front End. Contoso has an Edge pool of two machines, to which its
+route leads, and a second Edge pool that adopts nothing, both in DNS by priority; fabrikam has one Edge."""
 
 import asyncio
 import contextlib
@@ -19,6 +19,7 @@ EACH_S = 0.02       # between messages of the traffic
 TRIES = 3           # of a sender, for one message
 HEALTHY = 20        # messages in a row, each way
 HEALTHY_S = 60.0
+REFUSED_S = 5.0      # connect_ms is 1 s; the rest is for a busy machine
 DOMAIN = "contoso.example"
 SECOND_POOL, SECOND_NAME = f"edge-new.{DOMAIN}", f"sip-new.{DOMAIN}"
 
@@ -27,7 +28,7 @@ def two_machines_two_pools(topology, net):
     first, second = topology["edge_pools"]
     first["machines"].append({"fqdn": f"edge-old2.{DOMAIN}", "internal_address": net.address("contoso edge-old2"),
                               "external_address": net.address("contoso edge-old2 external")})
-    second.update(federation=True, next_hop=f"fe.{DOMAIN}", adopts=[first["fqdn"]])
+    second.update(federation=True, next_hop=f"fe.{DOMAIN}", adopts=[])
     topology["deployment"].update(attempt_ms=2000, connect_ms=1000, block_max_s=2, probe_interval_s=1)
 
 
@@ -184,6 +185,25 @@ async def test_a_whole_pool():
         await within([call], "the first pool is back")
         check_equal((await call[0].bye()).status, 200, "BYE")
         print(f"# {talk.sent}, tried again: {talk.again}, slowest {talk.slowest:.2f} s")
+
+
+async def test_front_end_dead_in_a_dialog():
+    "kill -9 of the only Front End: a request in a dialog is refused at once with 504, which ends no dialog; then it goes on"
+    async with Talk() as talk:
+        _, callee = await talk.call("out")  # bob is called, so his requests come from outside
+        for task in talk.tasks:
+            task.cancel()
+        front_end = WORLD.lab.contoso.front_end
+        await in_thread(front_end.kill9)
+        for _ in range(3):  # also when it is known to be dead
+            started = time.monotonic()
+            check_equal((await callee.info(b"anybody?")).status, 504, "in the dialog, the Front End is dead")
+            took = time.monotonic() - started
+            check(took < REFUSED_S, f"refused after {took:.1f} s")
+        await in_thread(front_end.restart)
+        await asyncio.wait_for(talk.alice.ready.wait(), HEALTHY_S)
+        check_equal((await callee.info(b"there again?")).status, 200, "in the same dialog, the Front End is back")
+        check_equal((await callee.bye()).status, 200, "BYE")
 
 
 async def test_front_end_seen_without_traffic():

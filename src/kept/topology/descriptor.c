@@ -205,6 +205,10 @@ static const struct property site_rows[] = {
     ROW(topology_site, route_for_all, BOOL,
         .help = "Lets federation_route hold for all sites that have none of their own.",
         .lync = "apply federation route assignments to all sites"),
+    ROW(topology_site, federation_failover, BOOL, .otherwise = "true",
+        .help = "Lets the other Edge pools that federate take this site's federation out, those of the site "
+                "first, when no machine of the route's pool and of those that adopt it can be reached.",
+        .lync = ""),
 };
 static const struct kind site_kind =
     KIND("site", topology_site, site_rows, "A place with pools; it owns its federation route.");

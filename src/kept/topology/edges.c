@@ -15,6 +15,13 @@ bool edge_may_have_keys(const struct topology *t, struct slice machine, struct s
            (slice_caseeq(role.edge->fqdn, pool) || edge_adopts(role.edge, pool));
 }
 
+bool edge_stands_in(const struct topology_site *site, const struct topology_edge_pool *route,
+                    const struct topology_edge_pool *p)
+{
+    return site->federation_failover && route->managed && p->managed && p != route && edge_serves(p) &&
+           !edge_adopts(p, route->fqdn);
+}
+
 bool edge_has_route(const struct topology *t, const struct topology_edge_pool *p)
 {
     for (size_t i = 0; i < t->n_sites; i++)

@@ -14,6 +14,10 @@ bool edge_adopts(const struct topology_edge_pool *p, struct slice fqdn);
 /* May this machine have the keys of a pool's external certificates: one of the pool's own, or of a pool that
  * adopts it? */
 bool edge_may_have_keys(const struct topology *t, struct slice machine, struct slice pool);
+/* Takes p the federation of this site out when neither the route's pool nor those that adopt it can? It
+ * serves dialogs that began there, too: all managed Edges share their keys. */
+bool edge_stands_in(const struct topology_site *site, const struct topology_edge_pool *route,
+                    const struct topology_edge_pool *p);
 /* Some site sends its federation to it. */
 bool edge_has_route(const struct topology *t, const struct topology_edge_pool *p);
 /* To whose machines the external name of a pool leads: the pool itself, or one that serves, adopts it, and

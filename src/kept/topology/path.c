@@ -118,7 +118,19 @@ static bool put_adopters(struct path_hop *h, struct path_work *w, struct slice f
     return any;
 }
 
-static void edges_of_route(struct path_work *w, struct path_hop *h, struct slice route)
+static void put_stand_ins(struct path_hop *h, struct path_work *w, const struct topology_site *site,
+                          const struct topology_edge_pool *route)
+{
+    for (int away = 0; away <= 1; away++)
+        for (size_t i = 0; i < w->t->n_edge_pools; i++) {
+            const struct topology_edge_pool *p = &w->t->edge_pools[i];
+            if (edge_stands_in(site, route, p) && slice_eq(p->site, site->name) == !away)
+                put_edge(h, w, p);
+        }
+}
+
+static void edges_of_route(struct path_work *w, struct path_hop *h, const struct topology_site *site,
+                           struct slice route)
 {
     const struct topology_edge_pool *p = topology_edge_pool_find(w->t, route);
     bool serves = p && edge_serves(p), adopted = false;
@@ -128,6 +140,8 @@ static void edges_of_route(struct path_work *w, struct path_hop *h, struct slice
         put_edge(h, w, p);
     if (serves)
         put_adopters(h, w, route);
+    if (p && !w->home.foreign)
+        put_stand_ins(h, w, site, p);
     if (!h->n_addresses)
         path_fail(w, h, PATH_FAILS, "front-end.no-edge-machine", "add machines to the Edge pool of the route",
                   "The route leads to " SLICE_FMT ", which has no machine that could be used.",
@@ -209,7 +223,7 @@ static struct slice front_end_to_edge(struct path_work *w, struct path_leg *leg)
     const struct topology_director_pool *director = topology_director_pool_find(w->t, route);
     if (director)
         return by_director(w, leg, h, director);
-    edges_of_route(w, h, route);
+    edges_of_route(w, h, site, route);
     bool tls = slice_eq(slice_str(w->home.transport), SLICE("TLS"));
     h->certificate = tls ? SLICE("the machine that is dialled, by the internal authority") : SLICE_NONE;
     h->identity = tls ? SLICE("the sending machine's name, by the internal authority") : SLICE("its address");

@@ -218,7 +218,8 @@ struct topology_site {
     struct slice description, city, state, country;
     struct slice federation_route; /* an Edge pool or a Director; empty: see topology_federation_route */
     struct slice xmpp_route;
-    bool route_for_all; /* federation_route holds for all sites that have none */
+    bool route_for_all;       /* federation_route holds for all sites that have none */
+    bool federation_failover; /* other Edge pools take its federation out when none of the route's can */
 };
 struct topology_machine {
     struct slice fqdn;

@@ -169,7 +169,7 @@ static void set_probes(struct element_config *c, const struct front_end *fe)
 {
     struct slice route = fe->site ? topology_federation_route(fe->t, fe->site) : SLICE_NONE;
     struct target_address *to;
-    c->n_watched = routes_to(fe->t, route, 0, &c->arena, &to);
+    c->n_watched = routes_to(fe->t, NULL, route, 0, &c->arena, &to);
     for (size_t i = 0; i < c->n_watched; i++)
         c->watched[i] = to[i];
     c->sides[SIDE_INTERNAL].probe_from = arena_printf(&c->arena, "sip:" SLICE_FMT, SLICE_ARG(c->machine));

@@ -84,7 +84,7 @@ static void to_host(struct visit *v, struct slice host)
     struct arena *a = request_arena(v->rq);
     struct target_address *to;
     struct sip_edits edits;
-    size_t n = routes_to(v->fe->t, host, slice_hash(request_msg(v->rq)->call_id), a, &to);
+    size_t n = routes_to(v->fe->t, v->fe->site, host, slice_hash(request_msg(v->rq)->call_id), a, &to);
     if (n == 0) {
         request_refuse(v->rq, &REFUSE_FE_NO_MACHINE, "for " SLICE_FMT, SLICE_ARG(host));
         return;

@@ -1,5 +1,7 @@
 #include "service/front_end/routes.h"
 
+#include "kept/topology/edges.h"
+
 struct list_of_targets {
     struct target_address *items;
     size_t n;
@@ -29,14 +31,6 @@ static size_t first_of(const struct topology_machine *m, size_t n, struct slice 
     return topology_machine_pick(m, n, spread);
 }
 
-static bool adopts(const struct topology_edge_pool *p, struct slice name)
-{
-    for (size_t i = 0; i < p->adopts.n; i++)
-        if (slice_caseeq(p->adopts.items[i], name))
-            return true;
-    return false;
-}
-
 /* A machine that is named comes first, whatever its state: a dialog began there. Then those that serve, then
  * those that are being drained; disabled ones only where there is nothing else. */
 static void add_edge_machines(struct list_of_targets *l, const struct topology_edge_pool *p,
@@ -64,13 +58,27 @@ static void add_adopters(struct list_of_targets *l, const struct topology *t, st
 {
     for (size_t i = 0; i < t->n_edge_pools; i++) {
         const struct topology_edge_pool *p = &t->edge_pools[i];
-        if (adopts(p, pool) && p->federation && p->access_edge != TOPOLOGY_DISABLED)
+        if (edge_adopts(p, pool) && p->federation && p->access_edge != TOPOLOGY_DISABLED)
             add_edge_machines(l, p, pool, spread);
     }
 }
 
+/* Behind all others; those of the site first. */
+static void add_stand_ins(struct list_of_targets *l, const struct topology *t,
+                          const struct topology_site *site, const struct topology_edge_pool *route,
+                          uint64_t spread)
+{
+    for (int away = 0; away <= 1; away++)
+        for (size_t i = 0; i < t->n_edge_pools; i++) {
+            const struct topology_edge_pool *p = &t->edge_pools[i];
+            if (edge_stands_in(site, route, p) && slice_eq(p->site, site->name) == !away)
+                add_edge_machines(l, p, p->fqdn, spread);
+        }
+}
+
 static void add_edge_pool(struct list_of_targets *l, const struct topology *t,
-                          const struct topology_edge_pool *p, struct slice host, uint64_t spread)
+                          const struct topology_site *site, const struct topology_edge_pool *p,
+                          struct slice host, uint64_t spread)
 {
     bool serves = p->federation && p->access_edge == TOPOLOGY_ENABLED;
     if (!serves)
@@ -79,12 +87,14 @@ static void add_edge_pool(struct list_of_targets *l, const struct topology *t,
         add_edge_machines(l, p, host, spread);
     if (serves)
         add_adopters(l, t, p->fqdn, spread);
+    if (site)
+        add_stand_ins(l, t, site, p, spread);
 }
 
 static bool adopted_by_any(const struct topology *t, struct slice host)
 {
     for (size_t i = 0; i < t->n_edge_pools; i++)
-        if (adopts(&t->edge_pools[i], host))
+        if (edge_adopts(&t->edge_pools[i], host))
             return true;
     return false;
 }
@@ -106,8 +116,8 @@ bool routes_knows(const struct topology *t, struct slice host)
     return host.n && (role_of(t, host, &role) || adopted_by_any(t, host));
 }
 
-size_t routes_to(const struct topology *t, struct slice host, uint64_t spread, struct arena *a,
-                 struct target_address **ret)
+size_t routes_to(const struct topology *t, const struct topology_site *site, struct slice host,
+                 uint64_t spread, struct arena *a, struct target_address **ret)
 {
     struct list_of_targets l = {ARENA_ARRAY(a, struct target_address, ELEMENT_MAX_TARGETS), 0};
     struct topology_role role;
@@ -117,7 +127,7 @@ size_t routes_to(const struct topology *t, struct slice host, uint64_t spread, s
     if (!role_of(t, host, &role))
         add_adopters(&l, t, host, spread); /* the legacy pool has left the topology already */
     else if (role.edge)
-        add_edge_pool(&l, t, role.edge, host, spread);
+        add_edge_pool(&l, t, site, role.edge, host, spread);
     else if (role.director) /* it knows the way to its Edge pool */
         add_machines(&l, role.director->machines, role.director->n_machines,
                      first_of(role.director->machines, role.director->n_machines, host, spread),

@@ -3,7 +3,7 @@
 #include "ground/base/test.h"
 #include "kept/topology/path.h"
 
-/* %s: properties of the old pool, of its first machine, of the new pool */
+/* %s: failover, properties of the old pool, of its first machine, of the new pool, further Edge pools */
 #define DOCUMENT                                                                                             \
     "schema: 1\n"                                                                                            \
     "deployment:\n"                                                                                          \
@@ -14,6 +14,8 @@
     "sites:\n"                                                                                               \
     "- name: hq\n"                                                                                           \
     "  federation_route: old.contoso.example\n"                                                              \
+    "  federation_failover: %s\n"                                                                            \
+    "- name: far\n"                                                                                          \
     "edge_pools:\n"                                                                                          \
     "- fqdn: old.contoso.example\n"                                                                          \
     "  site: hq\n"                                                                                           \
@@ -39,6 +41,7 @@
     "  - fqdn: new1.contoso.example\n"                                                                       \
     "    internal_address: 127.0.0.3\n"                                                                      \
     "    external_address: 127.0.1.3\n"                                                                      \
+    "%s"                                                                                                     \
     "front_end_pools:\n"                                                                                     \
     "- fqdn: fe.contoso.example\n"                                                                           \
     "  site: hq\n"                                                                                           \
@@ -71,7 +74,7 @@ static void check_path(const struct topology *t, const char *want)
     arena_fini(&a);
 }
 
-static const char *of_old1 = "";
+static const char *of_old1 = "", *failover = "false", *more_pools = "";
 
 static void check_route(const char *of_old, const char *of_new, const char *host, uint64_t spread,
                         const char *want)
@@ -82,10 +85,10 @@ static void check_route(const char *of_old, const char *of_new, const char *host
     struct topology *t = NULL;
     struct target_address *to;
     char text[NET_ADDR_TEXT];
-    struct slice document = arena_printf(&a, DOCUMENT, of_old, of_old1, of_new);
+    struct slice document = arena_printf(&a, DOCUMENT, failover, of_old, of_old1, of_new, more_pools);
     CHECK_INT(topology_parse(document, &t, &f), 0);
     if (t) {
-        size_t n = routes_to(t, slice_str(host), spread, &a, &to);
+        size_t n = routes_to(t, &t->sites[0], slice_str(host), spread, &a, &to);
         for (size_t i = 0; i < n; i++) {
             buf_printf(&got, "%s" SLICE_FMT, i ? " " : "", SLICE_ARG(net_addr_text(&to[i].addr, text)));
             CHECK_INT(to[i].transport, SIP_TLS);
@@ -153,5 +156,39 @@ TEST(a_machine_by_itself)
     of_old1 = "";
 }
 
+#define MORE_POOL(name, site, number, more)                                                                  \
+    "- fqdn: " name ".contoso.example\n"                                                                     \
+    "  site: " site "\n"                                                                                     \
+    "  external_fqdn: " name "-out.contoso.example\n"                                                        \
+    "  next_hop: fe.contoso.example\n" more "  machines:\n"                                                  \
+    "  - fqdn: " name "1.contoso.example\n"                                                                  \
+    "    internal_address: 127.0.0." number "\n"                                                             \
+    "    external_address: 127.0.1." number "\n"
+#define FAR1 "127.0.0.4:5061"
+#define NEAR1 "127.0.0.5:5061"
+
+/* The other pools that federate, behind the route's own and those that adopt it; those of the site first.
+ * Also where a dialog leads. */
+TEST(other_pools_stand_in)
+{
+    more_pools = MORE_POOL("far", "far", "4", OLD_ON) MORE_POOL("near", "hq", "5", OLD_ON);
+    failover = "true";
+    check_route(OLD_ON, "", "old.contoso.example", 0, OLD1 " " OLD2 " " NEW1 " " NEAR1 " " FAR1);
+    check_route(OLD_ON, "", "old2.contoso.example", 0, OLD2 " " OLD1 " " NEW1 " " NEAR1 " " FAR1);
+    check_route(OLD_ON, "", "far1.contoso.example", 0, FAR1 " " OLD1 " " OLD2 " " NEW1 " " NEAR1);
+    more_pools = MORE_POOL("far", "far", "4", OLD_ON ADOPTS) MORE_POOL("near", "hq", "5", OLD_ON);
+    check_route(OLD_ON, "", "old.contoso.example", 0, OLD1 " " OLD2 " " FAR1 " " NEW1 " " NEAR1);
+    /* none that does not federate, is being drained or runs other software; none for such a one */
+    more_pools = MORE_POOL("far", "far", "4", OLD_ON "  access_edge: draining\n")
+        MORE_POOL("near", "hq", "5", OLD_ON "  managed: false\n");
+    check_route(OLD_ON, "  access_edge: disabled\n", "old.contoso.example", 0, OLD1 " " OLD2);
+    more_pools = "";
+    check_route(OLD_ON "  managed: false\n", "", "old.contoso.example", 0, OLD1 " " OLD2);
+    /* a Director or Front End has no others */
+    check_route(OLD_ON, "", "dir2.contoso.example", 0, "127.0.0.12:5065 127.0.0.11:5065");
+    failover = "false";
+    check_route(OLD_ON, "", "old.contoso.example", 0, OLD1 " " OLD2);
+}
+
 TEST_MAIN(pools_are_spread, directors_are_pools_of_machines, machines_come_first, adopters,
-          a_machine_by_itself)
+          a_machine_by_itself, other_pools_stand_in)
