@@ -16,6 +16,7 @@
 #include "ground/log/metric.h"
 #include "ground/net/listener.h"
 #include "ground/net/stream.h"
+#include "ground/net/udp.h"
 #include "wire/sip/frame.h"
 
 #include <stdatomic.h>

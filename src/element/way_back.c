@@ -181,7 +181,7 @@ static void source_send_datagram(const struct source *src, const struct sip_via 
         net_addr_parse(via->maddr, net_addr_port(&to), &maddr) == 0)
         to = maddr;
     if (src->port)
-        udp_send(src->port->udp, message, &to);
+        udp_gather(src->port->udp, message, &to);
 }
 
 void source_send(const struct source *src, const struct sip_via *via, struct slice message,

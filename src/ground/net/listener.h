@@ -1,6 +1,5 @@
 /*
- * net/listener.h - listening TCP sockets and UDP sockets, each with SO_REUSEPORT so that every worker has
- * one.
+ * net/listener.h - listening TCP sockets, each with SO_REUSEPORT so that every worker has one.
  */
 #pragma once
 
@@ -20,16 +19,3 @@ void listener_hold(struct listener *ls, bool hold);
 /* Stops accepting. What waits in the kernel's queue is accepted and handed over first. NULL is fine. */
 void listener_free(struct listener *ls);
 const struct net_addr *listener_addr(const struct listener *ls);
-
-struct udp;
-enum { UDP_MAX_DATAGRAM = 65535, UDP_BATCH = 32 };
-struct udp_ops {
-    void (*received)(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from);
-};
-int udp_new(struct loop *l, const struct net_addr *addr, const struct udp_ops *ops, void *arg,
-            struct udp **ret);
-void udp_free(struct udp *u);
-const struct net_addr *udp_addr(const struct udp *u);
-/* 0, or negative errno when the kernel refused it at once. Datagrams that do not fit the socket's buffer wait
- * in a bounded queue. */
-int udp_send(struct udp *u, struct slice datagram, const struct net_addr *to);

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 30000, BIG = 60000 };
+enum { DEADLINE_MS = 30000 };
 
 static struct loop *loop;
 static struct timer deadline;
@@ -160,78 +160,4 @@ TEST(workers_share_a_port)
     end();
 }
 
-/* --- UDP --- */
-
-static struct udp *left, *right;
-static unsigned pings, pongs;
-static char big[1 << 17];
-
-static void on_ping(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
-{
-    CHECK(arg == &pings);
-    CHECK(net_addr_eq(from, udp_addr(left)));
-    pings++;
-    CHECK_INT(udp_send(u, datagram, from), 0);
-}
-static void on_pong(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
-{
-    (void)arg;
-    CHECK(net_addr_eq(from, udp_addr(right)));
-    CHECK_INT(datagram.n, pongs == 0 ? 0 : pongs == 1 ? 5 : BIG);
-    if (++pongs < 3) {
-        CHECK_INT(udp_send(u, pongs == 1 ? SLICE("hello") : slice_mem(big, BIG), from), 0);
-        return;
-    }
-    CHECK(memcmp(datagram.p, big, BIG) == 0);
-    udp_free(left); /* within its callback */
-    loop_stop(loop);
-}
-static const struct udp_ops ping_ops = {on_ping}, pong_ops = {on_pong};
-
-TEST(udp_there_and_back)
-{
-    begin();
-    memset(big, 'x', BIG);
-    CHECK_INT(udp_new(loop, &any4, &pong_ops, NULL, &left), 0);
-    CHECK_INT(udp_new(loop, &any4, &ping_ops, &pings, &right), 0);
-    CHECK(net_addr_port(udp_addr(left)) != net_addr_port(udp_addr(right)));
-    CHECK_INT(udp_send(left, SLICE(""), udp_addr(right)), 0);
-    loop_run(loop);
-    CHECK_INT(pings, 3);
-    CHECK_INT(pongs, 3);
-    udp_free(right);
-    udp_free(NULL);
-    end();
-}
-
-static void on_batch(struct udp *u, void *arg, struct slice datagram, const struct net_addr *from)
-{
-    (void)u;
-    (void)from;
-    unsigned *n = arg;
-    CHECK_INT(*(const unsigned char *)datagram.p, *n); /* loopback keeps the order */
-    if (++*n == 100)
-        loop_stop(loop);
-}
-static const struct udp_ops batch_ops = {on_batch};
-
-TEST(udp_batches)
-{
-    begin();
-    unsigned n = 0;
-    CHECK_INT(udp_new(loop, &any4, &batch_ops, &n, &left), 0);
-    CHECK_INT(udp_new(loop, &any4, &ping_ops, &pings, &right), 0);
-    for (int i = 0; i < 100; i++) {
-        unsigned char c = (unsigned char)i;
-        CHECK_INT(udp_send(right, slice_mem(&c, 1), udp_addr(left)), 0);
-    }
-    loop_run(loop);
-    CHECK_INT(n, 100);
-    CHECK_INT(udp_send(right, slice_mem(big, 1 << 17), udp_addr(left)), -EMSGSIZE);
-    udp_free(left);
-    udp_free(right);
-    end();
-}
-
-TEST_MAIN(listener_accepts, what_waits_is_accepted_before_the_end, listener_errors, workers_share_a_port,
-          udp_there_and_back, udp_batches)
+TEST_MAIN(listener_accepts, what_waits_is_accepted_before_the_end, listener_errors, workers_share_a_port)

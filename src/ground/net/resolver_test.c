@@ -4,7 +4,7 @@
 #include "ground/base/mem.h"
 #include "ground/base/test.h"
 #include "ground/loop/workers.h"
-#include "ground/net/listener.h"
+#include "ground/net/udp.h"
 
 #include <stdatomic.h>
 #include <sys/socket.h>

@@ -13,6 +13,7 @@
 #include "ground/base/mem.h"
 #include "ground/net/listener.h"
 #include "ground/net/stream.h"
+#include "ground/net/udp.h"
 #include "kept/topology/check.h"
 
 #include <errno.h>
