@@ -88,6 +88,35 @@ TEST(encodings)
     CHECK_INT(text_unhex(SLICE("0g"), out, 4), -EINVAL);
 }
 
+/* Each octet as a digit of each encoding. */
+TEST(digits)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    char out[3];
+    for (int c = 0; c < 256; c++) {
+        const char text[] = {(char)c, 'A', 'A', 'A'}, *at = c ? strchr(letters, c) : NULL;
+        int value = at ? (int)(at - letters) : -1;
+        int std = c == '+' ? 62 : c == '/' ? 63 : value, url = c == '-' ? 62 : c == '_' ? 63 : value;
+        CHECK_INT(text_unbase64(slice_mem(text, 4), out, 3), std < 0 ? -EINVAL : 3);
+        CHECK(std < 0 || (unsigned char)out[0] == std << 2);
+        CHECK_INT(text_unbase64url(slice_mem(text, 4), out, 3), url < 0 ? -EINVAL : 3);
+        CHECK(url < 0 || (unsigned char)out[0] == url << 2);
+        int hex = c >= '0' && c <= '9'   ? c - '0'
+                  : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                  : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                         : -1;
+        CHECK_INT(text_hexval((char)c), hex);
+    }
+    struct buf b = {0};
+    const unsigned char bytes[] = {0xfb, 0xff, 0x3e};
+    text_base64(&b, bytes, 3);
+    text_base64url(&b, bytes, 3);
+    text_base64url(&b, bytes, 2);
+    text_hex(&b, bytes, 3);
+    CHECK_STR(buf_slice(&b), "+/8+-_8--_8fbff3e");
+    buf_fini(&b);
+}
+
 TEST(arenas)
 {
     struct arena a = {0};
@@ -135,4 +164,4 @@ TEST(maps_and_lists)
     mem_free(items);
 }
 
-TEST_MAIN(slices, numbers, domains, buffers, encodings, arenas, maps_and_lists)
+TEST_MAIN(slices, numbers, domains, buffers, encodings, digits, arenas, maps_and_lists)

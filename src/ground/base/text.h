@@ -27,10 +27,10 @@ static inline char *text_put_hex(char *to, uint64_t v, unsigned digits)
         to[i] = "0123456789abcdef"[v & 15];
     return to + digits;
 }
+/* The value of a hex digit of either case, or -1. A table: digits come in no order that a branch could learn.
+ */
+extern const signed char text_hexvals[256];
 static inline int text_hexval(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = text_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return text_hexvals[(unsigned char)c];
 }

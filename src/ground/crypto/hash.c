@@ -1,4 +1,5 @@
-/* SHA-256 is called directly for MACs: EVP takes memory for each of the two digests of a short text. */
+/* MD5 and SHA-256 are called directly: for short texts EVP's memory and indirections cost more than the
+ * digest. */
 #define OPENSSL_API_COMPAT 0x10100000L
 #include "ground/crypto/hash.h"
 
@@ -9,67 +10,77 @@
 #include <pthread.h>
 
 #include <openssl/crypto.h>
+#include <openssl/md5.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
 enum { HMAC_BLOCK = 64 }; /* of SHA-256 */
 
-static const char *const hash_names[] = {
-    [CRYPTO_HASH_MD5] = "MD5",
-    [CRYPTO_HASH_SHA256] = "SHA2-256",
-    [CRYPTO_HASH_SHA512_256] = "SHA2-512/256",
-};
-enum { N_HASHES = sizeof(hash_names) / sizeof(hash_names[0]) };
-
 /* Fetched once: a fetch by name at each call costs more than the hashing of a header field. */
-static EVP_MD *hash_md[N_HASHES];
+static EVP_MD *hash_sha512_256;
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 
 static void hash_fetch(void)
 {
-    for (size_t i = 0; i < N_HASHES; i++)
-        if (!(hash_md[i] = EVP_MD_fetch(NULL, hash_names[i], NULL)))
-            crypto_abort(hash_names[i]);
+    if (!(hash_sha512_256 = EVP_MD_fetch(NULL, "SHA2-512/256", NULL)))
+        crypto_abort("SHA2-512/256");
 }
 
-static EVP_MD_CTX *hash_begin(enum crypto_hash h)
+static size_t hash_with_evp(const struct slice *parts, size_t n, unsigned char *out)
 {
+    unsigned length;
     pthread_once(&hash_once, hash_fetch);
     EVP_MD_CTX *c = EVP_MD_CTX_new();
-    if (!c || !EVP_DigestInit_ex2(c, hash_md[h], NULL))
-        crypto_abort(hash_names[h]);
-    return c;
-}
-
-static void hash_add(EVP_MD_CTX *c, const void *p, size_t n)
-{
-    if (n && !EVP_DigestUpdate(c, p, n))
-        crypto_abort("digest");
-}
-
-static size_t hash_end(EVP_MD_CTX *c, unsigned char *out)
-{
-    unsigned n;
-    if (!EVP_DigestFinal_ex(c, out, &n))
+    bool ok = c && EVP_DigestInit_ex2(c, hash_sha512_256, NULL);
+    for (size_t i = 0; i < n && ok; i++)
+        ok = parts[i].n == 0 || EVP_DigestUpdate(c, parts[i].p, parts[i].n);
+    if (!ok || !EVP_DigestFinal_ex(c, out, &length))
         crypto_abort("digest");
     EVP_MD_CTX_free(c);
-    return n;
+    return length;
+}
+
+static size_t hash_md5(const struct slice *parts, size_t n, unsigned char *out)
+{
+    MD5_CTX c;
+    MD5_Init(&c);
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].n)
+            MD5_Update(&c, parts[i].p, parts[i].n);
+    MD5_Final(out, &c);
+    mem_wipe(&c, sizeof(c));
+    return MD5_DIGEST_LENGTH;
+}
+
+static size_t hash_sha256(const struct slice *parts, size_t n, unsigned char *out)
+{
+    SHA256_CTX c;
+    SHA256_Init(&c);
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].n)
+            SHA256_Update(&c, parts[i].p, parts[i].n);
+    SHA256_Final(out, &c);
+    mem_wipe(&c, sizeof(c));
+    return SHA256_DIGEST_LENGTH;
 }
 
 size_t crypto_hash(enum crypto_hash h, const struct slice *parts, size_t n,
                    unsigned char out[CRYPTO_MAX_HASH])
 {
-    EVP_MD_CTX *c = hash_begin(h);
-    for (size_t i = 0; i < n; i++)
-        hash_add(c, parts[i].p, parts[i].n);
-    return hash_end(c, out);
+    switch (h) {
+    case CRYPTO_HASH_MD5:
+        return hash_md5(parts, n, out);
+    case CRYPTO_HASH_SHA256:
+        return hash_sha256(parts, n, out);
+    case CRYPTO_HASH_SHA512_256:
+        break;
+    }
+    return hash_with_evp(parts, n, out);
 }
 
 void crypto_sha256(struct slice in, unsigned char out[CRYPTO_SHA256])
 {
-    unsigned char all[CRYPTO_MAX_HASH];
-    crypto_hash(CRYPTO_HASH_SHA256, &in, 1, all);
-    memcpy(out, all, CRYPTO_SHA256);
+    hash_sha256(&in, 1, out);
 }
 
 /* RFC 2104 */

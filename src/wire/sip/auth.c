@@ -84,12 +84,26 @@ static int take_value(struct slice *rest, struct slice *ret)
         *rest = slice_from(*rest, i + 1);
         return 0;
     }
-    while (i < rest->n && rest->p[i] != ',' && !strchr(" \t\r\n", rest->p[i]))
-        i++;
+    for (; i < rest->n && rest->p[i] != ',' && (unsigned char)rest->p[i] > ' '; i++)
+        if (rest->p[i] == '"' || rest->p[i] == '\\') /* they have no place in a token */
+            return -EINVAL;
     *ret = slice_head(*rest, i);
     *rest = slice_from(*rest, i);
-    /* a token: quotes and escapes have no place in it */
-    return i > 0 && slice_find(*ret, '"') == SIZE_MAX && slice_find(*ret, '\\') == SIZE_MAX ? 0 : -EINVAL;
+    return i > 0 ? 0 : -EINVAL;
+}
+
+/* The name at the front of *rest, and the '=' behind it. */
+static int take_name(struct slice *rest, struct slice *ret)
+{
+    size_t i = 0;
+    for (; i < rest->n && rest->p[i] != '='; i++)
+        if (rest->p[i] == ',' || rest->p[i] == '"')
+            return -EINVAL;
+    if (i == rest->n)
+        return -EINVAL;
+    *ret = slice_trim(slice_head(*rest, i));
+    *rest = slice_trim(slice_from(*rest, i + 1));
+    return ret->n > 0 ? 0 : -EINVAL;
 }
 
 static int keep_field(struct fields *f, struct slice name, struct slice value)
@@ -102,6 +116,7 @@ static int keep_field(struct fields *f, struct slice name, struct slice value)
             return -EINVAL;
         f->present[i] = true;
         f->value[i] = value;
+        break;
     }
     return 0;
 }
@@ -118,12 +133,7 @@ static int parse_fields(struct slice text, struct fields *f)
             rest = slice_trim(slice_from(rest, 1));
             continue;
         }
-        if (!slice_cut(rest, '=', &name, &rest))
-            return -EINVAL;
-        name = slice_trim(name);
-        rest = slice_trim(rest);
-        if (name.n == 0 || slice_find(name, ',') != SIZE_MAX || slice_find(name, '"') != SIZE_MAX ||
-            take_value(&rest, &value) < 0 || keep_field(f, name, value) < 0)
+        if (take_name(&rest, &name) < 0 || take_value(&rest, &value) < 0 || keep_field(f, name, value) < 0)
             return -EINVAL;
         rest = slice_trim(rest);
         if (rest.n > 0 && rest.p[0] != ',')
@@ -233,11 +243,16 @@ static void hash_joined(enum sip_digest d, const struct slice *parts, size_t n, 
     mem_wipe(sum, sizeof(sum));
 }
 
+static bool has_escapes(struct slice quoted)
+{
+    return slice_find(quoted, '\\') != SIZE_MAX;
+}
+
 /* The text that a quoted value stands for, put at the end of `mem` when it has escapes. */
 static struct slice plain(struct slice quoted, struct buf *mem)
 {
     size_t start = buf_len(mem);
-    if (slice_find(quoted, '\\') == SIZE_MAX)
+    if (!has_escapes(quoted))
         return quoted;
     for (size_t i = 0; i < quoted.n; i++) {
         if (quoted.p[i] == '\\' && i + 1 < quoted.n)
@@ -281,6 +296,10 @@ void sip_digest_response(const struct sip_credentials *c, struct slice ha1, stru
 {
     struct sip_credentials p = *c;
     struct buf mem = {0};
+    if (!has_escapes(c->nonce) && !has_escapes(c->cnonce) && !has_escapes(c->uri)) {
+        compute(c, ha1, method, body, out);
+        return;
+    }
     /* room for all at once: slices into the buffer stay where they are */
     buf_reserve(&mem, c->nonce.n + c->cnonce.n + c->uri.n + 1);
     p.nonce = plain(c->nonce, &mem);

@@ -136,6 +136,10 @@ TEST(bad_credentials)
         {BASE ANSWER ",x=\"y",                                                 -EINVAL },
         {BASE ANSWER ",x=\"y\\\"",                                             -EINVAL },
         {BASE ANSWER ",x=y\"z\"",                                              -EINVAL },
+        {BASE ANSWER ",x=y\\z",                                                -EINVAL },
+        {BASE ANSWER ",x=y\x01z",                                              -EINVAL },
+        {BASE ANSWER ",x\"=y",                                                 -EINVAL },
+        {BASE ANSWER ",x,y=z",                                                 -EINVAL },
         {BASE ",response=\"7587\"",                                            -EINVAL },
         {BASE ",response=\"7587245234b3434cc3412213e5f113ag\"",                -EINVAL },
         {BASE ANSWER ",algorithm=SHA-256",                                     -EINVAL }, /* the answer is too short for it */
@@ -160,6 +164,8 @@ TEST(bad_credentials)
         if (r != rows[i].r)
             TEST_DIAG("%d, not %d: %s", r, rows[i].r, rows[i].value);
     }
+    static const char zero[] = BASE ANSWER ",x=y\0z";
+    CHECK_INT(sip_credentials_parse(slice_mem(zero, sizeof(zero) - 1), &c), -EINVAL);
 }
 
 TEST(upper_case_answer)
