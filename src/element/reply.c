@@ -10,7 +10,9 @@
 static void reply_stateless_tag(const struct sip_msg *m, char out[TAG_TEXT])
 {
     uint64_t h = slice_hash(m->call_id) + 31 * slice_hash(m->from_tag) + 17 * slice_hash(m->branch) + m->cseq;
-    snprintf(out, TAG_TEXT, STATELESS_TAG "%016llx", (unsigned long long)h);
+    enum { PREFIX = sizeof(STATELESS_TAG) - 1 };
+    memcpy(out, STATELESS_TAG, PREFIX);
+    *text_put_hex(out + PREFIX, h, 16) = 0;
 }
 
 /* Over UDP the sender's address may be made up: no more than 1.5 times the request goes there. */
@@ -58,6 +60,7 @@ static void request_reply_once(struct request *rq, const struct reply *r)
     char tag[TAG_TEXT];
     struct buf out = {0};
     struct slice extra = r->extra;
+    loop_lend(rq->s->loop, &out);
     reply_stateless_tag(&rq->msg, tag);
     for (;;) {
         buf_clear(&out, 65536);
@@ -86,7 +89,7 @@ static void request_reply_once(struct request *rq, const struct reply *r)
     } else {
         METRIC_COUNT("element.answer-too-large");
     }
-    buf_fini(&out);
+    loop_give_back(rq->s->loop, &out);
     request_abandon(rq);
 }
 

@@ -22,6 +22,7 @@ static const char schema[] = "CREATE TABLE IF NOT EXISTS ha1 (aor TEXT NOT NULL,
 struct user {
     struct map_entry entry;
     struct directory_user v;
+    uint64_t serial;
     size_t n;
     char aor[]; /* domain in lower case */
 };
@@ -32,6 +33,7 @@ struct shard {
 struct directory {
     struct shard shards[SHARDS];
     atomic_size_t count;
+    atomic_ullong serials;
     pthread_mutex_t writing; /* one change at a time; guards db */
     struct db *db;
 };
@@ -142,6 +144,7 @@ static void publish(struct directory *d, struct slice aor, const struct director
         atomic_fetch_add(&d->count, 1);
     }
     u->v = *v;
+    u->serial = atomic_fetch_add(&d->serials, 1) + 1;
     pthread_mutex_unlock(&s->lock);
     mem_free(new);
 }
@@ -158,7 +161,8 @@ static void withdraw(struct directory *d, struct slice aor)
     user_free(u);
 }
 
-static bool find_name(struct directory *d, struct slice aor, struct directory_user *ret)
+/* The serial, or 0. ret may be NULL. */
+static uint64_t find_name(struct directory *d, struct slice aor, struct directory_user *ret)
 {
     uint64_t hash = slice_hash(aor);
     struct shard *s = shard_of(d, hash);
@@ -166,14 +170,21 @@ static bool find_name(struct directory *d, struct slice aor, struct directory_us
     struct user *u = find_user(s, aor, hash);
     if (u && ret)
         *ret = u->v;
+    uint64_t serial = u ? u->serial : 0;
     pthread_mutex_unlock(&s->lock);
-    return u != NULL;
+    return serial;
 }
 
 bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret)
 {
     struct name name;
-    return parse_name(aor, &name) == 0 && find_name(d, name.text, ret);
+    return parse_name(aor, &name) == 0 && find_name(d, name.text, ret) != 0;
+}
+
+uint64_t directory_serial(struct directory *d, struct slice aor)
+{
+    struct name name;
+    return parse_name(aor, &name) == 0 ? find_name(d, name.text, NULL) : 0;
 }
 
 size_t directory_count(struct directory *d)

@@ -24,6 +24,9 @@ struct directory_user {
 };
 /* aor: user@domain, case of the domain ignored. From any thread. */
 bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret);
+/* Of the user's password in this process: another one after each change, and when the user comes again after
+ * having been removed. 0: there is no such user. From any thread. */
+uint64_t directory_serial(struct directory *d, struct slice aor);
 size_t directory_count(struct directory *d);
 /* Blocking, on a helper thread; the change is on disk and seen by all threads when it returns. realm: the
  * domain of the aor. -EEXIST, -ENOENT, -EINVAL (name, password), -ENOSPC, -EIO, -EBADMSG: then nothing

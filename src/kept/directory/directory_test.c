@@ -71,6 +71,30 @@ TEST(add_find_passwd_remove)
     drop_folder();
 }
 
+TEST(serials_change_with_passwords)
+{
+    struct directory *d = new_directory();
+    struct slice alice = SLICE("alice@b.example");
+    uint64_t other, first, second;
+    CHECK(directory_serial(d, alice) == 0);
+    CHECK(directory_serial(d, SLICE("nonsense")) == 0);
+    CHECK_INT(directory_add(d, alice, SLICE("x")), 0);
+    CHECK_INT(directory_add(d, SLICE("bob@b.example"), SLICE("x")), 0);
+    first = directory_serial(d, SLICE("alice@B.example"));
+    other = directory_serial(d, SLICE("bob@b.example"));
+    CHECK(first != 0 && other != 0 && first != other);
+    CHECK_INT(directory_passwd(d, alice, SLICE("x")), 0);
+    second = directory_serial(d, alice);
+    CHECK(second != 0 && second != first && second != other);
+    CHECK(directory_serial(d, SLICE("bob@b.example")) == other);
+    CHECK_INT(directory_remove(d, alice), 0);
+    CHECK(directory_serial(d, alice) == 0);
+    CHECK_INT(directory_add(d, alice, SLICE("x")), 0);
+    CHECK(directory_serial(d, alice) > second);
+    directory_close(d);
+    drop_folder();
+}
+
 TEST(names_and_passwords)
 {
     static const struct {
@@ -256,5 +280,5 @@ TEST(threads)
     drop_folder();
 }
 
-TEST_MAIN(add_find_passwd_remove, names_and_passwords, list_is_sorted, failing_disk, nothing_left_in_the_file,
-          threads)
+TEST_MAIN(add_find_passwd_remove, serials_change_with_passwords, names_and_passwords, list_is_sorted,
+          failing_disk, nothing_left_in_the_file, threads)

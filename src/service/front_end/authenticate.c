@@ -2,16 +2,10 @@
 #include "service/front_end/priv.h"
 
 #include "ground/base/mem.h"
-#include "ground/crypto/hash.h"
 #include "ground/log/log.h"
 #include "ground/log/metric.h"
 
 /* ---------------------------------------------------------------- connections that need no more challenge */
-static void pass_proof(const struct directory_user *user, unsigned char out[32])
-{
-    crypto_sha256(slice_mem(user, sizeof(*user)), out);
-}
-
 static struct pass *pass_find(struct connection *c, struct slice aor)
 {
     for (size_t i = 0; c && i < c->n_passes; i++)
@@ -23,15 +17,9 @@ static struct pass *pass_find(struct connection *c, struct slice aor)
 /* A user who was removed or has a new password must prove it again. */
 bool connection_passes(const struct visit *v, struct slice aor)
 {
-    struct directory_user user = {0};
-    unsigned char proof[32];
     const struct pass *p = pass_find(v->connection, aor);
-    if (!p || v->fe->pool->challenge != TOPOLOGY_CHALLENGE_CONNECTION ||
-        !directory_find(v->fe->directory, aor, &user))
-        return false;
-    pass_proof(&user, proof);
-    mem_wipe(&user, sizeof(user));
-    return memcmp(proof, p->proof, sizeof(proof)) == 0;
+    return p && v->fe->pool->challenge == TOPOLOGY_CHALLENGE_CONNECTION &&
+           directory_serial(v->fe->directory, aor) == p->serial;
 }
 
 bool connection_registered(const struct visit *v, struct slice aor)
@@ -41,18 +29,17 @@ bool connection_registered(const struct visit *v, struct slice aor)
 
 void connection_add_pass(const struct visit *v, struct slice aor)
 {
-    struct directory_user user = {0};
     struct connection *c = v->connection;
+    uint64_t serial = c ? directory_serial(v->fe->directory, aor) : 0;
     struct pass *p = pass_find(c, aor);
-    if (!c || !directory_find(v->fe->directory, aor, &user))
+    if (!serial)
         return;
     if (!p && c->n_passes < FRONT_END_MAX_PASSES) {
         p = &c->passes[c->n_passes++];
         p->aor = slice_dup(aor);
     }
     if (p)
-        pass_proof(&user, p->proof);
-    mem_wipe(&user, sizeof(user));
+        p->serial = serial;
 }
 
 /* ---------------------------------------------------------------- challenges */

@@ -69,8 +69,10 @@ void contacts_write(const struct location_binding *b, size_t n, int64_t now_ms, 
 {
     for (size_t i = 0; i < n; i++) {
         int64_t left_ms = b[i].expires_ms > now_ms ? b[i].expires_ms - now_ms : 0;
-        buf_printf(out, "Contact: <" SLICE_FMT ">;expires=%lld", SLICE_ARG(b[i].uri),
-                   (long long)((left_ms + 999) / 1000));
+        buf_append(out, SLICE("Contact: <"));
+        buf_append(out, b[i].uri);
+        buf_append(out, SLICE(">;expires="));
+        buf_append_u64(out, (uint64_t)(left_ms + 999) / 1000);
         if (b[i].q < 1000)
             buf_printf(out, ";q=0.%03u", b[i].q);
         if (b[i].instance.n)

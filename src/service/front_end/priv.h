@@ -42,7 +42,7 @@ struct front_end {
 /* What is remembered of a TCP or TLS connection. */
 struct pass {
     char *aor;
-    unsigned char proof[32]; /* of the user's HA1: a new password ends the pass */
+    uint64_t serial; /* of the password (directory_serial): a new one ends the pass */
 };
 struct connection {
     char *machine; /* of the topology, proven; NULL: a client */

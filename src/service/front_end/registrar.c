@@ -17,13 +17,18 @@ struct registration {
 static void registrar_done(void *arg, enum location_outcome outcome);
 
 /* ---------------------------------------------------------------- answers */
+/* Written once a second. */
 static void append_date(struct buf *out, int64_t now_ms)
 {
+    static _Thread_local time_t of;
+    static _Thread_local char text[64];
     time_t s = (time_t)(now_ms / 1000);
-    struct tm tm;
-    char text[64];
-    gmtime_r(&s, &tm);
-    strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+    if (s != of || !text[0]) {
+        struct tm tm;
+        gmtime_r(&s, &tm);
+        strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+        of = s;
+    }
     buf_append(out, slice_str(text));
 }
 
@@ -170,18 +175,17 @@ static void registrar_change(struct visit *v, bool remove_all, struct location_c
         changes[i].binding.source = *request_source(v->rq);
         changes[i].binding.flow = (struct location_flow){ref.worker, ref.slot, ref.generation};
     }
-    struct registration *r = MEM_NEW(struct registration);
-    *r = (struct registration){.v = v, .remove_all = remove_all, .changes = changes, .n = n};
-    struct location_request rq = request_of(r);
+    struct registration asked = {.v = v, .remove_all = remove_all, .changes = changes, .n = n};
+    struct location_request rq = request_of(&asked);
     if (location_refresh(v->fe->location, &rq, loop_wall())) {
         METRIC_COUNT("front-end.registered");
         METRIC_COUNT("front-end.refreshed");
-        mem_free(r);
         registrar_answer(v, true);
         return;
     }
-    v->registration = r;
-    registrar_ask(r);
+    v->registration = MEM_NEW(struct registration);
+    *v->registration = asked;
+    registrar_ask(v->registration);
 }
 
 /* Step 2: no extension of REGISTER is required of us that we have. */
