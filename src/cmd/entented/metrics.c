@@ -415,6 +415,7 @@ static const struct {
     {"journal.failed",                 "Lines of the access log that the disk did not take."                          },
     {"journal.rotated",                "New files of the access log that were begun because of their size."           },
     {"journal.written",                "Lines of the access log that were written."                                   },
+    {"net.datagram-lost",              "Answers over UDP that the kernel did not take, or that found no room."        },
     {"replica.applied",                "Revisions that were taken."                                                   },
     {"replica.refused",                "Pushes that were refused."                                                    },
 };
