@@ -54,11 +54,11 @@ def publish(path, value, why):
     WORLD.lab.contoso.publish(why)
 
 
-async def burst(alice, agents, n):
+async def burst(alice, agents, n, to=None):
     """n messages at once from each; the refusals, and the seconds it took."""
     began = time.monotonic()
-    responses = await asyncio.gather(*[a.message(alice.aor, b"x") for a in agents for _ in range(n)])
-    return [r for r in responses if r.status != 200], time.monotonic() - began
+    responses = await asyncio.gather(*[a.message(to or alice.aor, b"x") for a in agents for _ in range(n)])
+    return [r for r in responses if r.status not in (200, 404)], time.monotonic() - began
 
 
 async def test_rate_over_all_connections():
@@ -114,6 +114,12 @@ async def test_suspicious_until_allowed():
         check(len(refused) >= 10 - 2 - seconds, f"{len(refused)} refused in {seconds:.2f} s")
         check_refused(refused[0], 503, "edge.discovered-suspicious", edge, since)
         check(watched(edge)[GUESSING.domain]["suspicious"], "it is told")
+        publish("access_edge/limit_discovered_contacts", "false", "no protection against guessing")
+        refused, seconds = await burst(alice, (GUESSING.agent,), 60, "nobody0@contoso.example")
+        check_equal({refusal_id(r) for r in refused}, {"edge.discovered-too-fast"}, "the rate of everybody holds")
+        publish("access_edge/limit_discovered_contacts", "true", "protection against guessing")
+        refused, seconds = await burst(alice, (GUESSING.agent,), 60, "nobody0@contoso.example")
+        check("edge.discovered-suspicious" in {refusal_id(r) for r in refused}, "it is suspicious again")
         flow = GUESSING.agent.flow
         WORLD.lab.contoso.central.entente("partner", "allow", GUESSING.domain)
         WORLD.lab.contoso.publish("it is known")

@@ -141,7 +141,8 @@ async def test_what_we_tell_partners():
         check_equal((await alice.message(PARTNER.agent.aor, b"x")).status, 200, "outwards")
         response = await PARTNER.agent.message(alice.aor, b"x")
         for what in (PARTNER.got[-1], response):
-            check_equal((rows(what, LEVEL), rows(what, "ms-archiving")), ([], ["TRUE"]), str(what.headers))
+            check_equal((rows(what, LEVEL), rows(what, "ms-archiving")), (["ms-source-verified-user=unverified"], ["TRUE"]),
+                        str(what.headers))
         settings(mark_source_verifiable=True, archiving_disclaimer=False)
         response = await PARTNER.agent.message(alice.aor, b"x")
         check_equal((rows(response, LEVEL), rows(response, "ms-archiving")), (["ms-source-verified-user=verified"], []), "response")
@@ -149,7 +150,8 @@ async def test_what_we_tell_partners():
 
 async def test_verification_levels():
     "use_source_verification believes what the partner says of its user, the others do not ask; identities follow"
-    says, silent = ((LEVEL, "ms-source-verified-user=verified"),), ()
+    says, silent, doubts = ((LEVEL, "ms-source-verified-user=verified"),), (), (LEVEL, "ms-source-verified-user=unverified")
+    itself = ("P-Asserted-Identity", "<sip:eve@partner.example>")
     telephone = ("P-Asserted-Identity", "<sip:eve@partner.example>, <tel:+12015550123>")
     async with talking(PARTNER, PINNED) as (alice, edge, since):
         for level, verified in (("use_source_verification", (True, False)), ("always_verifiable", (True, True)),
@@ -163,6 +165,11 @@ async def test_verification_levels():
                 check_equal(rows(seen, LEVEL), [], "the partner's word stays outside")
             seen = await deliver(PARTNER.agent, alice, telephone)
             check_equal("tel:" in str(rows(seen, "P-Asserted-Identity")), level == "always_verifiable", f"a number, {level}")
+            check_equal("eve" in str(rows(seen, "P-Asserted-Identity")), level != "always_unverifiable", f"asserted, {level}")
+            seen = await deliver(PARTNER.agent, alice, doubts, itself)
+            check_equal(rows(seen, "P-Asserted-Identity"), [itself[1]] if level == "always_verifiable" else [],
+                        f"asserted of one who is not verified, {level}")
+        change({"partners/partner.example/verification": "use_source_verification"})
         seen = await deliver(PINNED.agent, alice)
         check("ms-source-type=DirectPartner;" in rows(seen, TRUST)[0], str(rows(seen, TRUST)))
 
@@ -213,6 +220,13 @@ async def test_behind_a_provider():
         await deliver(CLOUD.agent, alice, sender="eve@hosted.example")  # what the connection proved is known now
         check_equal((await alice.message("eve@hosted.example", b"out")).status, 200, "outwards")
         check_equal([r.body for r in CLOUD.got], [b"out"], "at the provider")
+        change({"providers/cloud/verification": "use_source_verification"})
+        silent = message(CLOUD.agent, alice.aor, sender="eve@hosted.example")
+        check_refused(await CLOUD.agent.send(silent), 403, "edge.sender-not-vouched", edge, since)
+        for word in ("verified", "unverified"):
+            seen = await deliver(CLOUD.agent, alice, (LEVEL, f"ms-source-verified-user={word}"), sender="eve@hosted.example")
+            check(f"ms-source-verified-user={word};" in rows(seen, TRUST)[0], str(rows(seen, TRUST)))
+        change({"providers/cloud/verification": "always_verifiable"})
         for agent, sender, name in ((PARTNER.agent, "eve@hosted.example", "edge.sender-not-proven"),
                                     (CLOUD.agent, "x@stranger.example", "edge.partner-unknown")):
             check_refused(await agent.send(message(agent, alice.aor, sender=sender)), 403, name, edge, since)

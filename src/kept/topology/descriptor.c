@@ -120,7 +120,9 @@ static const struct property access_edge_rows[] = {
         .help = "What comes of a partner whose certificate names a revocation list that cannot be had, or "
                 "that expired more than 12 hours ago."),
     ROW(topology_access_edge, mark_source_verifiable, BOOL, .otherwise = "true",
-        .help = "Tells partners that our users are verified (ms-asserted-verification-level).",
+        .help = "Tells partners that our users are verified (ms-asserted-verification-level); off tells them "
+                "that they are "
+                "not.",
         .lync = "MarkSourceVerifiableOnOutgoingMessages"),
     ROW(topology_access_edge, archiving_disclaimer, BOOL,
         .help = "Tells partners that messages may be archived (ms-archiving: TRUE).",
@@ -134,7 +136,9 @@ static const struct property access_edge_rows[] = {
             "Whether Diversion, History-Info and Referred-By values from outside that name others than the "
             "sender's domain get the parameter unverified, stay as they are, or are taken off."),
     ROW(topology_access_edge, limit_discovered_contacts, BOOL, .otherwise = "true",
-        .help = "Holds a discovered partner to discovered_contacts_max addresses of ours.",
+        .help = "Protects our addresses against guessing by discovered partners: discovered_contacts_max, "
+                "and the slowing "
+                "down of those whose messages fail too often; off lifts both, the rate stays.",
         .lync = "EnableDiscoveredPartnerContactsLimit"),
     ROW(topology_access_edge, discovered_contacts_max, INT, .otherwise = "1000", .min = 1, .max = 1000000,
         .help = "Different addresses of ours, existing or not, that a discovered partner may try; then it is "
@@ -142,7 +146,9 @@ static const struct property access_edge_rows[] = {
         .lync = "MaxContactsPerDiscoveredPartner"),
     ROW(topology_access_edge, discovered_rate, INT, .otherwise = "20", .min = 0, .max = 100000,
         .unit = "messages a second",
-        .help = "The rate to which a discovered partner is held at each Edge machine; 0 means none.",
+        .help = "The rate to which a discovered partner is held by an Edge pool; each of its machines in "
+                "service takes "
+                "its part, 1 at least; 0 means none.",
         .lync = "DiscoveredPartnerStandardRate"),
     ROW(topology_access_edge, discovered_failures_percent, INT, .otherwise = "50", .min = 0, .max = 100,
         .unit = "percent",
@@ -153,7 +159,9 @@ static const struct property access_edge_rows[] = {
     ROW(topology_access_edge, discovered_window_s, INT, .otherwise = "60", .min = 1, .max = 86400,
         .unit = "seconds", .help = "How far back answers to a discovered partner are looked at."),
     ROW(topology_access_edge, discovered_suspicious_rate, INT, .otherwise = "1", .min = 1, .max = 100000,
-        .unit = "messages a second", .help = "The rate to which a suspicious partner is held."),
+        .unit = "messages a second",
+        .help =
+            "The rate to which a suspicious partner is held by an Edge pool; divided likewise, 1 at least."),
     ROW(topology_access_edge, discovered_report_minutes, INT, .otherwise = "60", .min = 1, .max = 10080,
         .unit = "minutes", .help = "How often the log tells what a discovered partner sent.",
         .lync = "DiscoveredPartnerReportPeriodMinutes"),

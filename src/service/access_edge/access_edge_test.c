@@ -336,6 +336,43 @@ TEST(memory_settings)
     pki_fini(&strange);
 }
 
+#define SECOND_MACHINE(state)                                                                                \
+    "  - fqdn: edge-old2.contoso.example\n"                                                                  \
+    "    internal_address: 127.10.1.22\n"                                                                    \
+    "    external_address: 127.10.2.22\n" state
+#define LIMITED(machines, settings)                                                                          \
+    TOPOLOGY(machines "  federation: true\n", "") "access_edge: {" settings "}\n"
+
+/* Machines of a pool share the rates; addresses and failures are counted by each, and go with their setting.
+ */
+TEST(limits_of_discovered_partners)
+{
+    static const struct {
+        const char *topology;
+        uint32_t rate, suspicious, addresses, percent;
+    } cases[] = {
+        {LIMITED("",                                            "discovered_rate: 20, discovered_suspicious_rate: 5"), 20, 5, 1000, 50},
+        {LIMITED(SECOND_MACHINE(""),                            "discovered_rate: 20, discovered_suspicious_rate: 5"), 10, 2, 1000, 50},
+        {LIMITED(SECOND_MACHINE("    access_edge: draining\n"), "discovered_rate: 20"),                                20, 1, 1000, 50},
+        {LIMITED(SECOND_MACHINE("    access_edge: disabled\n"), "discovered_rate: 20"),                                20, 1, 1000, 50},
+        {LIMITED(SECOND_MACHINE(""),                            "discovered_rate: 1"),                                 1,  1, 1000, 50},
+        {LIMITED(SECOND_MACHINE(""),                            "discovered_rate: 0"),                                 0,  1, 1000, 50},
+        {LIMITED("",                                            "limit_discovered_contacts: false"),                   20, 1, 0,    0 },
+    };
+    struct material *m = material_new();
+    certificate_into(m, "edge-old.contoso.example", &old_cert);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct element_config *c = compiled(cases[i].topology, m, "edge-old1.contoso.example", 0);
+        const struct measure_limits *l = &edge_of(c)->limits;
+        CHECK_INT(l->rate, cases[i].rate);
+        CHECK_INT(l->suspicious_rate, cases[i].suspicious);
+        CHECK_INT(l->addresses, cases[i].addresses);
+        CHECK_INT(l->failures_percent, cases[i].percent);
+        element_config_unref(c);
+    }
+    material_unref(m);
+}
+
 TEST(ends)
 {
     pki_fini(&ca);
@@ -346,5 +383,6 @@ TEST(ends)
     crypto_trust_unref(trust);
 }
 
-TEST_MAIN(begins, both_sides, memory_settings, off_is_stopping, certificate_of_adopted_pool, own_names,
-          foreign_next_hop, hops, a_director_is_a_pool_of_machines, identity_for_the_element, ends)
+TEST_MAIN(begins, both_sides, memory_settings, limits_of_discovered_partners, off_is_stopping,
+          certificate_of_adopted_pool, own_names, foreign_next_hop, hops, a_director_is_a_pool_of_machines,
+          identity_for_the_element, ends)

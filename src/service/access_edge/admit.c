@@ -37,6 +37,10 @@ static void admit_proven(struct request *rq)
         request_refuse(rq, why, "domain " SLICE_FMT ", " SLICE_FMT, SLICE_ARG(p->partner), SLICE_ARG(cert));
         return;
     }
+    if (p->policy.must_say && rows_said(request_msg(rq)) == ROWS_SAID_NOTHING) {
+        request_refuse(rq, &EDGE_SENDER_NOT_VOUCHED, "domain " SLICE_FMT, SLICE_ARG(p->partner));
+        return;
+    }
     if (!discovered_may_pass(rq, true))
         return;
     if (is_sip(uri) && topology_is_own_domain(p->e->t, uri->host)) {

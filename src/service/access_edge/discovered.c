@@ -6,15 +6,35 @@
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS };
 
+static uint32_t machines_in_service(const struct edge *e)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < e->pool->n_machines; i++)
+        n += topology_machine_service(e->pool, &e->pool->machines[i]) == TOPOLOGY_ENABLED;
+    return n;
+}
+
+/* The machines of a pool tell one another nothing: each takes its part, so that all together keep the limit.
+ */
+static uint32_t share(int64_t limit, uint32_t machines)
+{
+    uint32_t part = machines ? (uint32_t)limit / machines : (uint32_t)limit;
+    return limit && !part ? 1 : part;
+}
+
+/* Addresses are not divided: one that is tried at two machines counts at both, so a part of the limit would
+ * refuse partners that are within it. The protection against guessing is addresses and failures; the rate is
+ * apart. */
 void discovered_compile(struct edge *e, struct watch *w)
 {
+    uint32_t machines = machines_in_service(e);
     const struct topology_access_edge *a = &e->t->access_edge;
     e->watch = w ? watch_ref(w) : watch_new();
     e->limits = (struct measure_limits){
-        .rate = (uint32_t)a->discovered_rate,
-        .suspicious_rate = (uint32_t)a->discovered_suspicious_rate,
+        .rate = share(a->discovered_rate, machines),
+        .suspicious_rate = share(a->discovered_suspicious_rate, machines),
         .addresses = a->limit_discovered_contacts ? (uint32_t)a->discovered_contacts_max : 0,
-        .failures_percent = (uint32_t)a->discovered_failures_percent,
+        .failures_percent = a->limit_discovered_contacts ? (uint32_t)a->discovered_failures_percent : 0,
         .failures_least = (uint32_t)a->discovered_failures_least,
         .window_ms = (uint32_t)(a->discovered_window_s * SECOND_MS),
     };

@@ -103,6 +103,12 @@ static bool is_sip(const struct sip_uri *u)
     return u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS;
 }
 
+static bool keep_none(void *arg, const struct sip_uri *uri)
+{
+    (void)arg, (void)uri;
+    return false;
+}
+
 /* Whose a telephone number is nobody can prove; a partner who is always believed may say it. */
 static bool keep_proven(void *arg, const struct sip_uri *uri)
 {
@@ -128,11 +134,12 @@ static struct slice default_domain(const struct request *rq)
 static void clean_from_outside(struct request *rq, const struct sip_msg *m, struct sip_edits *edits)
 {
     const struct edge *e = passage_of(rq)->e;
-    bool verified;
-    rows_from_outside(m, e->t->access_edge.outside_claims, speaks_for, rq, request_arena(rq), edits,
-                      &verified);
-    sender_filter_identities(m, keep_proven, rq, request_arena(rq), edits);
-    vouch_inside(rq, m, verified, edits);
+    const struct policy *policy = &passage_of(rq)->policy;
+    enum rows_said said;
+    rows_from_outside(m, e->t->access_edge.outside_claims, speaks_for, rq, request_arena(rq), edits, &said);
+    sender_filter_identities(m, vouch_identities(policy, said) ? keep_proven : keep_none, rq,
+                             request_arena(rq), edits);
+    vouch_inside(rq, m, vouch_verified(policy, said), edits);
 }
 
 static void clean_for_outside(struct request *rq, const struct sip_msg *m, struct sip_edits *edits)

@@ -7,6 +7,7 @@ static void put_provider(struct policy *p, const struct topology_provider *v)
     p->public_cloud = v->public_cloud;
     p->source = SOURCE_PROVIDER;
     p->verification = v->verification;
+    p->must_say = v->verification == TOPOLOGY_USE_SOURCE_VERIFICATION;
     p->trust = p->trust.n ? p->trust : v->trust;
     p->pin_key = p->pin_key.n ? p->pin_key : v->pin_key;
 }

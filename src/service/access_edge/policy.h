@@ -22,6 +22,7 @@ struct policy {
     bool public_cloud;  /* behind a public provider */
     enum policy_source source;
     enum topology_verification verification;
+    bool must_say;        /* whether it verified the sender; a provider that says nothing is refused */
     struct slice trust;   /* name of the roots that its chain must lead to, or empty */
     struct slice pin_key; /* of its key, in hex digits, or empty */
     bool wildcards;       /* in its certificate */

@@ -131,7 +131,7 @@ TEST(who_is_believed)
     CHECK(p.source == SOURCE_BY_DNS && p.verification == TOPOLOGY_USE_SOURCE_VERIFICATION);
     CHECK(policy_of(t, SLICE("pinned.example")).source == SOURCE_PINNED);
     p = policy_of(t, SLICE("hosted.example"));
-    CHECK(p.source == SOURCE_PROVIDER && p.verification == TOPOLOGY_ALWAYS_VERIFIABLE);
+    CHECK(p.source == SOURCE_PROVIDER && p.verification == TOPOLOGY_ALWAYS_VERIFIABLE && !p.must_say);
     topology_unref(t);
     t = with("  partner_discovery: true\n", "access_edge: {discovered_verification: always_unverifiable}\n");
     p = policy_of(t, SLICE("new.example"));

@@ -11,6 +11,7 @@
 #include "service/access_edge/access_edge.h"
 #include "service/access_edge/identity.h"
 #include "service/access_edge/policy.h"
+#include "service/access_edge/rows.h"
 #include "service/access_edge/token.h"
 #include "service/access_edge/users.h"
 #include "service/access_edge/watch.h"
@@ -168,8 +169,11 @@ void discovered_answered(struct request *rq, unsigned status);
 
 /* --- vouch.c: what we say of a message --- */
 void vouch_compile(struct edge *e);
-/* says_so: the partner says that the sender is verified. */
-void vouch_inside(struct request *rq, const struct sip_msg *m, bool says_so, struct sip_edits *edits);
+/* Is its sender verified? */
+bool vouch_verified(const struct policy *p, enum rows_said said);
+/* May an identity that came with it stand inside? Not of one who is said not to be verified. */
+bool vouch_identities(const struct policy *p, enum rows_said said);
+void vouch_inside(struct request *rq, const struct sip_msg *m, bool verified, struct sip_edits *edits);
 void vouch_outside(const struct request *rq, struct sip_edits *edits);
 
 /* --- local.c: our users --- */

@@ -26,6 +26,10 @@
       "The issuer of the partner's certificate has revoked it.",                                             \
       "The partner needs a new certificate. The list that says so: entente status, events "                  \
       "edge.crl-fetched.")                                                                                   \
+    X(SENDER_NOT_VOUCHED, "edge.sender-not-vouched", 403, 58152, GUILTY_PEER,                                \
+      "The provider does not say whether it verified the sender, and only its word counts.",                 \
+      "The provider sends ms-asserted-verification-level; or set its verification to always_verifiable or "  \
+      "always_unverifiable.")                                                                                \
     X(REVOCATION_UNKNOWN, "edge.revocation-unknown", 503, 58151, GUILTY_BEYOND,                              \
       "Whether the partner's certificate was revoked is not known, and unknown is refused.",                 \
       "entente cert crl list says why; open 80/tcp outwards, give the list by hand, or set crl_unreachable " \

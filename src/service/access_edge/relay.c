@@ -102,9 +102,9 @@ void relay_clean(struct request *rq, const struct sip_msg *m, struct sip_edits *
 {
     const struct passage *p = passage_of(rq);
     struct slice who = m == request_msg(rq) ? p->sender : p->partner;
-    bool verified; /* nobody hears from us what one partner says of its users */
+    enum rows_said said; /* nobody hears from us what one partner says of its users */
     rows_from_outside(m, p->e->t->access_edge.outside_claims, speaks_for, &who, request_arena(rq), edits,
-                      &verified);
+                      &said);
     if (!sender_hide_identities(m, who, request_arena(rq), edits))
         sender_filter_identities(m, keep_own, &who, request_arena(rq), edits);
 }

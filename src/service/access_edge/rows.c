@@ -89,11 +89,29 @@ static void claims_row(const struct sip_header *h, enum topology_claims claims, 
     buf_fini(&out);
 }
 
+/* ---------------------------------------------------------------- what the partner says of its user */
+static void said_by(const struct sip_header *h, enum rows_said *said)
+{
+    if (h->id != SIP_H_OTHER || !slice_caseeq(h->name, verification_level))
+        return;
+    bool verified = slice_caseeq(h->value, SLICE("ms-source-verified-user=verified"));
+    if (!verified || *said == ROWS_SAID_NOTHING)
+        *said = verified ? ROWS_SAID_VERIFIED : ROWS_SAID_UNVERIFIED;
+}
+
+enum rows_said rows_said(const struct sip_msg *m)
+{
+    enum rows_said said = ROWS_SAID_NOTHING;
+    for (const struct sip_header *h = m->headers, *end = h + m->n_headers; h < end; h++)
+        said_by(h, &said);
+    return said;
+}
+
 /* ---------------------------------------------------------------- both ways */
 void rows_from_outside(const struct sip_msg *m, enum topology_claims claims, rows_speaks_for *speaks,
-                       void *arg, struct arena *a, struct sip_edits *edits, bool *ret_verified)
+                       void *arg, struct arena *a, struct sip_edits *edits, enum rows_said *ret_said)
 {
-    bool unverified = false, verified = false;
+    *ret_said = ROWS_SAID_NOTHING;
     take_off_known(m, edits);
     for (const struct sip_header *h = m->headers, *end = h + m->n_headers; h < end; h++) {
         bool others = h->id == SIP_H_REFERRED_BY || (h->id == SIP_H_OTHER && IS_ONE_OF(h->name, of_others));
@@ -101,14 +119,9 @@ void rows_from_outside(const struct sip_msg *m, enum topology_claims claims, row
             claims_row(h, claims, speaks, arg, a, edits);
         if (others || h->id != SIP_H_OTHER || !IS_ONE_OF(h->name, of_trust_names))
             continue;
-        if (slice_caseeq(h->name, verification_level)) {
-            bool is = slice_caseeq(h->value, SLICE("ms-source-verified-user=verified"));
-            verified |= is;
-            unverified |= !is;
-        }
+        said_by(h, ret_said);
         sip_edit_remove(edits, h);
     }
-    *ret_verified = verified && !unverified;
 }
 
 void rows_to_outside(const struct sip_msg *m, struct sip_edits *edits)

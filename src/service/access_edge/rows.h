@@ -16,8 +16,11 @@ bool rows_name_others(struct slice name);
 
 /* May the message speak for this domain? */
 typedef bool rows_speaks_for(void *arg, struct slice domain);
-/* From outside: ret_verified is what the partner says of its user (ms-asserted-verification-level). Values
- * that name others than the domains it may speak for get the parameter `unverified`, or go. */
+/* What the partner says of its user: ms-asserted-verification-level; of several the worst. */
+enum rows_said { ROWS_SAID_NOTHING, ROWS_SAID_VERIFIED, ROWS_SAID_UNVERIFIED };
+enum rows_said rows_said(const struct sip_msg *m);
+/* From outside: ret_said as above. Values that name others than the domains it may speak for get the
+ * parameter `unverified`, or go. */
 void rows_from_outside(const struct sip_msg *m, enum topology_claims claims, rows_speaks_for *speaks,
-                       void *arg, struct arena *a, struct sip_edits *edits, bool *ret_verified);
+                       void *arg, struct arena *a, struct sip_edits *edits, enum rows_said *ret_said);
 void rows_to_outside(const struct sip_msg *m, struct sip_edits *edits);

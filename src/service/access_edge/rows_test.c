@@ -37,12 +37,13 @@ static bool speaks_for_fabrikam(void *arg, struct slice domain)
     return slice_caseeq(domain, SLICE("fabrikam.example"));
 }
 
-static struct slice inwards(const char *rows, enum topology_claims claims, bool *ret_verified)
+static struct slice inwards(const char *rows, enum topology_claims claims, enum rows_said *ret_said)
 {
     struct sip_msg m = message(rows);
     struct sip_edits e;
     sip_edits_init(&e);
-    rows_from_outside(&m, claims, speaks_for_fabrikam, NULL, &arena, &e, ret_verified);
+    rows_from_outside(&m, claims, speaks_for_fabrikam, NULL, &arena, &e, ret_said);
+    CHECK_INT(rows_said(&m), *ret_said);
     return left(&m, &e);
 }
 
@@ -74,22 +75,22 @@ TEST(rows_of_trust_go)
                                        "P-Private-Network-Indication"};
     static const char *const stays[] = {
         "P-Asserted-Identity", "P-Charging-Vectors", "X-Remote-Party-ID", "Subject", "Privacy", "Identity"};
-    bool verified;
+    enum rows_said said;
     for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
         struct slice row = arena_printf(&arena, "%s: <sip:x@evil.example>\r\n", gone[i]);
         struct slice twice =
             arena_printf(&arena, SLICE_FMT "Subject: s\r\n" SLICE_FMT, SLICE_ARG(row), SLICE_ARG(row));
         struct sip_msg m = message(arena_cstr(&arena, twice));
         struct sip_edits e;
-        CHECK_STR(inwards(arena_cstr(&arena, twice), TOPOLOGY_CLAIMS_KEPT, &verified), "Subject: s\r\n");
-        CHECK(!verified && rows_are_of_trust(slice_str(gone[i])));
+        CHECK_STR(inwards(arena_cstr(&arena, twice), TOPOLOGY_CLAIMS_KEPT, &said), "Subject: s\r\n");
+        CHECK(said != ROWS_SAID_VERIFIED && rows_are_of_trust(slice_str(gone[i])));
         sip_edits_init(&e);
         rows_to_outside(&m, &e);
         CHECK_STR(left(&m, &e), "Subject: s\r\n");
     }
     for (size_t i = 0; i < sizeof(stays) / sizeof(stays[0]); i++) {
         struct slice row = arena_printf(&arena, "%s: <sip:x@evil.example>\r\n", stays[i]);
-        CHECK_SLICE(inwards(arena_cstr(&arena, row), TOPOLOGY_CLAIMS_KEPT, &verified), row);
+        CHECK_SLICE(inwards(arena_cstr(&arena, row), TOPOLOGY_CLAIMS_KEPT, &said), row);
         CHECK(!rows_are_of_trust(slice_str(stays[i])));
     }
     arena_fini(&arena);
@@ -100,21 +101,24 @@ TEST(what_the_partner_says_of_its_user)
 {
     static const struct {
         const char *rows;
-        bool verified;
+        enum rows_said said;
     } cases[] = {
-        {"ms-asserted-verification-level: ms-source-verified-user=verified\r\n",                           true },
-        {"Ms-Asserted-Verification-Level: MS-Source-Verified-User=Verified\r\n",                           true },
-        {"ms-asserted-verification-level: ms-source-verified-user=unverified\r\n",                         false},
-        {"",                                                                                               false},
+        {"ms-asserted-verification-level: ms-source-verified-user=verified\r\n",                           ROWS_SAID_VERIFIED  },
+        {"Ms-Asserted-Verification-Level: MS-Source-Verified-User=Verified\r\n",                           ROWS_SAID_VERIFIED  },
+        {"ms-asserted-verification-level: ms-source-verified-user=unverified\r\n",                         ROWS_SAID_UNVERIFIED},
+        {"ms-asserted-verification-level: perhaps\r\n",                                                    ROWS_SAID_UNVERIFIED},
+        {"",                                                                                               ROWS_SAID_NOTHING   },
         {"ms-asserted-verification-level: ms-source-verified-user=verified\r\n"
-         "ms-asserted-verification-level: ms-source-verified-user=unverified\r\n",                false},
+         "ms-asserted-verification-level: ms-source-verified-user=unverified\r\n",                ROWS_SAID_UNVERIFIED},
+        {"ms-asserted-verification-level: ms-source-verified-user=unverified\r\n"
+         "ms-asserted-verification-level: ms-source-verified-user=verified\r\n",                  ROWS_SAID_UNVERIFIED},
         {"ms-edge-proxy-message-trust: ms-source-type=DirectPartner;ms-source-verified-user=verified\r\n",
-         false                                                                                                  },
+         ROWS_SAID_NOTHING                                                                                                     },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        bool verified = !cases[i].verified;
-        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_KEPT, &verified), "");
-        CHECK_INT(verified, cases[i].verified);
+        enum rows_said said;
+        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_KEPT, &said), "");
+        CHECK_INT(said, cases[i].said);
     }
     arena_fini(&arena);
     arena = (struct arena){0};
@@ -138,11 +142,11 @@ TEST(who_names_others)
          "<sip:b@bank.example?Reason=SIP%3Bcause%3D302>;index=1.1\r\n", "History-Info: <sip:a@fabrikam.example>;index=1, "
          "<sip:b@bank.example?Reason=SIP%3Bcause%3D302>;index=1.1;unverified\r\n", "History-Info: <sip:a@fabrikam.example>;index=1\r\n"            },
     };
-    bool verified;
+    enum rows_said said;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_KEPT, &verified), cases[i].rows);
-        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_MARKED, &verified), cases[i].marked);
-        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_STRIPPED, &verified), cases[i].stripped);
+        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_KEPT, &said), cases[i].rows);
+        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_MARKED, &said), cases[i].marked);
+        CHECK_STR(inwards(cases[i].rows, TOPOLOGY_CLAIMS_STRIPPED, &said), cases[i].stripped);
     }
     CHECK(rows_name_others(SLICE("b")) && rows_name_others(SLICE("history-info")));
     CHECK(!rows_name_others(SLICE("Refer-To")));

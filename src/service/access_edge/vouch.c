@@ -1,10 +1,9 @@
 /*
  * What we say of a message that crosses the border. Inside: where it came from and whether its sender is
- * verified, as ms-edge-proxy-message-trust ([MS-SIPRE] 2.2.15), which clients show. Outside: that our users
- * are verified, and that messages may be archived, where that is set.
+ * verified, as ms-edge-proxy-message-trust ([MS-SIPRE] 2.2.15), which clients show. Outside: whether our
+ * users are verified, and that messages may be archived, where that is set.
  */
 #include "service/access_edge/priv.h"
-#include "service/access_edge/rows.h"
 
 static const char trust_name[] = "ms-edge-proxy-message-trust";
 
@@ -24,7 +23,7 @@ void vouch_compile(struct edge *e)
                                  cloud ? "publiccloud" : "federation");
 }
 
-static bool is_verified(const struct policy *p, bool says_so)
+bool vouch_verified(const struct policy *p, enum rows_said said)
 {
     switch (p->verification) {
     case TOPOLOGY_ALWAYS_VERIFIABLE:
@@ -34,7 +33,13 @@ static bool is_verified(const struct policy *p, bool says_so)
     case TOPOLOGY_USE_SOURCE_VERIFICATION:
         break;
     }
-    return says_so;
+    return said == ROWS_SAID_VERIFIED;
+}
+
+bool vouch_identities(const struct policy *p, enum rows_said said)
+{
+    return vouch_verified(p, said) ||
+           (p->verification == TOPOLOGY_USE_SOURCE_VERIFICATION && said == ROWS_SAID_NOTHING);
 }
 
 /* What a verified sender is called, for those inside who go by that (RFC 3325 section 5). What the partner
@@ -49,10 +54,9 @@ static void assert_identity(struct request *rq, const struct sip_msg *m, struct 
                  arena_printf(request_arena(rq), "<" SLICE_FMT ">", SLICE_ARG(from->uri_text)));
 }
 
-void vouch_inside(struct request *rq, const struct sip_msg *m, bool says_so, struct sip_edits *edits)
+void vouch_inside(struct request *rq, const struct sip_msg *m, bool verified, struct sip_edits *edits)
 {
     const struct passage *p = passage_of(rq);
-    bool verified = is_verified(&p->policy, says_so);
     struct slice value = p->e->vouch[p->policy.source][verified][p->policy.public_cloud];
     static const struct slice remote = SLICE_INIT(";ms-remote-fqdn=");
     if (p->proof.name.n) { /* which name of the certificate decided */
@@ -70,8 +74,9 @@ void vouch_inside(struct request *rq, const struct sip_msg *m, bool says_so, str
 void vouch_outside(const struct request *rq, struct sip_edits *edits)
 {
     const struct topology_access_edge *a = &passage_of(rq)->e->t->access_edge;
-    if (a->mark_source_verifiable)
-        sip_edit_end(edits, "ms-asserted-verification-level", SLICE("ms-source-verified-user=verified"));
+    sip_edit_end(edits, "ms-asserted-verification-level",
+                 a->mark_source_verifiable ? SLICE("ms-source-verified-user=verified")
+                                           : SLICE("ms-source-verified-user=unverified"));
     if (a->archiving_disclaimer)
         sip_edit_end(edits, "ms-archiving", SLICE("TRUE"));
 }
