@@ -56,7 +56,9 @@ class Call:
         if not self.ended.done():
             self.ended.set_result(why)
         self.stop_repeating()
-        self.ua.calls.pop((self.call_id, self.local_tag), None)
+        key = self.call_id, self.local_tag
+        if self.ua.calls.get(key) is self:  # another branch of the same call has the same tag here
+            del self.ua.calls[key]
 
     # --- caller ---
     @classmethod

@@ -2,6 +2,7 @@
 """The hidden topology: whatever happens in calls and around them, no byte of a header that reaches a partner holds a name
 or an address of inside, not even decoded; and everything still finds its way. Bodies, SDP among them, are left alone."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -11,10 +12,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-from partner import Partner, World, check_refused, contoso, refusal_id, run_with
+from partner import EVENT_S, Partner, World, check_refused, contoso, refusal_id, run_with
 from tap import check, check_equal
 
-from lab.dialog import CallFailed
+from lab.dialog import Call, CallFailed
 from lab.siptxn import StreamFlow
 
 PARTNER = Partner("partner.example")
@@ -201,6 +202,110 @@ async def test_subscription():
         check_equal((await PARTNER.agent.other("SUBSCRIBE", alice.aor, (("Event", "presence"),))).status, 200, "in")
         await alice.other("REFER", PARTNER.agent.aor, (("Refer-To", f"<sip:u02@{alice.flow.local[0]}>"),))
         check_heard(alice, ("SUBSCRIBE", "REFER", "SIP/2.0 200"))
+
+
+class Branch(Call):
+    def end(self, why):
+        super().end(why)
+        self.register()  # its ACK may come behind the BYE
+
+
+def second_answer(call, *rows):
+    """The 2xx of another branch of the same INVITE (RFC 3261 13.2.2.4): a call of its own at whoever was called."""
+    other = Branch.incoming(call.ua, call.request, call.transaction)
+    response = call.transaction.response(200, other.local_tag)
+    for name, value in (("Contact", call.ua.contact(call.transaction.flow)), *rows):
+        response.add(name, value)
+    return other, response
+
+
+@contextlib.contextmanager
+def answers_seen():
+    """Every 2xx behind the first one that reaches a caller."""
+    seen, original = [], Call.on_repeated_2xx
+
+    def on_repeated_2xx(call, response):
+        seen.append(response)
+        original(call, response)
+    Call.on_repeated_2xx = on_repeated_2xx
+    try:
+        yield seen
+    finally:
+        Call.on_repeated_2xx = original
+
+
+async def answered_thrice(caller, called_aor, far, *rows):
+    """A call whose callee repeats its 200, and of which another branch answers as well; (the two further answers, the call,
+    the callee's two)."""
+    with answers_seen() as seen:
+        call = await caller.invite(called_aor)
+        near = far[-1]
+        await asyncio.wait_for(asyncio.shield(near.acked), EVENT_S)
+        near.transaction.flow.send(near.transaction.last)
+        other, response = second_answer(near, *rows)
+        near.transaction.flow.send(response.write())
+        check_equal(await asyncio.wait_for(other.ended, EVENT_S), "bye", "the other branch is ended")
+        await asyncio.wait_for(asyncio.shield(other.acked), EVENT_S)
+        check_equal(sorted(other.seen), ["ACK", "BYE", "INVITE"], "what the other branch got")
+        check_equal(near.seen.count("ACK"), 2, "the ACK of the answer that came again")
+        check_equal([r.status for r in seen], [200, 200], "what came again")
+        return seen, call, near
+
+
+async def test_answers_that_come_again():
+    "a 2xx that is repeated, and one of another branch, are hidden and opened as the first: from inside and from outside"
+    far = []
+
+    async def answer(call):
+        far.append(call)
+        await call.accept()
+    async with talking(on_call=answer, on_partner_call=answer) as (alice, edge, since):
+        for caller, called in ((PARTNER.agent, alice), (alice, PARTNER.agent)):
+            (again, branch), call, near = await answered_thrice(caller, called.aor, far)
+            sealed_anew = [re.sub(";hidden=[^;>]*", "", route) for route in again.all("Record-Route")]
+            check_equal(sealed_anew, [re.sub(";hidden=[^;>]*", "", route) for route in reversed(call.routes)],
+                        "routes of what came again")
+            check(len(branch.all("Record-Route")) == len(call.routes) and branch.tag("To") != again.tag("To"), str(branch.headers))
+            check_equal(((await call.info(b"1")).status, (await near.info(b"2")).status), (200, 200), "INFO")
+            check_equal((await call.bye()).status, 200, "BYE")
+            check_heard(alice, ("SIP/2.0 200",))
+            HEARD.clear()
+
+
+async def test_relayed():
+    "clearing house with hiding: calls between partners pass whole, and tell nothing of inside; answers that come again, too"
+    far = []
+    claims = (("P-Asserted-Identity", "<sip:eve@other.example>, <sip:ceo@bank.example>"), ("ms-archiving", "TRUE"))
+
+    async def answer(call):
+        far.append(call)
+        call.ring()
+        await call.accept()
+    async with talking(on_partner_call=answer) as (alice, edge, since):
+        central = WORLD.lab.contoso.central
+        central.entente("topology", "set", "access_edge/clearinghouse", "true")
+        WORLD.lab.contoso.publish("clearing house")
+        check_equal((await PARTNER.agent.message(OTHER.agent.aor, b"x")).status, 200, "MESSAGE")
+        seen, call, near = await answered_thrice(PARTNER.agent, OTHER.agent.aor, far, *claims)
+        for response in seen:
+            check_equal(response.all("Record-Route"), list(reversed(call.routes)), "routes")
+            check_equal(len(call.routes), 1, "one route")
+            for name in ("ms-archiving", "ms-asserted-verification-level", "ms-edge-proxy-message-trust"):
+                check_equal(response.get(name), None, name)
+        check_equal(seen[1].all("P-Asserted-Identity"), ["<sip:eve@other.example>"], "who answers is the called partner's")
+        check_equal(((await call.info(b"1")).status, (await near.info(b"2")).status), (200, 200), "INFO")
+        check_equal(((await call.reinvite()).status, (await near.reinvite()).status), (200, 200), "re-INVITE")
+        check_equal((await near.send("REFER", b"")).status, 200, "REFER")
+        check_refused(await PARTNER.agent.message("x@elsewhere.example", b"x"), 403, "edge.not-our-domain", edge, since)
+        for hidden in ("false", "true"):
+            central.entente("topology", "set", "edge_pools/edge-old.contoso.example/hide_topology", hidden)
+            WORLD.lab.contoso.publish("switched")
+            check_equal(((await near.info(b"1")).status, (await call.info(b"2")).status), (200, 200), hidden)
+        check_equal((await near.bye()).status, 200, "BYE")
+        check_equal(call.ended.result(), "bye", "at the caller")
+        check_heard(alice, ("INVITE", "SIP/2.0 200", "ACK", "INFO", "BYE", "SIP/2.0 403"))
+        central.entente("topology", "set", "access_edge/clearinghouse", "false")
+        WORLD.lab.contoso.publish("no clearing house")
 
 
 async def test_sealed_for_one_partner():

@@ -318,6 +318,14 @@ async def test_default_route():
         blocked = message(HUB.agent, alice.aor, sender="x@blocked.example")
         check_refused(await HUB.agent.send(blocked), 403, "edge.partner-blocked", edge, since)
         check_refused(await alice.message("x@blocked.example", b"x"), 403, "edge.partner-blocked", edge, since)
+        # a clearing house is one of partners that reach us directly: by the default route nothing is passed on
+        settings(clearinghouse=True)
+        HUB.got.clear()
+        for sender, called in (("x@partner.example", "y@pinned.example"), ("x@anybody.example", PARTNER.agent.aor)):
+            across = message(HUB.agent, called, sender=sender)
+            check_refused(await HUB.agent.send(across), 403, "edge.not-our-domain", edge, since)
+        check_equal((HUB.got, PARTNER.got), ([], []), "nothing was relayed")
+        settings(clearinghouse=False)
         change({"access_edge/routing": "srv", "access_edge/default_route": "", "providers/cloud/enabled": True})
         check_equal((await PARTNER.agent.message(alice.aor, b"x")).status, 200, "by SRV again")
 

@@ -1,7 +1,7 @@
 #include "service/access_edge/hide.h"
 
 /* In one piece, the texts behind it in this order. */
-enum { PARTNER, PROVEN_NAME, OUTER_TOKEN, INNER_TOKEN, INSIDE, TAKEN_ROUTES, THEIR_ROUTES, TEXTS };
+enum { PARTNER, SENDER, PROVEN_NAME, OUTER_TOKEN, INNER_TOKEN, INSIDE, TAKEN_ROUTES, THEIR_ROUTES, TEXTS };
 struct kept_passage {
     enum policy_source source;
     enum topology_verification verification;
@@ -12,6 +12,7 @@ struct kept_passage {
 static void texts_of(struct passage *p, struct slice *ret[TEXTS])
 {
     ret[PARTNER] = &p->partner;
+    ret[SENDER] = &p->sender;
     ret[PROVEN_NAME] = &p->proof.name;
     ret[OUTER_TOKEN] = &p->outer_token;
     ret[INNER_TOKEN] = &p->inner_token;
@@ -33,7 +34,7 @@ struct slice keep_passage(struct request *rq)
     size_t all = sizeof(k);
     if (p->partner.n == 0)
         return SLICE_NONE;
-    if (p->e->words && request_side(rq) == SIDE_EXTERNAL)
+    if (p->e->words && request_side(rq) == SIDE_EXTERNAL && p->sender.n == 0)
         p->their_routes = hide_joined(request_msg(rq), SIP_H_RECORD_ROUTE, a);
     if (!p->e->words)
         p->outer_token = p->inner_token = p->inside = p->taken_routes = SLICE_NONE;
