@@ -7,9 +7,12 @@
 #include "element/outgoing.h"
 #include "element/pool.h"
 #include "element/port.h"
+#include "element/reading.h"
 
 enum {
     FLOW_BROKEN_MS = 1000,           /* for the peer to read our answer to what is not SIP */
+    FLOW_SOCKET_BUFFER = 256 << 10,  /* what the kernel may keep of a connection, each way */
+    FLOW_INSIDE_BUFFER = 128 << 10,  /* of one inside, where all partners' requests are in one queue */
     FLOW_MAX_UNREADABLE = 256 << 10, /* that it may send meanwhile */
 };
 
@@ -134,6 +137,7 @@ void flow_end(struct flow *f, const char *why)
     flow_unpool(f);
     list_unlink(&f->link);
     list_unlink(&f->held_up);
+    reading_end(f);
     s->slots[f->slot] = NULL;
     if (f->slot < s->free_slot)
         s->free_slot = f->slot;
@@ -153,15 +157,18 @@ void flow_end(struct flow *f, const char *why)
     mem_free(f);
 }
 
-static struct stream_limits flow_limits(const struct shard *s)
+static struct stream_limits flow_limits(const struct shard *s, enum side side)
 {
-    return (struct stream_limits){.max_input = SIP_MAX_MESSAGE + 4096, .setup_ms = s->config->connect_ms};
+    return (struct stream_limits){.max_input = SIP_MAX_MESSAGE + 4096,
+                                  .setup_ms = s->config->connect_ms,
+                                  .socket_buffer =
+                                      side == SIDE_INTERNAL ? FLOW_INSIDE_BUFFER : FLOW_SOCKET_BUFFER};
 }
 
 void flow_accept(struct port *p, int fd, const struct net_addr *remote)
 {
     struct shard *s = p->s;
-    struct stream_limits limits = flow_limits(s);
+    struct stream_limits limits = flow_limits(s, p->is.side);
     struct source_hold hold;
     limits.setup_ms = s->config->limits.handshake_ms; /* the peer's pace, not ours */
     if (!guard_connection(p, remote, &hold)) {
@@ -172,6 +179,7 @@ void flow_accept(struct port *p, int fd, const struct net_addr *remote)
     f->hold = hold;
     METRIC_COUNT("element.connection-accepted");
     f->stream = stream_accept(s->loop, fd, remote, p->is.tls, &limits, &flow_stream_ops, f);
+    reading_begin(f);
     if (s->n_flows > ELEMENT_MAX_FLOWS) {
         METRIC_COUNT("element.connection-over-limit");
         flow_end(f, "too many connections");
@@ -182,7 +190,7 @@ struct flow *flow_dial(struct shard *s, enum side side, const struct target_addr
                        struct slice identity, destination_ticket ticket)
 {
     const struct element_side *es = &s->config->sides[side];
-    struct stream_limits limits = flow_limits(s);
+    struct stream_limits limits = flow_limits(s, side);
     struct net_addr local = es->local;
     net_addr_set_port(&local, 0);
     struct flow *f = flow_new(s, side, to->transport, false, &to->addr);
@@ -195,6 +203,7 @@ struct flow *flow_dial(struct shard *s, enum side side, const struct target_addr
     f->stream = stream_connect(s->loop, local.sa.sa_family == to->addr.sa.sa_family ? &local : NULL,
                                &to->addr, to->transport == SIP_TLS ? es->client_tls : NULL, to->name, &limits,
                                &flow_stream_ops, f);
+    reading_begin(f);
     return f;
 }
 
@@ -217,8 +226,7 @@ static void flow_up(struct stream *st, void *arg)
         flow_end(f, why->text);
         return;
     }
-    if (f->side == SIDE_INTERNAL && (f->trusted || !f->inbound))
-        stream_prefer(f->stream);
+    reading_up(f);
     flow_send_waiting(f);
 }
 

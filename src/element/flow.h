@@ -23,6 +23,11 @@ struct flow {
     size_t unread;    /* bytes that came after that */
     bool trusted;
     struct list held_up; /* in shard.held_up */
+    struct list hop;     /* in shard.hops */
+    struct turns_client queued;
+    bool inside; /* a machine of the topology; decided when it comes up */
+    bool late;   /* has a standing queue */
+    unsigned asked_late;
     struct source_hold hold;
     unsigned refused;    /* requests in a row */
     uint64_t owner;      /* with whom it shares, when trusted */

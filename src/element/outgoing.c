@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "element/pool.h"
+#include "element/reading.h"
 #include "element/way_back.h"
 
 /* One message waiting for a connection to come up. */
@@ -123,7 +124,7 @@ void flow_send_request(struct flow *f, struct slice message, struct slice identi
         else
             flow_watch(f, origin, branch, inflight);
         flow_send(f, message);
-        overload_sent(f);
+        reading_sent(f);
         return;
     }
     struct outgoing *o = mem_alloc(sizeof(*o) + message.n + identity.n);

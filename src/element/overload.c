@@ -1,18 +1,14 @@
-/* Whether new work is begun: by how long messages wait here, by what the next hop takes, by memory. */
+/* Whether new work is begun: by whose queue stands, by what the next hop takes, by memory. */
 #include "element/flow.h"
-#include "element/shard.h"
+#include "element/reading.h"
 
 #include <stdio.h>
 
 enum {
-    OVERLOAD_TURN_MS = 10, /* for a machine inside to take what a turn has gathered */
-    OVERLOAD_TURN_REQUESTS = 2000,
-    OVERLOAD_STUCK_MS = 1000,
-    OVERLOAD_RETRY_S = 1, /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
+    OVERLOAD_LATE_ONE_OF = 8, /* new requests of a connection with a standing queue that are refused */
+    OVERLOAD_RETRY_S = 1,     /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
     OVERLOAD_RETRY_SPREAD = 5,
-    OVERLOAD_FLOW_BYTES = 28 << 10,  /* of a TLS connection, apart from what waits on it */
-    OVERLOAD_MAX_GATHERED = 2 << 20, /* for one machine in one turn: what comes waits for the next */
-    OVERLOAD_BACKLOG = 256 << 10,    /* so much that a machine has not read is a sign of overload */
+    OVERLOAD_FLOW_BYTES = 28 << 10, /* of a TLS connection, apart from what waits on it */
     OVERLOAD_COPIES = 6, /* of a message's text: as it went, its answer, and what buffers keep free */
 };
 
@@ -51,60 +47,14 @@ bool overload_memory_full(const struct shard *s)
 }
 
 /* ---------------------------------------------------------------- measuring */
-/* The machines inside take no more: none of those that we send to. One of several that is stuck is no
- * overload. */
-static bool hops_are_full(const struct shard *s)
+/* One line when it begins, one when it has been over for a while. */
+static void overload_tell(struct shard *s, const char *why, uint32_t wait)
 {
-    LIST_FOR(it, &s->flows)
-    {
-        const struct flow *f = LIST_ENTRY(it, struct flow, link);
-        if (!f->inbound && f->up && f->side == SIDE_INTERNAL &&
-            stream_pending_output(f->stream) < OVERLOAD_BACKLOG)
-            return false;
-    }
-    return true;
-}
-
-/* After a request went out on f: is there room for more, there or at another machine? */
-void overload_sent(const struct flow *f)
-{
-    struct shard *s = f->s;
-    uint64_t now = loop_now(s->loop);
-    size_t waits = stream_pending_output(f->stream);
-    if (f->inbound || f->side != SIDE_INTERNAL || waits < OVERLOAD_MAX_GATHERED || s->full_ms == now ||
-        !hops_are_full(s))
-        return;
-    if (now - s->full_ms > OVERLOAD_STUCK_MS)
-        s->full_since = s->moved_ms = now;
-    if (waits < s->full_bytes)
-        s->moved_ms = now;
-    s->full_bytes = waits;
-    s->full_ms = now;
-}
-
-/* What comes may wait until there is, as long as something moves. Else they are stuck, and senders have to be
- * told. */
-static bool hops_need_time(const struct shard *s, uint64_t now)
-{
-    return s->full_ms == now && now - s->moved_ms < OVERLOAD_STUCK_MS;
-}
-
-/* So many begun at once that the others have waited long enough: the rest comes in a later turn. */
-static bool turn_is_long(struct shard *s, uint64_t now)
-{
-    if (s->turn_ms != now) {
-        s->turn_ms = now;
-        s->turn_requests = 0;
-    }
-    return ++s->turn_requests > OVERLOAD_TURN_REQUESTS;
-}
-
-static void overload_tell(struct shard *s, bool bad, uint32_t wait, const char *why)
-{
-    bool on = shares_overloaded(&s->shares);
     char worker[16], ms[16];
-    if (bad)
+    if (why)
         METRIC_COUNT("element.overload-intervals");
+    s->calm = why || shares_overloaded(&s->shares) ? 0 : s->calm + 1;
+    bool on = why || (s->overloaded && s->calm < SHARE_CALM);
     if (on == s->overloaded)
         return;
     s->overloaded = on;
@@ -113,7 +63,7 @@ static void overload_tell(struct shard *s, bool bad, uint32_t wait, const char *
     if (on)
         log_event(LOG_WARN, "element.overloaded",
                   FIELDS({"worker", slice_str(worker)}, {"wait_ms", slice_str(ms)}, {"why", slice_str(why)}),
-                  "%s: new requests are refused, of those first who send most", why);
+                  "%s: who sends most has to wait, and some of its new requests are refused", why);
     else
         log_event(LOG_INFO, "element.overload-over", FIELDS({"worker", slice_str(worker)}),
                   "all requests are admitted again");
@@ -126,14 +76,19 @@ static void overload_measure(struct shard *s, uint64_t now)
     const char *why = NULL;
     atomic_store(&s->load_memory, s->held + s->held_flows);
     s->memory = memory_of_all(s->e) - s->held - s->held_flows;
-    if (l->delay_ms && wait >= l->delay_ms)
-        why = "messages wait too long for the processor";
-    else if (now - s->full_ms < OVERLOAD_TURN_MS && now - s->full_since >= SHARE_INTERVAL_MS)
-        why = "the machines inside take no more";
-    else if (s->memory + s->held + s->held_flows >= memory_ceiling(s) / 10 * 9)
+    bool memory = s->memory + s->held + s->held_flows >= memory_ceiling(s) / 10 * 9;
+    if (memory)
         why = "memory is nearly used up";
+    else if (l->delay_ms && wait >= l->delay_ms)
+        why = "messages wait too long for the processor";
     shares_measure(&s->shares, why != NULL, now);
-    overload_tell(s, why != NULL, wait, why);
+    s->memory_tight = memory || (s->memory_tight && shares_overloaded(&s->shares));
+    if (reading_room(s) == HOPS_STUCK)
+        why = "the machines inside take nothing";
+    else if (s->late && !why)
+        why = "more comes than can be done";
+    s->late = 0;
+    overload_tell(s, why, wait);
 }
 
 /* ---------------------------------------------------------------- who is held up */
@@ -152,7 +107,7 @@ static bool overload_hold(struct flow *f, uint32_t ms)
 {
     struct shard *s = f->s;
     uint64_t until = loop_now(s->loop) + ms;
-    if (!f->inbound || (f->trusted && f->side == SIDE_INTERNAL))
+    if (!f->inbound || f->inside)
         return false;
     METRIC_COUNT("element.overload-held");
     list_push_back(&s->held_up, &f->held_up);
@@ -194,6 +149,31 @@ static uint64_t overload_owner(const struct source *src, const struct sip_msg *m
     return net_addr_hash(&a);
 }
 
+/* Told to come again although nobody counted it as too much: its queue stands, or nobody inside takes it. */
+static bool overload_turns_away(const struct source *src, enum share_class class)
+{
+    struct flow *f = src->flow;
+    if (class != SHARE_NEW || !f || f->inside)
+        return false;
+    if (f->side == SIDE_EXTERNAL && reading_room(src->s) == HOPS_STUCK)
+        return true;
+    return f->late && ++f->asked_late % OVERLOAD_LATE_ONE_OF == 0;
+}
+
+static enum share_verdict overload_refuse(const struct source *src, const struct sip_msg *m, bool silent)
+{
+    guard_tell(src->s, &src->from, "element.overload-refused",
+               "this machine is overloaded, and it has had its share");
+    if (!silent)
+        guard_answer(src, m, OVERLOAD_RETRY_S, OVERLOAD_RETRY_SPREAD);
+    access_stateless(src, m,
+                     &(struct access_short){.status = silent ? 0 : REFUSE_OVERLOAD.status,
+                                            .refusal = &REFUSE_OVERLOAD,
+                                            .limit = "element.overload-refused"});
+    return SHARE_REFUSED;
+}
+
+/* What comes by a connection is not counted against the processor's time: it waits its turn (reading.c). */
 enum share_verdict overload_admits(const struct source *src, const struct sip_msg *m, struct share **ret)
 {
     struct shard *s = src->s;
@@ -201,11 +181,11 @@ enum share_verdict overload_admits(const struct source *src, const struct sip_ms
     enum share_class class = overload_class(m);
     if (shares_due(&s->shares, now))
         overload_measure(s, now);
-    if ((hops_need_time(s, now) || turn_is_long(s, now)) && class != SHARE_END && src->flow &&
-        overload_hold(src->flow, OVERLOAD_TURN_MS))
-        return SHARE_FLOODED;
+    if (overload_turns_away(src, class))
+        return overload_refuse(src, m, false);
     enum share_verdict v =
-        shares_ask(&s->shares, overload_owner(src, m), class, s->config->limits.requests / s->e->n, ret);
+        shares_ask(&s->shares, overload_owner(src, m), class, !src->flow || s->memory_tight,
+                   s->config->limits.requests / s->e->n, ret);
     if (v == SHARE_ADMITTED && class != SHARE_END && overload_memory_full(s)) {
         shares_done(&s->shares, *ret);
         v = SHARE_REFUSED;
@@ -213,16 +193,8 @@ enum share_verdict overload_admits(const struct source *src, const struct sip_ms
     if (v == SHARE_ADMITTED ||
         (v == SHARE_FLOODED && src->flow && overload_hold(src->flow, SHARE_INTERVAL_MS)))
         return v;
-    guard_tell(s, &src->from, "element.overload-refused",
-               "this machine is overloaded, and it has had its share");
-    bool answers = v == SHARE_REFUSED || src->flow; /* over UDP silence is the best answer to a flood */
-    if (answers)
-        guard_answer(src, m, OVERLOAD_RETRY_S, OVERLOAD_RETRY_SPREAD);
-    access_stateless(src, m,
-                     &(struct access_short){.status = answers ? REFUSE_OVERLOAD.status : 0,
-                                            .refusal = &REFUSE_OVERLOAD,
-                                            .limit = "element.overload-refused"});
-    return SHARE_REFUSED;
+    /* over UDP silence is the best answer to a flood */
+    return overload_refuse(src, m, v == SHARE_FLOODED && !src->flow);
 }
 
 void overload_housekeeping(struct shard *s, uint64_t now)
@@ -247,11 +219,13 @@ void overload_init(struct shard *s)
 {
     shares_init(&s->shares);
     list_init(&s->held_up);
+    reading_init(s);
     timer_init(&s->read_on, s->loop, overload_read_on, s);
 }
 
 void overload_fini(struct shard *s)
 {
     timer_stop(&s->read_on);
+    reading_fini(s);
     shares_fini(&s->shares);
 }

@@ -8,6 +8,7 @@
 #include "element/share.h"
 #include "element/sources.h"
 #include "element/trace.h"
+#include "element/turns.h"
 #include "ground/base/list.h"
 #include "ground/base/map.h"
 #include "ground/base/mem.h"
@@ -84,16 +85,23 @@ struct shard {
     uint64_t branch_counter;
     /* overload.c */
     struct shares shares;
-    size_t held, held_flows;      /* bytes of requests and of connections */
-    uint64_t memory;              /* of the other shards, when last measured */
-    bool overloaded;              /* told so */
-    uint64_t full_ms, full_since; /* when no machine inside had room, last and first */
-    uint64_t moved_ms;            /* when one was last seen to take something in spite of that */
-    size_t full_bytes;
-    uint64_t turn_ms; /* this turn, and what was begun in it */
-    uint32_t turn_requests;
+    size_t held, held_flows; /* bytes of requests and of connections */
+    uint64_t memory;         /* of the other shards, when last measured */
+    bool overloaded;         /* told so */
+    unsigned calm;           /* intervals since */
+    bool memory_tight;
     struct list held_up; /* connections that are not read from in this interval */
     struct timer read_on;
+    /* reading.c */
+    struct turns turns[2]; /* of connections to read: of the others, of machines inside */
+    struct timer reading;
+    uint64_t turn, turn_us; /* of the loop, and when the first was read in it */
+    unsigned late;          /* readings of connections with a standing queue, in this interval */
+    struct list hops;       /* connections that we made to machines inside */
+    struct timer look;
+    size_t backlog;              /* of hops, when none had room */
+    uint64_t moved_ms;           /* when it last grew less */
+    _Atomic unsigned hops_state; /* enum hops_state */
     _Atomic uint64_t load_memory;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
     _Atomic uint64_t load_accepted, load_accepted_bytes;
@@ -153,7 +161,6 @@ bool guard_times_out(struct flow *f, uint64_t now);
 /* May a request outside the known transactions begin? Not ADMITTED: it has been answered; FLOODED: unless its
  * connection is held up now. */
 enum share_verdict overload_admits(const struct source *src, const struct sip_msg *m, struct share **ret);
-void overload_sent(const struct flow *f);
 bool overload_memory_full(const struct shard *s);
 void overload_count(struct request *rq); /* again, when it has grown */
 void overload_housekeeping(struct shard *s, uint64_t now);

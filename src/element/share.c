@@ -128,24 +128,24 @@ static bool share_floods(const struct share *one)
     return one->refused > one->admitted / 16 + SHARE_LEAST;
 }
 
-static bool share_fits(const struct shares *s, const struct share *one, enum share_class class,
+static bool share_fits(const struct shares *s, const struct share *one, enum share_class class, bool by_rate,
                        uint32_t pending_max)
 {
     if (class == SHARE_END)
         return true;
     if (pending_max && (s->pending >= pending_max || one->pending >= pending_max - s->pending))
         return false;
-    return s->rate == 0 || one->admitted < (class == SHARE_DIALOG ? 2 * s->level : s->level);
+    return !by_rate || s->rate == 0 || one->admitted < (class == SHARE_DIALOG ? 2 * s->level : s->level);
 }
 
-enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, uint32_t pending_max,
-                              struct share **ret)
+enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, bool by_rate,
+                              uint32_t pending_max, struct share **ret)
 {
     struct share *one = share_of(s, owner);
     *ret = one;
     one->asked++;
     s->asked++;
-    if (!share_fits(s, one, class, pending_max)) {
+    if (!share_fits(s, one, class, by_rate, pending_max)) {
         one->refused++;
         s->refused++;
         return share_floods(one) ? SHARE_FLOODED : SHARE_REFUSED;

@@ -2,6 +2,9 @@
  * element/share.h - private to element: who may begin a request when there is not enough for all. Pure: the
  * time and what was measured are parameters.
  *
+ * What comes by connections waits its turn (turns.h) and is not refused for lack of time. This here is for
+ * what cannot be told to wait (UDP), and for what time does not heal: memory, pending requests.
+ *
  * Signal. Every SHARE_INTERVAL_MS the caller says how long messages had to wait at the very least in that
  * interval. Like CoDel (RFC 8289) the least counts, not the most: a burst that is worked off is no overload,
  * a wait that never ends is.
@@ -63,9 +66,10 @@ static inline bool shares_due(const struct shares *s, uint64_t now)
 }
 /* `bad`: whether messages waited too long during all of it, or memory or the next hop is at its end. */
 void shares_measure(struct shares *s, bool bad, uint64_t now);
-/* Admitted: one more is pending until shares_done. pending_max 0: no limit. *ret is set in any case. */
-enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, uint32_t pending_max,
-                              struct share **ret);
+/* Admitted: one more is pending until shares_done. by_rate false: it has waited its turn elsewhere (turns.h),
+ * only what is pending counts. pending_max 0: no limit. *ret is set in any case. */
+enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, bool by_rate,
+                              uint32_t pending_max, struct share **ret);
 void shares_done(struct shares *s, struct share *one);
 /* Something of every owner is refused now. */
 static inline bool shares_overloaded(const struct shares *s)

@@ -30,7 +30,7 @@ static void world_interval(struct world *w)
             struct share *one;
             if (i >= w->sends[o] || !reads[o] || w->queue > READ_AHEAD * w->capacity)
                 continue;
-            switch (shares_ask(&w->s, (uint64_t)o + 1, SHARE_NEW, 0, &one)) {
+            switch (shares_ask(&w->s, (uint64_t)o + 1, SHARE_NEW, true, 0, &one)) {
             case SHARE_ADMITTED:
                 w->admitted[o]++;
                 w->queue += 1;
@@ -164,17 +164,17 @@ TEST(dialogs_go_first_and_ends_always)
     shares_init(&s);
     shares_measure(&s, true, 1000); /* overloaded from nothing: the least rate */
     unsigned fresh = 0, dialog = 0;
-    while (shares_ask(&s, 1, SHARE_NEW, 0, &one) == SHARE_ADMITTED && fresh < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, true, 0, &one) == SHARE_ADMITTED && fresh < 1000)
         fresh++;
     CHECK_INT(fresh, SHARE_LEAST);
-    while (shares_ask(&s, 1, SHARE_DIALOG, 0, &one) == SHARE_ADMITTED && dialog < 1000)
+    while (shares_ask(&s, 1, SHARE_DIALOG, true, 0, &one) == SHARE_ADMITTED && dialog < 1000)
         dialog++;
     CHECK_INT(dialog, SHARE_LEAST);
     for (int i = 0; i < 1000; i++)
-        CHECK_INT(shares_ask(&s, 1, SHARE_END, 0, &one), SHARE_ADMITTED);
-    CHECK_INT(shares_ask(&s, 2, SHARE_NEW, 0, &one), SHARE_ADMITTED);
+        CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 0, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 2, SHARE_NEW, true, 0, &one), SHARE_ADMITTED);
     unsigned refused = 0;
-    while (shares_ask(&s, 1, SHARE_NEW, 0, &one) == SHARE_REFUSED && refused < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, true, 0, &one) == SHARE_REFUSED && refused < 1000)
         refused++;
     CHECK(refused > SHARE_LEAST && refused < 1000); /* then it floods */
     shares_fini(&s);
@@ -186,17 +186,17 @@ TEST(pending_ones_are_shared)
     struct share *one, *other, *last;
     unsigned n = 0, m = 0;
     shares_init(&s);
-    while (shares_ask(&s, 1, SHARE_NEW, 100, &one) == SHARE_ADMITTED && n < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, true, 100, &one) == SHARE_ADMITTED && n < 1000)
         n++;
     CHECK_INT(n, 50);
-    while (shares_ask(&s, 2, SHARE_NEW, 100, &other) == SHARE_ADMITTED && m < 1000)
+    while (shares_ask(&s, 2, SHARE_NEW, true, 100, &other) == SHARE_ADMITTED && m < 1000)
         m++;
     CHECK_INT(m, 25);
-    CHECK_INT(shares_ask(&s, 3, SHARE_DIALOG, 100, &last), SHARE_ADMITTED);
-    CHECK_INT(shares_ask(&s, 1, SHARE_END, 100, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 3, SHARE_DIALOG, true, 100, &last), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 100, &one), SHARE_ADMITTED);
     for (int i = 0; i < 30; i++)
         shares_done(&s, one);
-    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, 100, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, true, 100, &one), SHARE_ADMITTED);
     shares_fini(&s);
 }
 
@@ -206,13 +206,13 @@ TEST(owners_are_forgotten)
     struct shares s;
     struct share *kept, *one;
     shares_init(&s);
-    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, 0, &kept), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, true, 0, &kept), SHARE_ADMITTED);
     for (uint64_t o = 2; o < 3 * SHARE_OWNERS_MAX; o++) {
         if (o % 1000 == 0) {
             shares_measure(&s, true, o);
-            CHECK_INT(shares_ask(&s, 1, SHARE_END, 0, &kept), SHARE_ADMITTED);
+            CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 0, &kept), SHARE_ADMITTED);
         }
-        if (shares_ask(&s, o, SHARE_NEW, 0, &one) == SHARE_ADMITTED)
+        if (shares_ask(&s, o, SHARE_NEW, true, 0, &one) == SHARE_ADMITTED)
             shares_done(&s, one);
     }
     CHECK(s.owners.count <= SHARE_OWNERS_MAX + 1);

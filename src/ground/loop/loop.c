@@ -29,6 +29,7 @@ struct loop {
     bool now_known, wall_known; /* was read in this turn */
     uint64_t now;
     int64_t wall;
+    uint64_t turn;
     uint32_t wait_least; /* UINT32_MAX: no turn since it was asked for */
 
     struct due *heap; /* [1..heap_n], the earliest first */
@@ -339,6 +340,12 @@ static void note_turn(struct loop *l)
             l->wait_least = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX - 1;
     }
     l->now_known = l->wall_known = false;
+    l->turn++;
+}
+
+uint64_t loop_turn(const struct loop *l)
+{
+    return l->turn;
 }
 
 uint32_t loop_wait_least(struct loop *l)

@@ -29,6 +29,7 @@ uint64_t loop_now(const struct loop *l);
  * that time waited so long, unless it was the first of a turn. 0 without any. Of turns in which somebody
  * asked for the time. */
 uint32_t loop_wait_least(struct loop *l);
+uint64_t loop_turn(const struct loop *l);     /* counts its turns, from 1 */
 int64_t loop_wall(void);                      /* milliseconds since 1970 UTC; within a turn read once */
 struct event_base *loop_base(struct loop *l); /* for net and http alone */
 

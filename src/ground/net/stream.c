@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -155,7 +156,7 @@ size_t stream_memory(const struct stream *s)
 
 static void want(struct stream *s)
 {
-    unsigned what = (s->eof || s->held ? 0 : IO_READ) | (s->blocked ? IO_WRITE : 0);
+    unsigned what = (s->eof || s->held || s->paced ? 0 : IO_READ) | (s->blocked ? IO_WRITE : 0);
     if (s->state < STATE_ENDED && s->io)
         io_want(s->io, s->state == STATE_CONNECTING ? IO_WRITE : what);
 }
@@ -168,6 +169,34 @@ void stream_hold(struct stream *s, bool hold)
     s->offering_again = !hold && buf_len(&s->in) > 0;
     if (s->offering_again)
         stream_flush(s);
+}
+
+void stream_pace(struct stream *s, bool (*may_read)(void *arg))
+{
+    s->may_read = may_read;
+}
+
+bool stream_read(struct stream *s, size_t most)
+{
+    if (!s->io || s->eof || s->held || s->state == STATE_CONNECTING)
+        return false;
+    enter(s);
+    bool more = stream_read_in(s, most);
+    leave(s);
+    return more;
+}
+
+void stream_resume(struct stream *s)
+{
+    s->paced = false;
+    if (s->busy == 0)
+        want(s);
+}
+
+size_t stream_unread(const struct stream *s)
+{
+    int n = 0;
+    return s->fd >= 0 && ioctl(s->fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 void stream_prefer(struct stream *s)
@@ -238,6 +267,19 @@ static void connected(struct stream *s)
     }
 }
 
+static bool may_read(struct stream *s)
+{
+    s->paced = s->may_read && !s->may_read(s->arg);
+    return !s->paced;
+}
+
+static void read_some(struct stream *s)
+{
+    for (unsigned i = 0; i <= s->more_reads && !s->held && may_read(s); i++)
+        if (!stream_read_in(s, SIZE_MAX))
+            break;
+}
+
 static void ready(void *arg, unsigned what)
 {
     struct stream *s = arg;
@@ -248,8 +290,7 @@ static void ready(void *arg, unsigned what)
         s->blocked = false;
         stream_write_out(s);
     } else {
-        for (unsigned i = 0; stream_read_in(s) && i < s->more_reads; i++)
-            ;
+        read_some(s);
     }
     leave(s);
 }
@@ -319,6 +360,15 @@ static struct stream *stream_new(struct loop *l, const struct net_addr *remote, 
     return s;
 }
 
+/* What lies there is beyond our order: who comes later waits for all of it. */
+static void limit_buffers(const struct stream *s)
+{
+    if (s->limits.socket_buffer == 0)
+        return;
+    setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &s->limits.socket_buffer, sizeof(s->limits.socket_buffer));
+    setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &s->limits.socket_buffer, sizeof(s->limits.socket_buffer));
+}
+
 /* 0 when the connection is under way, or negative errno. */
 static int start_connect(struct stream *s, const struct net_addr *local)
 {
@@ -327,6 +377,7 @@ static int start_connect(struct stream *s, const struct net_addr *local)
     if (s->fd < 0)
         return -errno;
     sock_tune_tcp(s->fd);
+    limit_buffers(s);
     if (local) {
         /* The port is chosen by connect, which knows the destination: more than 64k connections fit. */
         if (net_addr_port(local) == 0)
@@ -365,6 +416,7 @@ struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remo
     s->fd = fd;
     getsockname(fd, &s->local.sa, &len);
     s->io = io_new(l, fd, ready, s);
+    limit_buffers(s);
     if (tls) {
         s->state = STATE_HANDSHAKE;
         io_want(s->io, IO_READ);

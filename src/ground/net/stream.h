@@ -42,6 +42,7 @@ struct stream_limits {
     size_t max_input;  /* bytes waiting to be consumed; 0: 128 KiB */
     size_t max_output; /* bytes waiting to be taken; 0: 4 MiB */
     uint32_t setup_ms; /* 0: 10,000 */
+    int socket_buffer; /* bytes that the kernel may keep each way, roughly; 0: as it sees fit */
 };
 
 /* local: address to bind to (port 0: any), or NULL. tls NULL: plain TCP. server_name: SNI, or empty. Never
@@ -67,6 +68,14 @@ void stream_prefer(struct stream *s);
 /* Reads nothing until it is released: the sender has to wait. Then what `data` left is
  * offered again. */
 void stream_hold(struct stream *s, bool hold);
+/* Asked each time when there is something to read, the handshake included. False: not now; from then on the
+ * user reads it by stream_read, until stream_resume. */
+void stream_pace(struct stream *s, bool (*may_read)(void *arg));
+/* Reads once, at most so much. True: there may be more. A callback may have freed it. */
+bool stream_read(struct stream *s, size_t most);
+void stream_resume(struct stream *s);
+/* Bytes that have come and were not read. */
+size_t stream_unread(const struct stream *s);
 void stream_finish(struct stream *s, uint32_t linger_ms);
 /* At once and without a word; no callback follows. NULL is fine. */
 void stream_free(struct stream *s);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 enum {
-    STREAM_READ = 64 << 10,      /* of one stream in one turn: others wait no longer than for this */
+    STREAM_READ = 64 << 10,      /* of one stream at once: others wait no longer than for this */
     STREAM_READ_LEAST = 4 << 10, /* TLS, when a record has filled the input buffer past its limit */
 };
 
@@ -165,14 +165,16 @@ static void read_end(struct stream *s)
         peer_ended(s);
 }
 
-bool stream_read_in(struct stream *s)
+bool stream_read_in(struct stream *s, size_t most)
 {
     static _Thread_local char bytes[STREAM_READ];
     size_t room = buf_len(&s->in) < s->limits.max_input ? s->limits.max_input - buf_len(&s->in) : 0;
     if (s->tls && room < STREAM_READ_LEAST)
         room = STREAM_READ_LEAST;
-    if (room > sizeof(bytes))
-        room = sizeof(bytes);
+    if (most > sizeof(bytes))
+        most = sizeof(bytes);
+    if (room > most)
+        room = most;
     ssize_t n = recv(s->fd, bytes, room, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
@@ -186,5 +188,5 @@ bool stream_read_in(struct stream *s)
         feed_tls(s, slice_mem(bytes, (size_t)n));
     else
         offer(s, slice_mem(bytes, (size_t)n));
-    return n > 0 && (size_t)n == room && s->state == STATE_UP && !s->held;
+    return n > 0 && (size_t)n == room && s->state == STATE_UP;
 }

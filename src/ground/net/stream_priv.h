@@ -30,6 +30,8 @@ struct stream {
     bool connected;      /* TCP was up once */
     bool blocked;        /* the socket is full: IO_WRITE comes */
     unsigned more_reads; /* in one turn, while there is something */
+    bool (*may_read)(void *arg);
+    bool paced;          /* it said no: read by stream_read alone */
     bool held;           /* not read from */
     bool offering_again; /* it was held, and has input left */
     bool eof;            /* the peer's FIN was read */
@@ -69,4 +71,4 @@ void stream_write_out(struct stream *s);
 /* What there is to do at the end of a turn: offers again what was left while it was held, and writes. */
 void stream_go_on(struct stream *s);
 /* One read from the socket, and what follows from it. */
-bool stream_read_in(struct stream *s); /* there may be more */
+bool stream_read_in(struct stream *s, size_t most); /* there may be more */

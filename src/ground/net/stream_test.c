@@ -27,6 +27,7 @@ struct side {
 
     struct stream *s;
     struct buf got;
+    bool paced;
     unsigned ups, halves, ends, offers;
     enum stream_end why;
     char error[256], peer_name[64];
@@ -139,6 +140,8 @@ static void on_ended(struct stream *s, void *arg, enum stream_end why)
     gone(x);
 }
 
+static struct timer pace;
+static void on_accepted_paced(struct side *x);
 static const struct stream_ops ops = {on_up, on_data, on_half_closed, on_ended};
 
 static void on_accepted(void *arg, int fd, const struct net_addr *remote)
@@ -146,6 +149,8 @@ static void on_accepted(void *arg, int fd, const struct net_addr *remote)
     (void)arg;
     alive++;
     server.s = stream_accept(loop, fd, remote, server.tls, &server.limits, &ops, &server);
+    if (server.paced)
+        on_accepted_paced(&server);
     CHECK_INT(server.ups, 0);
     CHECK(net_addr_eq(stream_local(server.s), listener_addr(listener)));
 }
@@ -185,6 +190,7 @@ static void end(void)
     buf_fini(&server.got);
     listener_free(listener);
     timer_stop(&deadline);
+    timer_stop(&pace);
     loop_free(loop);
 }
 
@@ -413,6 +419,67 @@ TEST(endless_input_is_refused)
         CHECK_INT(client.ends, 1);
         end_tls();
     }
+}
+
+/* Reads what came so far by turns, as whoever paces it does. */
+static unsigned asked, readings;
+
+static bool not_now(void *arg)
+{
+    (void)arg;
+    asked++;
+    timer_start(&pace, loop_now(loop));
+    return false;
+}
+
+static void read_a_little(void *arg)
+{
+    (void)arg;
+    bool more = stream_read(server.s, 1000);
+    readings++;
+    if (server.s && more)
+        timer_start(&pace, loop_now(loop));
+    else if (server.s)
+        stream_resume(server.s);
+}
+
+static void on_accepted_paced(struct side *x)
+{
+    timer_init(&pace, loop, read_a_little, NULL);
+    asked = readings = 0;
+    stream_pace(x->s, not_now);
+}
+
+TEST(paced_reading)
+{
+    for (int tls = 0; tls < 2; tls++) {
+        begin();
+        if (tls)
+            use_tls();
+        server.paced = true;
+        client.greeting = slice_head(megabyte(), 100000);
+        client.finish_when_up = true;
+        run();
+        check_closed();
+        CHECK_SLICE(buf_slice(&server.got), slice_head(megabyte(), 100000));
+        CHECK(readings >= 100);      /* never more at once than was asked for */
+        CHECK(asked < readings / 2); /* nor asked again before it is resumed */
+        end_tls();
+    }
+}
+
+TEST(endless_input_is_refused_when_paced)
+{
+    begin();
+    server.paced = server.keep_lines = true;
+    server.limits.max_input = 10000;
+    static char text[50000];
+    memset(text, 'x', sizeof(text));
+    client.greeting = slice_mem(text, sizeof(text));
+    run();
+    CHECK_INT(server.why, STREAM_LOST);
+    CHECK(strstr(server.error, "without an end") != NULL);
+    end();
 }
 
 /* --- failures --- */
@@ -693,8 +760,8 @@ TEST(freed_before_anything)
 
 TEST_MAIN(certificates_made, echo_over_tcp, echo_over_tls, half_close_over_tcp, half_close_over_tls,
           finish_while_data_comes_over_tcp, finish_while_data_comes_over_tls, both_finish_at_once,
-          output_before_up_is_kept, what_is_not_consumed_comes_again, endless_input_is_refused, refused,
-          local_address_is_not_ours, connected_to_itself, nobody_answers_the_syn,
-          nobody_answers_the_handshake, slow_peer, slow_peer_while_finishing, linger_ends, reset,
-          truncated_tls, not_tls_at_all, client_is_not_trusted, server_is_not_trusted,
+          output_before_up_is_kept, what_is_not_consumed_comes_again, endless_input_is_refused, paced_reading,
+          endless_input_is_refused_when_paced, refused, local_address_is_not_ours, connected_to_itself,
+          nobody_answers_the_syn, nobody_answers_the_handshake, slow_peer, slow_peer_while_finishing,
+          linger_ends, reset, truncated_tls, not_tls_at_all, client_is_not_trusted, server_is_not_trusted,
           client_without_certificate, freed_in_callbacks, freed_before_anything, certificates_dropped)
