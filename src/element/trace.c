@@ -40,9 +40,10 @@ void trace_add(struct trace *t, uint64_t call_hash, enum trace_kind kind, unsign
         e->peer = *peer;
     else
         e->peer.sa.sa_family = AF_UNSPEC;
-    e->note[0] = 0;
-    if (note && note[0])
-        snprintf(e->note, sizeof(e->note), "%s", note);
+    struct slice text = slice_head(slice_str(note), sizeof(e->note) - 1);
+    if (text.n)
+        memcpy(e->note, text.p, text.n);
+    e->note[text.n] = 0;
 }
 
 static void trace_text(const struct trace_entry *e, struct trace_found *out)

@@ -83,35 +83,64 @@ void crypto_sha256(struct slice in, unsigned char out[CRYPTO_SHA256])
     hash_sha256(&in, 1, out);
 }
 
-/* RFC 2104 */
-void crypto_hmac_sha256(struct slice key, const struct slice *parts, size_t n,
-                        unsigned char out[CRYPTO_SHA256])
+/* RFC 2104: what SHA-256 has come to behind the first block, which is made of the key. */
+static void hmac_state(const unsigned char block[HMAC_BLOCK], uint32_t out[8])
 {
-    unsigned char block[HMAC_BLOCK] = {0}, inner[CRYPTO_SHA256];
     SHA256_CTX c;
+    _Static_assert(sizeof(c.h) == 8 * sizeof(uint32_t), "the state of SHA-256");
+    SHA256_Init(&c);
+    SHA256_Update(&c, block, HMAC_BLOCK);
+    memcpy(out, c.h, sizeof(c.h));
+    mem_wipe(&c, sizeof(c));
+}
+
+static void hmac_resume(const uint32_t state[8], SHA256_CTX *c)
+{
+    SHA256_Init(c);
+    memcpy(c->h, state, sizeof(c->h));
+    c->Nl = 8 * HMAC_BLOCK; /* bits so far */
+}
+
+void crypto_hmac_key_init(struct slice key, struct crypto_hmac_key *ret)
+{
+    unsigned char block[HMAC_BLOCK] = {0};
     if (key.n > HMAC_BLOCK)
         crypto_sha256(key, block);
     else if (key.n)
         memcpy(block, key.p, key.n);
-
     for (size_t i = 0; i < HMAC_BLOCK; i++)
         block[i] ^= 0x36;
-    SHA256_Init(&c);
-    SHA256_Update(&c, block, HMAC_BLOCK);
+    hmac_state(block, ret->inner);
+    for (size_t i = 0; i < HMAC_BLOCK; i++)
+        block[i] ^= 0x36 ^ 0x5c;
+    hmac_state(block, ret->outer);
+    mem_wipe(block, sizeof(block));
+}
+
+void crypto_hmac(const struct crypto_hmac_key *key, const struct slice *parts, size_t n,
+                 unsigned char out[CRYPTO_SHA256])
+{
+    unsigned char inner[CRYPTO_SHA256];
+    SHA256_CTX c;
+    hmac_resume(key->inner, &c);
     for (size_t i = 0; i < n; i++)
         if (parts[i].n)
             SHA256_Update(&c, parts[i].p, parts[i].n);
     SHA256_Final(inner, &c);
-
-    for (size_t i = 0; i < HMAC_BLOCK; i++)
-        block[i] ^= 0x36 ^ 0x5c;
-    SHA256_Init(&c);
-    SHA256_Update(&c, block, HMAC_BLOCK);
+    hmac_resume(key->outer, &c);
     SHA256_Update(&c, inner, sizeof(inner));
     SHA256_Final(out, &c);
-    mem_wipe(block, sizeof(block));
     mem_wipe(inner, sizeof(inner));
     mem_wipe(&c, sizeof(c));
+}
+
+void crypto_hmac_sha256(struct slice key, const struct slice *parts, size_t n,
+                        unsigned char out[CRYPTO_SHA256])
+{
+    struct crypto_hmac_key k;
+    crypto_hmac_key_init(key, &k);
+    crypto_hmac(&k, parts, n, out);
+    mem_wipe(&k, sizeof(k));
 }
 
 /* RFC 5869 without salt: extract, then expand with the purpose as info. */

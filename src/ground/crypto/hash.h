@@ -17,6 +17,14 @@ void crypto_sha256(struct slice in, unsigned char out[CRYPTO_SHA256]);
  */
 void crypto_hmac_sha256(struct slice key, const struct slice *parts, size_t n,
                         unsigned char out[CRYPTO_SHA256]);
+/* A key made ready for many MACs: half of the work of one over a short text. As secret as the key. */
+struct crypto_hmac_key {
+    uint32_t inner[8], outer[8];
+};
+void crypto_hmac_key_init(struct slice key, struct crypto_hmac_key *ret);
+/* crypto_hmac_sha256 with that key. */
+void crypto_hmac(const struct crypto_hmac_key *key, const struct slice *parts, size_t n,
+                 unsigned char out[CRYPTO_SHA256]);
 /* HKDF-SHA-256 (RFC 5869): n bytes for one purpose. */
 void crypto_derive(struct slice secret, struct slice purpose, void *out, size_t n);
 void crypto_random(void *out, size_t n);

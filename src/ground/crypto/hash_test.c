@@ -76,6 +76,13 @@ TEST(hmac_rfc4231)
         struct slice parts[] = {slice_head(cases[i].data, 5), slice_from(cases[i].data, 5)};
         crypto_hmac_sha256(cases[i].key, parts, 2, out);
         CHECK_STR(hex(out, sizeof(out)), cases[i].want);
+        struct crypto_hmac_key ready;
+        crypto_hmac_key_init(cases[i].key, &ready);
+        for (int twice = 0; twice < 2; twice++) {
+            memset(out, 0, sizeof(out));
+            crypto_hmac(&ready, parts, 2, out);
+            CHECK_STR(hex(out, sizeof(out)), cases[i].want);
+        }
     }
     struct slice one = SLICE("Hi There");
     crypto_hmac_sha256(fill(k, 0x0b, 20), &one, 1, out);

@@ -181,6 +181,24 @@ bool directory_find(struct directory *d, struct slice aor, struct directory_user
     return parse_name(aor, &name) == 0 && find_name(d, name.text, ret) != 0;
 }
 
+bool directory_ha1(struct directory *d, struct slice aor, enum sip_digest digest, bool full,
+                   char ret[SIP_HA1_MAX])
+{
+    struct name name;
+    if (parse_name(aor, &name) < 0)
+        return false;
+    uint64_t hash = slice_hash(name.text);
+    struct shard *s = shard_of(d, hash);
+    pthread_mutex_lock(&s->lock);
+    const struct user *u = find_user(s, name.text, hash);
+    const char *ha1 = !u ? "" : full ? u->v.ha1_full[digest] : u->v.ha1[digest];
+    bool has = ha1[0];
+    if (has)
+        memcpy(ret, ha1, SIP_HA1_MAX);
+    pthread_mutex_unlock(&s->lock);
+    return has;
+}
+
 uint64_t directory_serial(struct directory *d, struct slice aor)
 {
     struct name name;

@@ -24,6 +24,10 @@ struct directory_user {
 };
 /* aor: user@domain, case of the domain ignored. From any thread. */
 bool directory_find(struct directory *d, struct slice aor, struct directory_user *ret);
+/* The one HA1; full: that of "user@domain". False: no such user, or none of this algorithm. From any thread.
+ */
+bool directory_ha1(struct directory *d, struct slice aor, enum sip_digest digest, bool full,
+                   char ret[SIP_HA1_MAX]);
 /* Of the user's password in this process: another one after each change, and when the user comes again after
  * having been removed. 0: there is no such user. From any thread. */
 uint64_t directory_serial(struct directory *d, struct slice aor);

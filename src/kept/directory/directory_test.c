@@ -42,6 +42,12 @@ static void check_password(struct directory *d, const char *aor, const char *use
         char want[SIP_HA1_MAX];
         sip_digest_ha1(i, slice_str(user), slice_str(realm), slice_str(password), want);
         CHECK_STR(slice_str(u.ha1[i]), want);
+        char one[SIP_HA1_MAX];
+        CHECK(directory_ha1(d, slice_str(aor), i, false, one));
+        CHECK_STR(slice_str(one), want);
+        bool full = directory_ha1(d, slice_str(aor), i, true, one);
+        CHECK(full == (u.ha1_full[i][0] != 0));
+        CHECK(!full || strcmp(one, u.ha1_full[i]) == 0);
     }
 }
 
@@ -78,6 +84,9 @@ TEST(serials_change_with_passwords)
     uint64_t other, first, second;
     CHECK(directory_serial(d, alice) == 0);
     CHECK(directory_serial(d, SLICE("nonsense")) == 0);
+    char ha1[SIP_HA1_MAX];
+    CHECK(!directory_ha1(d, alice, SIP_DIGEST_MD5, false, ha1));
+    CHECK(!directory_ha1(d, SLICE("nonsense"), SIP_DIGEST_MD5, false, ha1));
     CHECK_INT(directory_add(d, alice, SLICE("x")), 0);
     CHECK_INT(directory_add(d, SLICE("bob@b.example"), SLICE("x")), 0);
     first = directory_serial(d, SLICE("alice@B.example"));

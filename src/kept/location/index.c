@@ -229,17 +229,6 @@ void index_release(struct location *l, uint64_t aor_hash)
     hold(l, aor_hash, UINT32_MAX); /* one less */
 }
 
-bool location_refresh(struct location *l, const struct location_request *rq, int64_t now_ms)
-{
-    uint64_t hash = slice_hash(rq->aor);
-    struct shard *s = shard_of(l->records, hash);
-    pthread_mutex_lock(&s->lock);
-    struct record *r = *hold_of(l, hash) == 0 ? index_find(l, rq->aor, hash) : NULL;
-    bool done = r && refresh_record(l, r, rq, now_ms);
-    pthread_mutex_unlock(&s->lock);
-    return done;
-}
-
 /* --- records ----------------------------------------------------------------------------------------------
  */
 
@@ -341,22 +330,44 @@ void index_publish(struct location *l, struct plan *p)
 /* --- reading ----------------------------------------------------------------------------------------------
  */
 
+/* With the lock held. */
+static size_t copy_record(const struct record *r, int64_t now_ms, struct arena *a,
+                          struct location_binding **ret)
+{
+    struct location_binding *all = ARENA_ARRAY(a, struct location_binding, r->n);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++)
+        if (atomic_load(&r->items[i]->expires_ms) > now_ms)
+            copy_binding(r->items[i], a, &all[n++]);
+    *ret = all;
+    return n;
+}
+
 size_t location_find(struct location *l, struct slice aor, int64_t now_ms, struct arena *a,
                      struct location_binding **ret)
 {
     uint64_t hash = slice_hash(aor);
     struct shard *s = shard_of(l->records, hash);
-    size_t n = 0;
     *ret = NULL;
     pthread_mutex_lock(&s->lock);
-    struct record *r = index_find(l, aor, hash);
-    if (r)
-        *ret = ARENA_ARRAY(a, struct location_binding, r->n);
-    for (size_t i = 0; r && i < r->n; i++)
-        if (atomic_load(&r->items[i]->expires_ms) > now_ms)
-            copy_binding(r->items[i], a, &(*ret)[n++]);
+    const struct record *r = index_find(l, aor, hash);
+    size_t n = r ? copy_record(r, now_ms, a, ret) : 0;
     pthread_mutex_unlock(&s->lock);
     return n;
+}
+
+bool location_refresh(struct location *l, const struct location_request *rq, int64_t now_ms, struct arena *a,
+                      struct location_binding **ret, size_t *ret_n)
+{
+    uint64_t hash = slice_hash(rq->aor);
+    struct shard *s = shard_of(l->records, hash);
+    pthread_mutex_lock(&s->lock);
+    struct record *r = *hold_of(l, hash) == 0 ? index_find(l, rq->aor, hash) : NULL;
+    bool done = r && refresh_record(l, r, rq, now_ms);
+    if (done)
+        *ret_n = copy_record(r, now_ms, a, ret);
+    pthread_mutex_unlock(&s->lock);
+    return done;
 }
 
 /* Of several users who claim one contact: one that can be reached now, then the one who has had it longest,

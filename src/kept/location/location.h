@@ -101,8 +101,10 @@ void location_update(struct location *l, struct loop *back, const struct locatio
  * contact that is there with the same URI (octet for octet), instance, path, q, transport, source and flow,
  * which is not gone; the same Call-ID and a higher CSeq; no longer than the disk promises, and not so much
  * shorter that the disk would promise more than a new row did; and nothing that was asked before for the aor
- * is under way. False: nothing was done, ask location_update. Any thread; never waits for the disk. */
-bool location_refresh(struct location *l, const struct location_request *rq, int64_t now_ms);
+ * is under way. ret is then what location_find would answer. False: nothing was done, ask location_update.
+ * Any thread; never waits for the disk. */
+bool location_refresh(struct location *l, const struct location_request *rq, int64_t now_ms, struct arena *a,
+                      struct location_binding **ret, size_t *ret_n);
 /* A connection went away: its bindings stay, with flow_lost. Any thread. */
 void location_flow_gone(struct location *l, struct location_flow flow);
 size_t location_count(struct location *l);

@@ -42,6 +42,22 @@ static struct location_binding found(const char *aor, int64_t now_ms)
     return n ? b[0] : (struct location_binding){0};
 }
 
+/* What it answers is what is found. */
+static bool refresh(const struct location_request *rq, int64_t now_ms)
+{
+    struct location_binding *b, *there;
+    size_t n;
+    if (!location_refresh(f.l, rq, now_ms, &f.arena, &b, &n))
+        return false;
+    CHECK_INT(n, location_find(f.l, rq->aor, now_ms, &f.arena, &there));
+    for (size_t i = 0; i < n; i++) {
+        CHECK_SLICE(b[i].uri, there[i].uri);
+        CHECK_INT(b[i].expires_ms, there[i].expires_ms);
+        CHECK_INT(b[i].cseq, there[i].cseq);
+    }
+    return true;
+}
+
 static void copy_file(const char *from, const char *to)
 {
     static char chunk[65536];
@@ -78,13 +94,13 @@ TEST(a_refresh_is_for_memory)
     int64_t now = loop_wall();
     fixture_init(&f);
     struct client *c = client_at("alice@b", now, HOUR);
-    CHECK(!location_refresh(f.l, &c->rq, now)); /* there is nothing yet */
+    CHECK(!refresh(&c->rq, now)); /* there is nothing yet */
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_OK);
-    CHECK(!location_refresh(f.l, &c->rq, now)); /* the same CSeq */
+    CHECK(!refresh(&c->rq, now)); /* the same CSeq */
     for (uint32_t i = 2; i < 10; i++) {
         c->rq.cseq = i;
         c->change.binding.expires_ms = now + i * MINUTE + HOUR;
-        CHECK(location_refresh(f.l, &c->rq, now + i * MINUTE));
+        CHECK(refresh(&c->rq, now + i * MINUTE));
         struct location_binding b = found("alice@b", now + i * MINUTE);
         CHECK_INT(b.expires_ms, now + i * MINUTE + HOUR);
         CHECK_INT(b.cseq, i);
@@ -110,10 +126,10 @@ TEST(the_promise_runs_out)
     now = loop_wall();
     c->rq.cseq = 2;
     c->change.binding.expires_ms = now + 19 * MINUTE;
-    CHECK(location_refresh(f.l, &c->rq, now + 9 * MINUTE));
+    CHECK(refresh(&c->rq, now + 9 * MINUTE));
     c->rq.cseq = 3;
     c->change.binding.expires_ms = now + 20 * MINUTE + 1;
-    CHECK(!location_refresh(f.l, &c->rq, now + 10 * MINUTE + 1));
+    CHECK(!refresh(&c->rq, now + 10 * MINUTE + 1));
     CHECK_INT(found("alice@b", now).cseq, 2);
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_OK);
     crash();
@@ -237,9 +253,9 @@ TEST(what_is_no_mere_refresh)
         struct client *c = client_at("alice@b", now + MINUTE, HOUR);
         c->rq.cseq = 2;
         changes[i](c);
-        if (location_refresh(f.l, &c->rq, now + MINUTE))
+        if (refresh(&c->rq, now + MINUTE))
             TEST_DIAG("change %zu", i);
-        CHECK(!location_refresh(f.l, &c->rq, now + MINUTE));
+        CHECK(!refresh(&c->rq, now + MINUTE));
         CHECK_INT(found("alice@b", now).cseq, 1);
         fixture_fini(&f);
     }
@@ -253,7 +269,7 @@ TEST(removal_is_on_disk)
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_OK);
     c->rq.cseq = 2;
     c->change.binding.expires_ms++;
-    CHECK(location_refresh(f.l, &c->rq, now + 1));
+    CHECK(refresh(&c->rq, now + 1));
     c->rq.cseq = 3;
     c->change.remove = true;
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_OK);
@@ -271,7 +287,7 @@ TEST(a_shorter_interval)
     CHECK_INT(fixture_update(&f, &client_at("alice@b", now, HOUR)->rq), LOCATION_OK);
     struct client *c = client_at("alice@b", now, MINUTE);
     c->rq.cseq = 2;
-    CHECK(!location_refresh(f.l, &c->rq, now));
+    CHECK(!refresh(&c->rq, now));
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_OK);
     crash();
     CHECK_INT(location_find(f.l, SLICE("alice@b"), now + 2 * MINUTE, &f.arena, &b), 0);
@@ -304,7 +320,7 @@ TEST(behind_what_was_asked_before)
     location_update(f.l, f.loop, &c->rq, fixture_done, &removal);
     c = client_at("alice@b", now, HOUR);
     c->rq.cseq = 3;
-    CHECK(!location_refresh(f.l, &c->rq, now));
+    CHECK(!refresh(&c->rq, now));
     CHECK_INT(found("alice@b", now).cseq, 1);
     sem_post(&blocker.go);
     while (removal.outcome < 0)
@@ -319,7 +335,7 @@ TEST(behind_what_was_asked_before)
     CHECK_INT(fixture_update(&f, &c->rq), LOCATION_FAILED);
     c = client_at("alice@b", now, HOUR);
     c->rq.cseq = 4;
-    CHECK(location_refresh(f.l, &c->rq, now));
+    CHECK(refresh(&c->rq, now));
     fixture_fini(&f);
 }
 
@@ -346,7 +362,7 @@ TEST(the_last_refreshed_comes_first)
         CHECK_STR(b[0].uri, "sip:3.example");
         CHECK_STR(b[1].uri, round ? "sip:1.example" : "sip:2.example");
         if (round == 0)
-            CHECK(location_refresh(f.l, &c->rq, now));
+            CHECK(refresh(&c->rq, now));
     }
     /* also when the record is written anew for another contact */
     c->change.uri = SLICE("sip:4.example");
@@ -387,7 +403,7 @@ TEST(the_sweep_spares_the_refreshed)
     for (unsigned i = 0; i < USERS; i += 2) {
         struct client *c = user_at(i, now + MINUTE + i);
         c->rq.cseq = 2;
-        CHECK(location_refresh(f.l, &c->rq, now + MINUTE + i));
+        CHECK(refresh(&c->rq, now + MINUTE + i));
     }
     CHECK_INT(location_count(f.l), USERS);
     location_sweep(f.l, now + HOUR);

@@ -62,7 +62,8 @@ static void *refresher(void *arg)
     snprintf(call_id, sizeof(call_id), "call-%u", me);
     for (unsigned i = 1; !atomic_load(&ended); i++) {
         struct arena a = {0};
-        struct location_binding one;
+        struct location_binding one, *there;
+        size_t n_there;
         snprintf(aor, sizeof(aor), "u%u@b", i % AORS);
         snprintf(uri, sizeof(uri), "sip:u%u@%u.example", i % AORS, me);
         struct location_change c = {
@@ -75,7 +76,7 @@ static void *refresher(void *arg)
                                       .changes = &c,
                                       .n = 1,
                                       .max_contacts = UPDATERS + REFRESHERS};
-        if (location_refresh(f.l, &rq, loop_wall()))
+        if (location_refresh(f.l, &rq, loop_wall(), &a, &there, &n_there))
             atomic_fetch_add(&refreshed, 1);
         else
             fail_unless(fixture_update_on(f.l, loop, &rq) == LOCATION_OK);

@@ -65,18 +65,19 @@ static const struct topology_names *algorithms_for(const struct visit *v, struct
 
 /* These algorithms, in their order, as far as the user has an HA1 of them; for nobody's name all of them,
  * so that a challenge does not tell who exists. */
-static void challenge(struct visit *v, struct slice aor, const struct directory_user *user, bool known,
-                      bool stale)
+static void challenge(struct visit *v, struct slice aor, bool stale)
 {
+    struct directory_user user;
+    bool known = directory_find(v->fe->directory, aor, &user);
     const struct topology_names *names = algorithms_for(v, aor);
     struct slice realm = domain_of(aor);
     char nonce[NONCE_TEXT + 1];
     struct buf rows = {0};
-    nonce_make(v->fe->nonce_key, realm, front_end_now(v->fe->state), nonce);
+    nonce_make(&v->fe->nonce_key, realm, front_end_now(v->fe->state), nonce);
     for (unsigned round = 0; round < 2 && buf_len(&rows) == 0; round++)
         for (size_t i = 0; i < names->n; i++) {
             enum sip_digest d;
-            if (sip_digest_parse(names->items[i], &d) < 0 || (round == 0 && known && !user->ha1[d][0]))
+            if (sip_digest_parse(names->items[i], &d) < 0 || (round == 0 && known && !user.ha1[d][0]))
                 continue;
             buf_append(&rows, is_register(v) ? SLICE("WWW-Authenticate: ") : SLICE("Proxy-Authenticate: "));
             sip_challenge_write(d, realm, slice_str(nonce), stale, &rows);
@@ -87,6 +88,7 @@ static void challenge(struct visit *v, struct slice aor, const struct directory_
     request_reply(v->rq, &(struct reply){.status = is_register(v) ? 401 : 407,
                                          .extra = buf_slice(&rows),
                                          .stateless_over_udp = true});
+    mem_wipe(&user, sizeof(user));
     buf_fini(&rows);
 }
 
@@ -96,24 +98,22 @@ enum proof { PROOF_NONE, PROOF_WRONG, PROOF_STALE, PROOF_OTHER_USER, PROOF_GOOD 
 /* The user name may be "alice" or "alice@domain". The answer is looked at before the nonce: stale is told
  * only to who knows the password (RFC 7616 3.3). The digest's uri is not compared with the Request-URI:
  * clients put there what they connected to, and a count is good for one request anyway. */
-static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct slice aor,
-                        const struct directory_user *user, bool known)
+static enum proof weigh(struct visit *v, const struct sip_credentials *c, struct slice aor)
 {
-    static const char nobody[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    char ha1[SIP_HA1_MAX] = "0000000000000000000000000000000000000000000000000000000000000000"; /* nobody's */
     const struct sip_msg *m = request_msg(v->rq);
     struct slice realm = domain_of(aor), user_part = slice_head(aor, aor.n - realm.n - 1);
     struct nonce nonce;
     struct slice name = sip_unquote(c->username, request_arena(v->rq));
     bool full = slice_eq(name, aor), mine = full || slice_eq(name, user_part);
-    const char *kept = full ? user->ha1_full[c->digest] : user->ha1[c->digest];
-    bool has = mine && known && kept[0];
-    struct slice ha1 = slice_str(has ? kept : nobody);
-    bool right = sip_credentials_match(c, ha1, m->method_name, m->body);
+    bool has = directory_ha1(v->fe->directory, aor, c->digest, full, ha1) && mine;
+    bool right = sip_credentials_match(c, slice_str(ha1), m->method_name, m->body);
+    mem_wipe(ha1, sizeof(ha1));
     if (!mine)
         return PROOF_OTHER_USER;
     if (!has || !right)
         return PROOF_WRONG;
-    if (nonce_check(v->fe->nonce_key, realm, c->nonce, front_end_now(v->fe->state), &nonce) != NONCE_GOOD)
+    if (nonce_check(&v->fe->nonce_key, realm, c->nonce, front_end_now(v->fe->state), &nonce) != NONCE_GOOD)
         return PROOF_STALE;
     if (!nonce_counts_take(front_end_counts(v->fe->state), &nonce, c->has_qop ? c->nonce_count : 1)) {
         v->again = registrar_has_answered(v, aor);
@@ -136,7 +136,7 @@ static bool offered(const struct visit *v, struct slice aor, enum sip_digest d)
 }
 
 /* The best of the credentials for this realm: a client may answer several challenges. */
-static enum proof best_proof(struct visit *v, struct slice aor, const struct directory_user *user, bool known)
+static enum proof best_proof(struct visit *v, struct slice aor)
 {
     const struct sip_msg *m = request_msg(v->rq);
     enum sip_header_id id = is_register(v) ? SIP_H_AUTHORIZATION : SIP_H_PROXY_AUTHORIZATION;
@@ -149,7 +149,7 @@ static enum proof best_proof(struct visit *v, struct slice aor, const struct dir
         if (sip_credentials_parse(h->value, &c) < 0 ||
             !slice_caseeq(sip_unquote(c.realm, request_arena(v->rq)), realm) || !offered(v, aor, c.digest))
             continue;
-        enum proof p = weigh(v, &c, aor, user, known);
+        enum proof p = weigh(v, &c, aor);
         best = p > best ? p : best;
         n++;
     }
@@ -168,11 +168,9 @@ static void tell_failure(const struct visit *v, struct slice aor)
 
 bool authenticate(struct visit *v, struct slice aor)
 {
-    struct directory_user user = {0};
     if (connection_passes(v, aor))
         return true;
-    bool known = directory_find(v->fe->directory, aor, &user);
-    enum proof p = best_proof(v, aor, &user, known);
+    enum proof p = best_proof(v, aor);
     if (p == PROOF_OTHER_USER) {
         METRIC_COUNT("front-end.auth-failed");
         request_refuse(v->rq, is_register(v) ? &REFUSE_FE_AOR_NOT_YOURS : &REFUSE_FE_FROM_NOT_YOURS,
@@ -180,10 +178,9 @@ bool authenticate(struct visit *v, struct slice aor)
     } else if (p != PROOF_GOOD) {
         if (p == PROOF_WRONG)
             tell_failure(v, aor);
-        challenge(v, aor, &user, known, p == PROOF_STALE);
+        challenge(v, aor, p == PROOF_STALE);
     }
     if (p == PROOF_GOOD)
         request_trust(v->rq, aor);
-    mem_wipe(&user, sizeof(user));
     return p == PROOF_GOOD;
 }

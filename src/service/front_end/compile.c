@@ -91,7 +91,7 @@ static struct front_end *front_end_new(const struct topology *t, const struct to
     fe->directory = self->directory;
     fe->location = self->location;
     fe->state = front_end_state_get();
-    crypto_derive(secret, SLICE("front end: nonces"), fe->nonce_key, sizeof(fe->nonce_key));
+    nonce_key_init(secret, &fe->nonce_key);
     crypto_derive(secret, SLICE("front end: dialog tokens"), fe->token_key, sizeof(fe->token_key));
     return fe;
 }

@@ -4,20 +4,27 @@
 
 #include "ground/base/mem.h"
 #include "ground/base/text.h"
-#include "ground/crypto/hash.h"
 
 enum { TIME_BYTES = 6, RANDOM_BYTES = 6, MAC_BYTES = 12, LOCKS = 64 };
 enum { SAID_BYTES = TIME_BYTES + RANDOM_BYTES, NONCE_BYTES = SAID_BYTES + MAC_BYTES };
 
 /* ---------------------------------------------------------------- making and checking */
-static void nonce_mac(const unsigned char key[NONCE_KEY], struct slice realm,
+static void nonce_mac(const struct crypto_hmac_key *key, struct slice realm,
                       const unsigned char said[SAID_BYTES], unsigned char out[CRYPTO_SHA256])
 {
     struct slice parts[] = {slice_mem(said, SAID_BYTES), realm}; /* the first has a fixed length */
-    crypto_hmac_sha256(slice_mem(key, NONCE_KEY), parts, 2, out);
+    crypto_hmac(key, parts, 2, out);
 }
 
-void nonce_make(const unsigned char key[NONCE_KEY], struct slice realm, int64_t now_ms,
+void nonce_key_init(struct slice secret, struct crypto_hmac_key *ret)
+{
+    unsigned char key[CRYPTO_SHA256];
+    crypto_derive(secret, SLICE("front end: nonces"), key, sizeof(key));
+    crypto_hmac_key_init(slice_mem(key, sizeof(key)), ret);
+    mem_wipe(key, sizeof(key));
+}
+
+void nonce_make(const struct crypto_hmac_key *key, struct slice realm, int64_t now_ms,
                 char out[NONCE_TEXT + 1])
 {
     unsigned char raw[NONCE_BYTES], mac[CRYPTO_SHA256];
@@ -33,7 +40,7 @@ void nonce_make(const unsigned char key[NONCE_KEY], struct slice realm, int64_t 
     buf_fini(&text);
 }
 
-enum nonce_verdict nonce_check(const unsigned char key[NONCE_KEY], struct slice realm, struct slice text,
+enum nonce_verdict nonce_check(const struct crypto_hmac_key *key, struct slice realm, struct slice text,
                                int64_t now_ms, struct nonce *ret)
 {
     unsigned char raw[NONCE_BYTES], mac[CRYPTO_SHA256];

@@ -12,10 +12,9 @@
  */
 #pragma once
 
-#include "ground/base/slice.h"
+#include "ground/crypto/hash.h"
 
 enum {
-    NONCE_KEY = 32,
     NONCE_TEXT = 32,                /* characters */
     NONCE_LIFE_MS = 10 * 60 * 1000, /* stale after this */
     NONCE_AHEAD_MS = 60 * 1000,     /* a clock that was set back by less does not matter */
@@ -28,13 +27,15 @@ struct nonce {
     int64_t made_ms;
     uint64_t id; /* of its MAC */
 };
+/* The key of nonces that belongs to a machine's secret. */
+void nonce_key_init(struct slice secret, struct crypto_hmac_key *ret);
 /* out: NONCE_TEXT characters and a NUL. */
-void nonce_make(const unsigned char key[NONCE_KEY], struct slice realm, int64_t now_ms,
+void nonce_make(const struct crypto_hmac_key *key, struct slice realm, int64_t now_ms,
                 char out[NONCE_TEXT + 1]);
 
 enum nonce_verdict { NONCE_GOOD, NONCE_STALE, NONCE_FOREIGN };
 /* ret is written unless FOREIGN: not made with this key for this realm. */
-enum nonce_verdict nonce_check(const unsigned char key[NONCE_KEY], struct slice realm, struct slice text,
+enum nonce_verdict nonce_check(const struct crypto_hmac_key *key, struct slice realm, struct slice text,
                                int64_t now_ms, struct nonce *ret);
 
 struct nonce_counts;

@@ -2,44 +2,47 @@
 
 #include "ground/base/test.h"
 
-static const unsigned char key[NONCE_KEY] = "a key", other_key[NONCE_KEY] = "another key";
+static struct crypto_hmac_key key, other_key;
 static const int64_t NOW = 1795000000000;
 
 TEST(made_and_checked)
 {
     char text[NONCE_TEXT + 1], again[NONCE_TEXT + 1];
     struct nonce n;
-    nonce_make(key, SLICE("contoso.example"), NOW, text);
-    nonce_make(key, SLICE("contoso.example"), NOW, again);
+    nonce_key_init(SLICE("a secret"), &key);
+    nonce_key_init(SLICE("another secret"), &other_key);
+    nonce_make(&key, SLICE("contoso.example"), NOW, text);
+    nonce_make(&key, SLICE("contoso.example"), NOW, again);
     CHECK_INT(strlen(text), NONCE_TEXT);
     CHECK(strcmp(text, again) != 0);
-    CHECK_INT(nonce_check(key, SLICE("contoso.example"), slice_str(text), NOW, &n), NONCE_GOOD);
+    CHECK_INT(nonce_check(&key, SLICE("contoso.example"), slice_str(text), NOW, &n), NONCE_GOOD);
     CHECK_INT(n.made_ms, NOW);
-    CHECK_INT(nonce_check(key, SLICE("contoso.example"), slice_str(text), NOW + NONCE_LIFE_MS, &n),
+    CHECK_INT(nonce_check(&key, SLICE("contoso.example"), slice_str(text), NOW + NONCE_LIFE_MS, &n),
               NONCE_GOOD);
-    CHECK_INT(nonce_check(key, SLICE("contoso.example"), slice_str(text), NOW + NONCE_LIFE_MS + 1, &n),
+    CHECK_INT(nonce_check(&key, SLICE("contoso.example"), slice_str(text), NOW + NONCE_LIFE_MS + 1, &n),
               NONCE_STALE);
-    CHECK_INT(nonce_check(key, SLICE("contoso.example"), slice_str(text), NOW - NONCE_AHEAD_MS - 1, &n),
+    CHECK_INT(nonce_check(&key, SLICE("contoso.example"), slice_str(text), NOW - NONCE_AHEAD_MS - 1, &n),
               NONCE_STALE);
-    CHECK_INT(nonce_check(key, SLICE("fabrikam.example"), slice_str(text), NOW, &n), NONCE_FOREIGN);
-    CHECK_INT(nonce_check(other_key, SLICE("contoso.example"), slice_str(text), NOW, &n), NONCE_FOREIGN);
+    CHECK_INT(nonce_check(&key, SLICE("fabrikam.example"), slice_str(text), NOW, &n), NONCE_FOREIGN);
+    CHECK_INT(nonce_check(&other_key, SLICE("contoso.example"), slice_str(text), NOW, &n), NONCE_FOREIGN);
 }
 
 TEST(altered)
 {
     char text[NONCE_TEXT + 1];
     struct nonce n;
-    nonce_make(key, SLICE("r"), NOW, text);
+    nonce_key_init(SLICE("a secret"), &key);
+    nonce_make(&key, SLICE("r"), NOW, text);
     for (size_t i = 0; i < NONCE_TEXT; i++) {
         char was = text[i];
         text[i] = was == 'A' ? 'B' : 'A';
-        CHECK_INT(nonce_check(key, SLICE("r"), slice_str(text), NOW, &n), NONCE_FOREIGN);
+        CHECK_INT(nonce_check(&key, SLICE("r"), slice_str(text), NOW, &n), NONCE_FOREIGN);
         text[i] = was;
     }
-    CHECK_INT(nonce_check(key, SLICE("r"), SLICE(""), NOW, &n), NONCE_FOREIGN);
-    CHECK_INT(nonce_check(key, SLICE("r"), SLICE("ea9c8e88df84f1cec4341ae6cbe5a359"), NOW, &n),
+    CHECK_INT(nonce_check(&key, SLICE("r"), SLICE(""), NOW, &n), NONCE_FOREIGN);
+    CHECK_INT(nonce_check(&key, SLICE("r"), SLICE("ea9c8e88df84f1cec4341ae6cbe5a359"), NOW, &n),
               NONCE_FOREIGN);
-    CHECK_INT(nonce_check(key, SLICE("r"), SLICE("7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"), NOW, &n),
+    CHECK_INT(nonce_check(&key, SLICE("r"), SLICE("7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"), NOW, &n),
               NONCE_FOREIGN);
 }
 

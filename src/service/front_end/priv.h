@@ -35,7 +35,7 @@ struct front_end {
     struct directory *directory;
     struct location *location;
     struct front_end_state *state;
-    unsigned char nonce_key[NONCE_KEY];
+    struct crypto_hmac_key nonce_key;
     unsigned char token_key[TOKEN_KEY];
 };
 

@@ -33,18 +33,24 @@ static void append_date(struct buf *out, int64_t now_ms)
 }
 
 /* Step 8: all there is. */
-static void registrar_answer(struct visit *v, bool stateless)
+static void registrar_tell(struct visit *v, const struct location_binding *b, size_t n, bool stateless)
 {
-    struct location_binding *b;
     struct buf rows = {0};
     int64_t now_ms = loop_wall();
-    size_t n = location_find(v->fe->location, v->aor, now_ms, request_arena(v->rq), &b);
+    loop_lend(request_loop(v->rq), &rows);
     contacts_write(b, n, now_ms, &rows);
     append_date(&rows, now_ms);
     connection_add_pass(v, v->aor);
     request_reply(v->rq,
                   &(struct reply){.status = 200, .extra = buf_slice(&rows), .stateless_over_udp = stateless});
-    buf_fini(&rows);
+    loop_give_back(request_loop(v->rq), &rows);
+}
+
+static void registrar_answer(struct visit *v, bool stateless)
+{
+    struct location_binding *b;
+    size_t n = location_find(v->fe->location, v->aor, loop_wall(), request_arena(v->rq), &b);
+    registrar_tell(v, b, n, stateless);
 }
 
 bool registrar_has_answered(const struct visit *v, struct slice aor)
@@ -177,10 +183,12 @@ static void registrar_change(struct visit *v, bool remove_all, struct location_c
     }
     struct registration asked = {.v = v, .remove_all = remove_all, .changes = changes, .n = n};
     struct location_request rq = request_of(&asked);
-    if (location_refresh(v->fe->location, &rq, loop_wall())) {
+    struct location_binding *there;
+    size_t n_there;
+    if (location_refresh(v->fe->location, &rq, loop_wall(), request_arena(v->rq), &there, &n_there)) {
         METRIC_COUNT("front-end.registered");
         METRIC_COUNT("front-end.refreshed");
-        registrar_answer(v, true);
+        registrar_tell(v, there, n_there, true);
         return;
     }
     v->registration = MEM_NEW(struct registration);

@@ -71,19 +71,27 @@ struct fields {
     bool present[F_COUNT];
 };
 
+/* What stands between the quote at the front of *rest and its fellow. */
+static int take_quoted(struct slice *rest, struct slice *ret)
+{
+    struct slice in = slice_from(*rest, 1);
+    size_t end = slice_find(in, '"');
+    if (end != SIZE_MAX && slice_find(slice_head(in, end), '\\') != SIZE_MAX)
+        for (end = 0; end < in.n && in.p[end] != '"'; end++)
+            end += in.p[end] == '\\';
+    if (end >= in.n)
+        return -EINVAL;
+    *ret = slice_head(in, end);
+    *rest = slice_from(in, end + 1);
+    return 0;
+}
+
 /* The value at the front of *rest: a quoted string, its quotes taken off, or what stands before a comma. */
 static int take_value(struct slice *rest, struct slice *ret)
 {
     size_t i = 0;
-    if (rest->n > 0 && rest->p[0] == '"') {
-        for (i = 1; i < rest->n && rest->p[i] != '"'; i++)
-            i += rest->p[i] == '\\';
-        if (i >= rest->n)
-            return -EINVAL;
-        *ret = slice_head(slice_from(*rest, 1), i - 1);
-        *rest = slice_from(*rest, i + 1);
-        return 0;
-    }
+    if (rest->n > 0 && rest->p[0] == '"')
+        return take_quoted(rest, ret);
     for (; i < rest->n && rest->p[i] != ',' && (unsigned char)rest->p[i] > ' '; i++)
         if (rest->p[i] == '"' || rest->p[i] == '\\') /* they have no place in a token */
             return -EINVAL;
