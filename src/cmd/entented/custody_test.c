@@ -56,7 +56,7 @@ static struct crypto_request_names sip_name(void)
 /* --- files --- */
 static void key_path(char path[256], int node, const char *id)
 {
-    snprintf(path, 256, "%s/keys/%s.key", world.nodes[node].folder, id);
+    snprintf(path, 256, "%s/keys/%.64s.key", world.nodes[node].folder, id);
 }
 
 static bool has_key_file(int node, const char *id)
@@ -413,5 +413,170 @@ TEST(requests_of_before_still_work)
     world_end();
 }
 
-TEST_MAIN(a_key_stays_where_it_was_made, a_machine_that_adopts_gets_the_key, others_are_refused,
-          requests_of_before_still_work)
+/* --- machines of one pool --- */
+/* A use's certificate of the pool as a machine has it; the access use lies apart. */
+struct held {
+    struct slice cert_pem, key_pem, key_id;
+};
+
+static struct held held_on(int node, const char *use)
+{
+    const struct material *m = world.nodes[node].material;
+    const struct material_cert *c = m ? material_cert_find(m, slice_str(pool)) : NULL;
+    const struct material_use *u =
+        m ? material_use_find(m, slice_str(pool), slice_str(use), MATERIAL_CURRENT, pki_now()) : NULL;
+    if (strcmp(use, "access-external") == 0)
+        return c ? (struct held){c->cert_pem, c->key_pem, c->key_id} : (struct held){0};
+    return u ? (struct held){u->cert_pem, u->key_pem, u->key_id} : (struct held){0};
+}
+
+struct wanted {
+    const char *use, *id;
+};
+
+/* Both machines present the same certificate, each with the key. */
+static bool both_run(void *arg)
+{
+    const struct wanted *w = arg;
+    bool good = true;
+    for (int node = OLD1; good && node <= NEW1; node++) {
+        struct held h = held_on(node, w->use);
+        struct crypto_key *k = NULL;
+        struct crypto_cert *c = NULL;
+        good = slice_eq(h.key_id, slice_str(w->id)) && crypto_key_parse(h.key_pem, &k) == 0 &&
+               crypto_cert_parse(h.cert_pem, &c) == 0 && crypto_cert_matches(c, k) == 0;
+        crypto_key_unref(k);
+        crypto_cert_unref(c);
+    }
+    return good;
+}
+
+static struct crypto_cert *request_use(const struct pki_id *ca, const char *use, const char *by, char id[65])
+{
+    struct arena a = {0};
+    struct crypto_cert *c = NULL;
+    struct json_value *v =
+        ask(&a, "/v1/certificates/request", 200, NULL, "{'pool':'%s','use':'%s'}", pool, use);
+    const struct json_value *list = json_get(v, "names");
+    struct slice name[4];
+    struct crypto_request_names names = {.dns = name};
+    CHECK_STR(json_get_string(v, "machine"), by);
+    for (; names.n_dns < json_count(list) && names.n_dns < 4; names.n_dns++)
+        name[names.n_dns] = json_at(list, names.n_dns)->string;
+    names.common_name = names.n_dns ? name[0] : SLICE_NONE;
+    snprintf(id, 65, SLICE_FMT, SLICE_ARG(json_get_string(v, "key_id")));
+    CHECK_INT(crypto_ca_sign(ca->key, ca->cert, json_get_string(v, "request"), &names,
+                             pki_now() + 90 * 24 * PKI_HOUR, &c),
+              0);
+    arena_fini(&a);
+    return c;
+}
+
+static void import_use(const char *use, const struct crypto_cert *c)
+{
+    struct arena a = {0};
+    char *pem = quoted(c, NULL);
+    ask(&a, "/v1/certificates", 200, NULL, "{'pool':'%s','use':'%s','cert_pem':%s}", pool, use, pem);
+    mem_free(pem);
+    arena_fini(&a);
+}
+
+static void set(const char *what, const char *value)
+{
+    struct arena a = {0};
+    ask(&a, "/v1/draft/set", 200, NULL, "{'path':'edge_pools/" POOL "/%s','value':'%s','author':'t'}", what,
+        value);
+    arena_fini(&a);
+}
+
+static void add_second(const char *to)
+{
+    struct arena a = {0};
+    ask(&a, "/v1/draft/add", 200, NULL,
+        "{'path':'edge_pools/%s/machines','assignments':['fqdn=%s','internal_address=%s',"
+        "'external_address=127.0.0.3'],'author':'t'}",
+        to, node_names[NEW1], world.nodes[NEW1].address);
+    arena_fini(&a);
+}
+
+/* The second machine leaves its own pool for the first one's, or goes back to its own. */
+static void move_second(bool in)
+{
+    struct arena a = {0};
+    ask(&a, "/v1/draft/remove", 200, NULL, "{'path':'edge_pools/%s','author':'t'}",
+        in ? "new.contoso.example" : POOL "/machines/new1.contoso.example");
+    if (!in)
+        ask(&a, "/v1/draft/add", 200, NULL,
+            "{'path':'edge_pools','assignments':['fqdn=new.contoso.example','site=hq',"
+            "'external_fqdn=sip2.contoso.example'],'author':'t'}");
+    add_second(in ? POOL : "new.contoso.example");
+    ask(&a, "/v1/publish", 200, NULL, "{'comment':'x','author':'t','accept_warnings':true}");
+    arena_fini(&a);
+}
+
+static const char *const uses[] = {"access-external", "av-authentication", "xmpp-external",
+                                   "conferencing-external"};
+enum { USES = sizeof(uses) / sizeof(uses[0]) };
+
+/* Every use of a pool with two machines: whichever machine made the key, both have it and nobody else; a new
+ * one is made by the one that is there, and the other gets it when it comes back. */
+TEST(machines_of_one_pool_share_every_key)
+{
+    char id[USES][65], again[65];
+    uint64_t two = 2, three = 3;
+    world_start();
+    struct pki_id ca = pki_ca("public");
+    set("av_fqdn", "av.contoso.example");
+    set("conf_fqdn", "conf.contoso.example");
+    set("xmpp", "true");
+    move_second(true);
+    CHECK(wait_until(all_current, &two));
+    for (size_t i = 0; i < USES; i++) {
+        struct crypto_cert *c = request_use(&ca, uses[i], node_names[OLD1], id[i]);
+        import_use(uses[i], c);
+        CHECK(wait_until(both_run, &(struct wanted){uses[i], id[i]}));
+        crypto_cert_unref(c);
+    }
+    wait_all_current(2);
+    for (size_t i = 0; i < USES; i++) {
+        CHECK(both_run(&(struct wanted){uses[i], id[i]})); /* the later ones took nothing away */
+        CHECK(has_key_file(OLD1, id[i]) && has_key_file(NEW1, id[i]));
+        CHECK_INT(files_with_key(OLD1, id[i], world.nodes[CMS].folder), 0);
+        CHECK_INT(files_with_key(OLD1, id[i], world.nodes[NEW1].folder), 1);
+    }
+    node_stop(&world.nodes[OLD1]); /* who made them is gone: the other goes on, also from its disk */
+    node_stop(&world.nodes[NEW1]);
+    node_start(&world.nodes[NEW1]);
+    for (size_t i = 0; i < USES; i++) {
+        struct held h = held_on(NEW1, uses[i]);
+        CHECK(slice_eq(h.key_id, slice_str(id[i])) && h.key_pem.n > 0);
+    }
+    for (size_t i = 0; i < USES; i++) { /* and makes the next one */
+        struct crypto_cert *c = request_use(&ca, uses[i], node_names[NEW1], again);
+        import_use(uses[i], c);
+        crypto_cert_unref(c);
+        if (i + 1 < USES)
+            continue;
+        node_start(&world.nodes[OLD1]);
+        CHECK(wait_until(both_run, &(struct wanted){uses[i], again}));
+        CHECK(has_key_file(OLD1, again));
+    }
+    CHECK(wait_until(all_current, &two));
+    /* the key before still verifies what it signed, on both */
+    for (int node = OLD1; node <= NEW1; node++) {
+        const struct material_use *u =
+            material_use_find(world.nodes[node].material, slice_str(pool), SLICE("av-authentication"),
+                              MATERIAL_PREVIOUS, pki_now());
+        CHECK(u && slice_eq(u->key_id, slice_str(id[1])) && u->key_pem.n > 0);
+    }
+    move_second(false); /* it has no part in the pool any more */
+    CHECK(wait_until(all_current, &three));
+    for (size_t i = 0; i < USES; i++)
+        CHECK(!has_key_file(NEW1, id[i]));
+    CHECK(!has_key_file(NEW1, again) && has_key_file(OLD1, again));
+    pki_fini(&ca);
+    world_end();
+}
+
+TEST_MAIN(machines_of_one_pool_share_every_key, a_key_stays_where_it_was_made,
+          a_machine_that_adopts_gets_the_key, others_are_refused, requests_of_before_still_work)
