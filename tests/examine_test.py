@@ -30,14 +30,20 @@ FORGED = Partner("forged.example", names=["sip.other.example"])
 DISTRUSTED = Partner("distrusted.example")
 MUTE = Partner("mute.example")
 SECOND = Partner("second.example", before="first.second.example")  # nobody listens at the first
-PARTNERS = (GOOD, UNKNOWN, BLOCKED, PINNED, NO_RECORD, CLOSED, FORGED, DISTRUSTED, MUTE, SECOND)
+PRIVATE = Partner("private.example")  # is to lead to roots of its own, and leads to those of all
+HOSTED = Partner("hosted.example", host=GOOD.host, allow=False)  # in no list, its record leads to a provider's Edge
+PARTNERS = (PRIVATE, HOSTED, GOOD, UNKNOWN, BLOCKED, PINNED, NO_RECORD, CLOSED, FORGED, DISTRUSTED, MUTE, SECOND)
 TO_THEM = ("srv", "address", "tcp", "tls", "identity", "options")
 ALL = TO_THEM + ("policy", "sender", "our_srv", "our_certificate")
 
 
 @contextlib.contextmanager
 def lab_with_partners():
-    with contoso(PARTNERS) as (lab, ca):
+    def adjust(topology):
+        topology["providers"] = [{"name": "host", "edge_fqdn": GOOD.host, "enabled": True}]
+    with contoso(PARTNERS, adjust=adjust) as (lab, ca):
+        lab.contoso.central.entente("cert", "trust", "add", "--name", "own", pki.Authority(lab.folder / "own-ca", "their own").cert)
+        lab.contoso.central.entente("partner", "allow", PRIVATE.domain, "--trust", "own")
         lab.contoso.central.entente("partner", "block", BLOCKED.domain)
         lab.contoso.publish("one is blocked")
         yield lab, ca
@@ -117,6 +123,28 @@ async def test_one_that_is_pinned():
     stages = await report(PINNED, code=0)
     all_are(stages, "ok", *ALL)
     check("not asked" in stages["srv"]["text"] and stages["identity"]["rule"] == "b", str(stages["srv"]))
+
+
+async def test_roots_of_its_own():
+    "a certificate that names the domain and leads to other roots than the partner's: identity fails as a request would"
+    stages = await report(PRIVATE, code=2)
+    all_are(stages, "ok", "srv", "address", "tcp", "tls")
+    all_are(stages, "failed", "identity", "sender")
+    check_equal(stages["identity"]["refusal"], "edge.sender-not-trusted", str(stages["identity"]))
+    check("edge.sender-not-trusted" in stages["sender"]["text"], str(stages["sender"]))
+
+
+async def test_behind_a_provider():
+    "a domain in no list whose record leads to a provider's Edge is tried there, and the provider's certificate proves it"
+    lab = WORLD.up()
+    await GOOD.open(lab, WORLD.ca)
+    try:
+        stages = await report(HOSTED, code=0, listen=False)
+    finally:
+        await GOOD.agent.stop()
+    all_are(stages, "ok", *ALL)
+    check("behind a hosting provider" in stages["policy"]["text"] and stages["policy"]["listed"], str(stages["policy"]))
+    check_equal((stages["identity"]["rule"], stages["identity"]["name"]), ("c", GOOD.host), str(stages["identity"]))
 
 
 async def test_no_record():

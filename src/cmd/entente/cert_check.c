@@ -3,8 +3,8 @@
 #include "cmd/entente/file.h"
 #include "cmd/entente/table.h"
 #include "cmd/entente/wait.h"
-#include "ground/crypto/inspect.h"
 #include "ground/crypto/tls.h"
+#include "kept/topology/certificate_json.h"
 #include "kept/topology/certificates.h"
 
 #include <errno.h>
@@ -141,35 +141,14 @@ static struct crypto_trust *roots(struct invocation *v)
     return NULL;
 }
 
-static struct json_value *chain_json(struct invocation *v, const struct crypto_cert *c)
-{
-    struct json_value *list = json_array(&v->arena);
-    for (size_t i = 0; i < crypto_cert_count(c); i++) {
-        struct json_value *o = json_object(&v->arena);
-        struct crypto_view view;
-        crypto_cert_view(c, i, &v->arena, &view);
-        json_set_string(&v->arena, o, "subject", view.subject);
-        json_set_string(&v->arena, o, "issuer", view.issuer);
-        json_set_string(&v->arena, o, "key", arena_printf(&v->arena, "%s %u", view.key, view.key_bits));
-        json_set_int(&v->arena, o, "not_before_ms", view.not_before);
-        json_set_int(&v->arena, o, "not_after_ms", view.not_after);
-        json_set_bool(&v->arena, o, "authority", view.authority);
-        json_push(&v->arena, list, o);
-    }
-    return list;
-}
-
 static struct json_value *report(struct invocation *v, struct tls *t, const struct crypto_cert *c,
                                  const struct findings *f)
 {
-    const struct crypto_names *names = crypto_cert_names(c);
-    struct json_value *o = json_object(&v->arena), *list = json_array(&v->arena);
-    for (size_t i = 0; i < names->n_dns; i++)
-        json_push(&v->arena, list, json_string(&v->arena, names->dns[i]));
+    struct json_value *o = json_object(&v->arena);
     json_set_string(&v->arena, o, "peer", argument(v, 0));
     json_set_string(&v->arena, o, "version", slice_str(tls_version(t)));
-    json_set(&v->arena, o, "names", list);
-    json_set(&v->arena, o, "chain", chain_json(v, c));
+    json_set(&v->arena, o, "names", certificate_names_json(c, &v->arena));
+    json_set(&v->arena, o, "chain", certificate_chain_json(c, &v->arena));
     json_set_bool(&v->arena, o, "good", f->n == 0);
     json_set(&v->arena, o, "findings", findings_to_json(f, &v->arena));
     return o;
