@@ -54,10 +54,15 @@ async def whole_call(caller, callee, far_calls):
     call = await caller.invite(callee.aor)
     far = far_calls[-1]
     check(await far.wait_ack(), "ACK")
-    for step in (call.info(b"1"), far.info(b"2"), call.reinvite(), far.reinvite(), call.message(b"3"), far.bye()):
+    for step in (call.info(b"1"), far.info(b"2"), call.reinvite(), far.reinvite()):
         check_equal((await step).status, 200, step.__name__)
-    check_equal((call.ended.result(), far.seen.count("ACK") >= 2, far.bodies.count(b"1"), call.bodies.count(b"2")),
-                ("bye", True, 1, 1), "both ends")
+    deadline = asyncio.get_running_loop().time() + EVENT_S  # an ACK is not answered: it may be on its way still
+    while far.seen.count("ACK") < 2:
+        check(asyncio.get_running_loop().time() < deadline, f"ACK of the re-INVITE: {far.seen}")
+        await asyncio.sleep(0.01)
+    for step in (call.message(b"3"), far.bye()):
+        check_equal((await step).status, 200, step.__name__)
+    check_equal((call.ended.result(), far.bodies.count(b"1"), call.bodies.count(b"2")), ("bye", 1, 1), "both ends")
 
 
 async def test_both_directions():

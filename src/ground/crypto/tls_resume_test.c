@@ -199,9 +199,10 @@ TEST(a_day_after_the_full_handshake)
     struct tls_ctx *s = context(config), *c = context(client);
     SSL_SESSION *session = NULL;
     CHECK_INT(visit(s, c, &session), 0);
-    for (hours_gone = 3; hours_gone <= 24; hours_gone += 3)
+    for (hours_gone = 1; hours_gone < 24;
+         hours_gone += 3) /* not at the limit itself: real time passes, too */
         CHECK_INT(visit(s, c, &session), 1);
-    CHECK_INT(visit(s, c, &session), 0); /* 27 */
+    CHECK_INT(visit(s, c, &session), 0); /* 25, three hours after the last one */
     hours_gone += 5;                     /* a ticket that nobody used for more than four hours */
     CHECK_INT(visit(s, c, &session), 0);
     hours_gone = 0;
