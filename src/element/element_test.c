@@ -236,10 +236,51 @@ TEST(refusals)
     CHECK(got(&client, 416));
     request(&client, "CANCEL", "nothing", "call-r5", 1, "");
     CHECK(got(&client, 481));
-    send_text(&client, "this is not SIP at all\r\n\r\n");
+    send_text(&client, "MESSAGE sip:bob@home.test?Route=%%3Csip:evil.test%%3E SIP/2.0\r\n"
+                       "Via: SIP/2.0/TCP c.test;branch=z9hG4bKr9\r\nFrom: <sip:a@b.test>;tag=1\r\nTo: "
+                       "<sip:bob@home.test>\r\n"
+                       "Call-ID: r9\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n");
+    CHECK(got(&client, 400));
+    /* RFC 4475 3.1.2.9: told what is wrong, and closed */
+    send_text(&client,
+              "MESSAGE  sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/TCP c.test;branch=z9hG4bKr6\r\n"
+              "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: r6\r\nCSeq: 1 MESSAGE\r\n"
+              "Content-Length: 0\r\n\r\n");
+    CHECK(got(&client, 400));
     char c;
     CHECK(readable(client.fd) && read(client.fd, &c, 1) <= 0);
     peer_fini(&client);
+    struct peer other = {.fd = connect_to(&tcp_at)};
+    send_text(&other, "this is not SIP at all\r\n\r\n");
+    CHECK(readable(other.fd) && read(other.fd, &c, 1) <= 0);
+    peer_fini(&other);
+}
+
+/* RFC 4475 3.2.1: two requests with nothing but the cookie are two transactions. */
+TEST(a_cookie_identifies_nothing)
+{
+    struct peer server = {0};
+    int ls = listen_any(&next_hops[0]), fd = socket(AF_INET, SOCK_DGRAM, 0);
+    char text[2048];
+    n_next_hops = 1;
+    connect(fd, &udp_at.sa, net_addr_len(&udp_at));
+    for (int i = 0; i < 2; i++) {
+        int n =
+            snprintf(text, sizeof(text),
+                     "MESSAGE sip:bob@home.test SIP/2.0\r\nVia: SIP/2.0/UDP c.test;rport;branch=z9hG4bK\r\n"
+                     "From: <sip:a@b.test>;tag=1\r\nTo: <sip:bob@home.test>\r\nCall-ID: cookie-%d\r\n"
+                     "CSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n",
+                     i);
+        CHECK(write(fd, text, (size_t)n) == n);
+        if (i == 0)
+            server.fd = accept_one(ls);
+        snprintf(text, sizeof(text), "cookie-%d", i);
+        if (got_request(&server, SIP_MESSAGE))
+            CHECK_STR(server.m.call_id, text);
+    }
+    close(fd);
+    close(ls);
+    peer_fini(&server);
 }
 
 TEST(udp_and_its_retransmissions)
@@ -396,5 +437,5 @@ TEST(stops_in_order)
 }
 
 TEST_MAIN(starts_while_peers_connect, message_goes_through, call_with_ack_and_non_2xx,
-          cancel_from_another_connection, forks, refusals, udp_and_its_retransmissions, many_at_once,
-          over_ipv6, trace_tells, stops_in_order)
+          cancel_from_another_connection, forks, refusals, udp_and_its_retransmissions,
+          a_cookie_identifies_nothing, many_at_once, over_ipv6, trace_tells, stops_in_order)

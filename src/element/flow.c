@@ -280,7 +280,7 @@ static size_t flow_data_in(struct stream *st, void *arg, struct slice in)
         if (took == INGRESS_HOLD)
             return used;
         if (took == INGRESS_CLOSE) {
-            flow_end(f, "what came is not SIP");
+            flow_break(f);
             return in.n;
         }
         used += len;

@@ -60,13 +60,12 @@ void ingress_flaw(const struct source *src, struct slice start, enum sip_flaw fl
     enum sip_flaw again;
     arena_reset(&src->s->scratch);
     (void)!sip_msg_parse(slice_head(start, n), &src->s->scratch, &m, &again);
-    bool sip = again != SIP_FLAW_START_LINE;
+    bool sip = again != SIP_FLAW_START_LINE || m.is_request;
     if (!sip) /* then nothing else about it is worth telling */
         flaw = again;
     ingress_log_flaw(src, flaw, "stream cannot be read further, connection closed");
     if (!sip || m.is_request)
-        ingress_malformed(src, &m, flaw,
-                          sip && end != SIZE_MAX && m.method != SIP_ACK && sip_msg_answerable(&m));
+        ingress_malformed(src, &m, flaw, end != SIZE_MAX && sip_msg_answerable(&m));
 }
 
 static struct passed *passed_new(const struct source *src, struct slice text, uint32_t to)
@@ -255,13 +254,10 @@ enum ingress ingress_message(const struct source *src, struct slice text)
         return INGRESS_DONE;
     if (sip_msg_parse(text, &s->scratch, &m, &flaw) < 0) {
         ingress_log_flaw(src, flaw, "message dropped");
-        if (flaw == SIP_FLAW_START_LINE) {
-            ingress_malformed(src, &m, flaw, false);
-            return INGRESS_CLOSE;
-        }
-        if (guard_request(src, NULL) && m.is_request)
-            ingress_malformed(src, &m, flaw, m.method != SIP_ACK && sip_msg_answerable(&m));
-        return INGRESS_DONE;
+        bool sip = flaw != SIP_FLAW_START_LINE || m.is_request;
+        if (!sip || (guard_request(src, NULL) && m.is_request))
+            ingress_malformed(src, &m, flaw, sip_msg_answerable(&m));
+        return flaw == SIP_FLAW_START_LINE ? INGRESS_CLOSE : INGRESS_DONE;
     }
     if (m.is_request)
         return ingress_request(src, &m, text);

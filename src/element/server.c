@@ -11,9 +11,16 @@ struct request_names request_names_of(const struct sip_msg *m)
     return (struct request_names){m->branch, m->via.host, m->call_id, m->from_tag, m->cseq, m->via.port};
 }
 
+/* The cookie alone identifies nothing (RFC 4475 3.2.1): then as of an RFC 2543 sender. */
+static bool has_cookie(struct slice branch)
+{
+    static const struct slice cookie = SLICE_INIT("z9hG4bK");
+    return branch.n > cookie.n && slice_starts(branch, cookie);
+}
+
 uint64_t request_names_key(const struct request_names *n)
 {
-    if (slice_starts(n->branch, SLICE("z9hG4bK")))
+    if (has_cookie(n->branch))
         return slice_hash(n->branch);
     /* RFC 2543 senders (17.2.3): what identifies the request apart from the method. */
     return slice_hash(n->call_id) + 31 * slice_hash(n->from_tag) + n->cseq + 7 * slice_casehash(n->via_host);
@@ -21,7 +28,7 @@ uint64_t request_names_key(const struct request_names *n)
 
 bool request_names_equal(const struct request_names *a, const struct request_names *b)
 {
-    if (slice_starts(b->branch, SLICE("z9hG4bK")))
+    if (has_cookie(b->branch))
         return slice_eq(a->branch, b->branch) && slice_caseeq(a->via_host, b->via_host) &&
                a->via_port == b->via_port;
     return slice_eq(a->call_id, b->call_id) && slice_eq(a->from_tag, b->from_tag) && a->cseq == b->cseq &&

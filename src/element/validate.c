@@ -77,6 +77,8 @@ bool request_valid(struct request *rq)
     struct slice mf = sip_msg_value(&rq->msg, SIP_H_MAX_FORWARDS);
     if (sip_uri_parse(rq->msg.uri, &rq->uri) < 0) {
         request_refuse(rq, &REFUSE_MALFORMED, "the Request-URI is malformed");
+    } else if (rq->uri.headers.n > 0) { /* 19.1.1; RFC 4475 3.1.2.11: nothing of them may be followed */
+        request_refuse(rq, &REFUSE_MALFORMED, "the Request-URI has headers");
     } else if (rq->uri.scheme == SIP_SCHEME_OTHER) {
         request_refuse(rq, &REFUSE_SCHEME, NULL);
     } else if (mf.n && sip_number_parse(mf, &hops) == 0 && hops == 0) {

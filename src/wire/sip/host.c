@@ -7,6 +7,15 @@
 
 enum { LABEL_MAX = 63 };
 
+/* RFC 5118 4.10: the grammar of RFC 3261 makes a third colon before an IPv4 part; it must be tolerated. */
+static size_t third_colon(struct slice host)
+{
+    size_t i = slice_search(host, SLICE(":::"));
+    bool wanted = i != SIZE_MAX && slice_find(slice_from(host, i), '.') != SIZE_MAX &&
+                  slice_find(slice_from(host, i + 3), ':') == SIZE_MAX;
+    return wanted ? i : SIZE_MAX;
+}
+
 int sip_ipv6_read(struct slice host, struct in6_addr *ret)
 {
     char text[INET6_ADDRSTRLEN];
@@ -15,6 +24,9 @@ int sip_ipv6_read(struct slice host, struct in6_addr *ret)
     if (host.n > 0)
         memcpy(text, host.p, host.n);
     text[host.n] = 0;
+    size_t extra = third_colon(host);
+    if (extra != SIZE_MAX)
+        memmove(text + extra, text + extra + 1, host.n - extra);
     return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EINVAL;
 }
 

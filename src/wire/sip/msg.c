@@ -8,11 +8,18 @@
 
 enum { FIRST_ROWS = 24, MAX_FORWARDS_LIMIT = 255, BLOCK = 64 };
 
+/* How far a line was read for its quoted strings. */
+struct quoting {
+    const char *line, *at;
+    bool quoted, escaped;
+};
+
 struct parse {
     const char *p, *end;
     const char *block;  /* being looked through for control characters, BLOCK octets at once */
     uint64_t marks;     /* where they stand, those not yet met: bit i for block[i] */
     const char *unseen; /* where the next block begins */
+    struct quoting quoting;
     struct arena *arena;
     struct sip_msg *msg;
     size_t cap; /* rows there is room for */
@@ -90,6 +97,31 @@ static inline bool next_block(struct parse *c)
     return true;
 }
 
+/*
+ * 25.1: quoted-pair = "\\" (%x00-09 / %x0B-0C / %x0E-7F). Is the control character at q one, in a header row?
+ * Within a line q only goes forward. What a continuation line begins with is not known: none there.
+ */
+static bool is_quoted_pair(struct parse *c, const char *q)
+{
+    struct quoting *s = &c->quoting;
+    if (s->line != c->p)
+        *s = (struct quoting){.line = c->p, .at = c->p};
+    for (; s->at < q; s->at++)
+        if (s->escaped)
+            s->escaped = false;
+        else if (*s->at == '"')
+            s->quoted = !s->quoted;
+        else
+            s->escaped = s->quoted && *s->at == '\\';
+    return s->escaped && *q != '\r' && *q != '\n' && c->msg->start_line.p && !is_blank(*s->line);
+}
+
+__attribute__((noinline)) static void meet_control(struct parse *c, const char *q, enum sip_flaw *flaw)
+{
+    if (!is_quoted_pair(c, q))
+        *flaw = *q == '\n' ? SIP_FLAW_HEADER : SIP_FLAW_CONTROL;
+}
+
 /* One line without its CRLF; false when the text ends before. *flaw: what stands in it that may not. */
 static inline bool take_line(struct parse *c, struct slice *ret, enum sip_flaw *flaw)
 {
@@ -106,7 +138,7 @@ static inline bool take_line(struct parse *c, struct slice *ret, enum sip_flaw *
             return true;
         }
         if (*q != '\t' && q >= c->p) /* in front of c->p: such an LF */
-            *flaw = *q == '\n' ? SIP_FLAW_HEADER : SIP_FLAW_CONTROL;
+            meet_control(c, q, flaw);
     }
 }
 
@@ -167,6 +199,20 @@ static enum sip_flaw request_line(struct sip_msg *m)
     return version_check(slice_from(rest, second + 1));
 }
 
+/* RFC 4475 3.1.2.7 to 3.1.2.10: a request whose line is wrong by white space or <> is told so. */
+static bool nearly_request(struct sip_msg *m)
+{
+    static const struct slice version = SLICE_INIT(" SIP/2.0");
+    struct slice line = m->start_line, rest;
+    while (line.n && is_blank(line.p[line.n - 1]))
+        line.n--;
+    m->is_request = slice_cut(line, ' ', &m->method_name, &rest) && sip_is_token(m->method_name) &&
+                    rest.n > version.n && slice_caseeq(slice_from(rest, rest.n - version.n), version);
+    m->method = m->is_request ? sip_method_parse(m->method_name) : SIP_METHOD_OTHER;
+    m->uri = SLICE_NONE;
+    return m->is_request;
+}
+
 /* The space before an empty reason phrase may be missing: harmless, and seen. */
 static enum sip_flaw status_line(struct sip_msg *m)
 {
@@ -194,7 +240,7 @@ static bool parse_start_line(struct parse *c)
         note(c, flaw);
     else if (m->start_line.n > SIP_MAX_START_LINE)
         note(c, SIP_FLAW_TOO_LARGE);
-    return flaw != SIP_FLAW_START_LINE;
+    return flaw != SIP_FLAW_START_LINE || nearly_request(m);
 }
 
 /* --- header rows (7.3) -------------------------------------------------------------------------------------
@@ -345,7 +391,8 @@ static enum sip_flaw via_check(const struct sip_msg *m, struct sip_via *ret)
 {
     const struct sip_header *h = sip_msg_header(m, SIP_H_VIA);
     struct slice rest = sip_msg_value(m, SIP_H_VIA), value;
-    if (h && sip_list_next(&rest, &value) && sip_via_read(value, ret) == 0)
+    if (h && sip_list_next(&rest, &value) && sip_via_read(value, ret) == 0 &&
+        !(ret->other_version && slice_ends(m->start_line, SLICE("SIP/2.0"))))
         return SIP_FLAW_NONE;
     *ret = (struct sip_via){0};
     return h ? SIP_FLAW_VIA : SIP_FLAW_MISSING;

@@ -142,9 +142,10 @@ unsigned sip_flaw_status(enum sip_flaw f);
 /*
  * Parses and validates what every element needs (8.2.2, 16.3 step 1): start line, all header rows, CSeq,
  * Call-ID, From and To with tags, topmost Via, Content-Length. Bytes behind Content-Length are ignored
- * (datagrams, 18.3); without Content-Length the body is the rest. 0, or -EBADMSG with *flaw set. After a flaw
- * other than START_LINE, `ret` holds what could be read, so that a request with a usable top Via, From, To,
- * Call-ID and CSeq can still be answered (sip_msg_answerable).
+ * (datagrams, 18.3); without Content-Length the body is the rest. 0, or -EBADMSG with *flaw set: then `ret`
+ * holds what could be read, so that a request with a usable top Via, From, To, Call-ID and CSeq can still be
+ * answered (sip_msg_answerable; an answer is well-formed itself, or there is none). After START_LINE that is
+ * a request whose line is wrong by white space or <> only; its URI is empty.
  */
 int sip_msg_parse(struct slice text, struct arena *a, struct sip_msg *ret, enum sip_flaw *flaw);
 bool sip_msg_answerable(const struct sip_msg *m);

@@ -278,8 +278,16 @@ static int parse_via_params(struct sip_via *via)
     return 0;
 }
 
+static bool is_version(struct slice s)
+{
+    struct slice major, minor;
+    uint64_t v;
+    return slice_cut(s, '.', &major, &minor) && slice_u64(major, UINT32_MAX, &v) == 0 &&
+           slice_u64(minor, UINT32_MAX, &v) == 0;
+}
+
 /* "SIP/2.0/" off the front; there may be space around each part, and hardly ever is. */
-static int take_protocol(struct slice *rest)
+static int take_protocol(struct slice *rest, bool *ret_other_version)
 {
     static const struct slice plain = SLICE_INIT("SIP/2.0/");
     struct slice protocol, version;
@@ -287,18 +295,19 @@ static int take_protocol(struct slice *rest)
         *rest = slice_from(*rest, plain.n);
         return 0;
     }
-    if (!slice_cut(*rest, '/', &protocol, rest) || !slice_cut(*rest, '/', &version, rest))
+    if (!slice_cut(*rest, '/', &protocol, rest) || !slice_cut(*rest, '/', &version, rest) ||
+        !slice_caseeq(slice_trim(protocol), SLICE("SIP")))
         return -EINVAL;
-    bool known =
-        slice_caseeq(slice_trim(protocol), SLICE("SIP")) && slice_eq(slice_trim(version), SLICE("2.0"));
-    return known ? 0 : -EINVAL;
+    version = slice_trim(version);
+    *ret_other_version = !slice_eq(version, SLICE("2.0"));
+    return !*ret_other_version || is_version(version) ? 0 : -EINVAL;
 }
 
 int sip_via_read(struct slice value, struct sip_via *via)
 {
     struct slice rest = value;
     *via = (struct sip_via){0};
-    if (take_protocol(&rest) < 0)
+    if (take_protocol(&rest, &via->other_version) < 0)
         return -EINVAL;
     via->transport_name = take_word(&rest);
     if (via->transport_name.n == 0)

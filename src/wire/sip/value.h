@@ -39,6 +39,7 @@ struct sip_via {
     bool has_rport;
     uint16_t rport; /* 0: present without value */
     bool has_alias;
+    bool other_version; /* not SIP/2.0 (RFC 4475 3.1.2.16): to be answered, not to be served */
 };
 int sip_via_parse(struct slice value, struct sip_via *ret);
 enum sip_transport sip_transport_parse(struct slice name); /* any case */

@@ -148,6 +148,16 @@ TEST(via)
     CHECK_STR(v.branch, "");
 }
 
+TEST(via_of_another_version)
+{
+    struct sip_via v;
+    CHECK_INT(sip_via_parse(SLICE("SIP / 7.0 / UDP h;branch=x"), &v), 0);
+    CHECK(v.other_version);
+    CHECK_STR(v.branch, "x");
+    CHECK_INT(sip_via_parse(SLICE("sip / 2.0 / UDP h;branch=x"), &v), 0);
+    CHECK(!v.other_version);
+}
+
 TEST(bad_via)
 {
     static const char *const bad[] = {
@@ -157,7 +167,9 @@ TEST(bad_via)
         "SIP/2.0/UDP",
         "SIP/2.0/UDP ",
         "SIP/2.0/UDP ;branch=x",
-        "SIP/1.0/UDP h",
+        "SIP/1/UDP h",
+        "SIP/x.0/UDP h",
+        "SIP/2./UDP h",
         "HTTP/2.0/UDP h",
         "SIP/2.0/UDP h:0",
         "SIP/2.0/UDP h:99999",
@@ -242,4 +254,5 @@ TEST(qvalue)
         CHECK_INT(sip_qvalue(slice_str(rows[i].params)), rows[i].q);
 }
 
-TEST_MAIN(params, unquote, addresses, bad_addresses, via, bad_via, transport_names, numbers, qvalue)
+TEST_MAIN(params, unquote, addresses, bad_addresses, via, via_of_another_version, bad_via, transport_names,
+          numbers, qvalue)
