@@ -7,14 +7,19 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
-from partner import EDGE_NAME, Partner, World, contoso, run_with
-from tap import check_equal
+from partner import EDGE_NAME, EVENT_S, Partner, World, check_refused, contoso, run_with
+from tap import check, check_equal
 
 from lab import pki
+from lab.sipmsg import new_tag
 
 PARTNER = Partner("partner.example")
 OTHER = Partner("other.example")
-WORLD = World(lambda: contoso([PARTNER, OTHER], workers=1))
+# domains whose records lead to the Edge of partner.example: one that its certificate names, two that it does not
+SECOND, THIRD = Partner("second.example", host=PARTNER.host), Partner("third.example", host=PARTNER.host)
+PINNED = Partner("pinned.example", host=PARTNER.host, pinned=PARTNER.host)
+PARTNER.names = [PARTNER.host, SECOND.domain]
+WORLD = World(lambda: contoso([PARTNER, OTHER, SECOND, THIRD, PINNED], workers=1))
 
 
 def dialled():
@@ -66,6 +71,54 @@ async def test_reuse():
         check_equal([await message(alice), await message(alice, OTHER), dialled()], [200, 200, first + 3], "again")
     finally:
         for agent in [alice, PARTNER.agent, OTHER.agent]:
+            await agent.stop()
+
+
+async def test_one_address_is_not_one_domain():
+    "domains behind one Edge: each has a connection of its own, made for it; one that the Edge does not prove gets none"
+    lab = WORLD.up()
+    alice = lab.contoso.user_agent(0)
+    await alice.start()
+    await PARTNER.open(lab, WORLD.ca)
+    PARTNER.got.clear()
+    try:
+        check_equal(await message(alice), 200, "to the Edge's own domain")
+        first = dialled()
+        for more, domain in enumerate((SECOND.domain, PINNED.domain), 1):
+            for _ in range(2):
+                check_equal((await alice.message(f"x@{domain}", b"hi")).status, 200, domain)
+            check_equal(dialled(), first + more, f"a connection for {domain}")
+        check_equal([await message(alice), dialled()], [200, first + 2], "and the first one still serves its own")
+        got = len(PARTNER.got)
+        check(500 <= (await alice.message(f"x@{THIRD.domain}", b"hi")).status < 600, "one that is not proven")
+        check_equal(len(PARTNER.got), got, "by no connection that stands, and by no new one")
+    finally:
+        for agent in (alice, PARTNER.agent):
+            await agent.stop()
+
+
+async def test_a_connection_proves_a_set():
+    "one connection speaks for every domain that its certificate proves, each by the rule that holds, and for no other"
+    lab = WORLD.up()
+    alice = lab.contoso.user_agent(0, on_message=lambda *_: None)
+    await alice.start()
+    await PARTNER.open(lab, WORLD.ca)
+    edge, since = WORLD.edge(), WORLD.edge().log_end()
+    try:
+        for _ in range(2):
+            for domain, rule in ((PARTNER.domain, "c"), (SECOND.domain, "a"), (PINNED.domain, "b"), (THIRD.domain, None)):
+                request = PARTNER.agent.new_request("MESSAGE", f"sip:{alice.aor}")
+                request.set("From", f"<sip:eve@{domain}>;tag={new_tag()}")
+                response = await PARTNER.agent.send(request)
+                if rule:
+                    check_equal(response.status, 200, domain)
+                    check_equal(edge.wait_event("edge.identity-proven", EVENT_S, since, domain=domain)["rule"], rule, domain)
+                else:
+                    check_refused(response, 403, "edge.sender-not-proven", edge, since)
+        proven = [e["domain"] for e in edge.events("edge.identity-proven", since)]
+        check_equal(sorted(proven), sorted([PARTNER.domain, SECOND.domain, PINNED.domain]), "each was proven once")
+    finally:
+        for agent in (alice, PARTNER.agent):
             await agent.stop()
 
 

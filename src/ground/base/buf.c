@@ -12,9 +12,10 @@ void buf_fini(struct buf *b)
 
 char *buf_reserve(struct buf *b, size_t n)
 {
-    if (b->cap - b->end < n) {
+    if (b->cap - b->end < n || !b->mem) {
         size_t len = buf_len(b);
-        if (b->start >= len && b->cap - len >= n) { /* moving is cheap: the front is larger than the rest */
+        if (b->mem && b->start >= len &&
+            b->cap - len >= n) { /* moving is cheap: the front is larger than the rest */
             if (len)
                 memmove(b->mem, b->mem + b->start, len);
         } else {
