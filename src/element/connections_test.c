@@ -116,8 +116,8 @@ TEST(connections_per_partner)
     }
 }
 
-/* One connection allowed, two addresses of different priority: back to the first when it has recovered; the
- * connection to the second ends in order. */
+/* One connection allowed, two addresses of different priority: back to the first when it has recovered. Its
+ * probe has taken the place of the connection to the second, which ends in order. */
 TEST(back_to_the_better_one)
 {
     struct peer client = {.fd = connect_to(&tcp_at)}, one = {0}, two = {0};
@@ -126,29 +126,79 @@ TEST(back_to_the_better_one)
     targets[1].rank = 1;
     pick_port(&targets[0].addr);
     int l2 = listen_any(&targets[1].addr);
-    message(&client, "j1");
-    two.fd = accept_one(l2);
-    CHECK(served(&two));
-    CHECK(got(&client, 200));
+    for (int i = 0; i < 2; i++) { /* the second shows that the first address is still wanted */
+        message(&client, i ? "j1b" : "j1");
+        two.fd = i ? two.fd : accept_one(l2);
+        CHECK(served(&two));
+        CHECK(got(&client, 200));
+    }
     int l1 = listen_at(&targets[0].addr);
     one.fd = accept_one(l1);
     CHECK(got_request(&one, SIP_OPTIONS));
     respond(&one, 200, "p");
     CHECK(in_state(0, "good"));
     char c;
-    CHECK(readable(one.fd) && read(one.fd, &c, 1) == 0); /* one more than allowed, for the probe alone */
-    struct peer better = {0};
-    message(&client, "j2");
-    better.fd = accept_one(l1);
-    CHECK(served(&better));
-    CHECK(got(&client, 200));
     CHECK(readable(two.fd) && read(two.fd, &c, 1) == 0);
-    peer_fini(&better);
+    message(&client, "j2");
+    CHECK(served(&one));
+    CHECK(got(&client, 200));
     close(l1);
     close(l2);
     peer_fini(&client);
     peer_fini(&one);
     peer_fini(&two);
+}
+
+/* Two allowed and both in use, then traffic finds an address that is not well: that took the place of one,
+ * which stays free for probes. The other one serves both workers, and is not lost to a probe. */
+TEST(a_probe_has_one_of_the_places)
+{
+    struct peer clients[WORKERS], good[WORKERS], ill = {.fd = -1};
+    apply(2);
+    for (unsigned i = 0; i < WORKERS; i++)
+        clients[i] = client_of(i);
+    begin_partner(1, "prober.test");
+    int l_good = listen_any(&targets[0].addr);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        message(&clients[i], i ? "l1" : "l0");
+        good[i] = (struct peer){.fd = accept_one(l_good)};
+        CHECK(served(&good[i]));
+        CHECK(got(&clients[i], 200));
+    }
+    targets[1] = targets[0];
+    n_targets = 2;
+    pick_port(&targets[0].addr);
+    message(&clients[0], "l2");
+    struct pollfd ready[WORKERS];
+    for (unsigned i = 0; i < WORKERS; i++)
+        ready[i] = (struct pollfd){good[i].fd, POLLIN, 0};
+    CHECK(poll(ready, WORKERS, WAIT_MS) > 0);
+    char c;
+    size_t stays = ready[0].revents && recv(good[0].fd, &c, 1, MSG_PEEK) == 1 ? 0 : 1;
+    CHECK(served(&good[stays]));
+    CHECK(got(&clients[0], 200));
+    CHECK(readable(good[!stays].fd) && read(good[!stays].fd, &c, 1) == 0);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        message(&clients[i], i ? "l4" : "l3");
+        CHECK(served(&good[stays]));
+        CHECK(got(&clients[i], 200));
+    }
+    int l_ill = listen_at(&targets[0].addr);
+    ill.fd = accept_one(l_ill);
+    if (got_request(&ill, SIP_OPTIONS))
+        respond(&ill, 503, "p"); /* not well, and keeps its connection */
+    message(&clients[1], "l5");
+    CHECK(served(&good[stays]));
+    CHECK(got(&clients[1], 200));
+    struct pollfd further = {l_good, POLLIN, 0};
+    CHECK_INT(poll(&further, 1, 0), 0);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        peer_fini(&good[i]);
+        peer_fini(&clients[i]);
+    }
+    peer_fini(&ill);
+    close(l_good);
+    close(l_ill);
 }
 
 /* Two partners behind one address: each has a connection of its own, whatever its certificate proves. */
@@ -187,4 +237,5 @@ TEST(ends)
     targets_end();
 }
 
-TEST_MAIN(starts, connections_per_partner, back_to_the_better_one, one_address_of_two_partners, ends)
+TEST_MAIN(starts, connections_per_partner, back_to_the_better_one, a_probe_has_one_of_the_places,
+          one_address_of_two_partners, ends)

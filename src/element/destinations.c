@@ -1,48 +1,11 @@
 #include "element/destinations.h"
 
-#include "ground/base/list.h"
-#include "ground/base/map.h"
+#include <stdio.h>
+
+#include "element/destination_table.h"
 #include "ground/base/mem.h"
 #include "ground/log/log.h"
 #include "ground/log/metric.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-
-struct partner {
-    struct map_entry by_name;
-    struct list destinations; /* of it */
-    unsigned connections;
-    enum side side;
-    size_t n;
-    char name[];
-};
-struct connection {
-    destination_ticket ticket;
-    uint32_t worker;
-};
-struct destination {
-    struct list by_age; /* the one used last is the last */
-    struct list of_partner;
-    struct map_entry by_key;
-    struct partner *partner;
-    enum side side;
-    enum sip_transport transport;
-    struct net_addr addr;
-    struct health health;
-    struct connection connections[DESTINATION_CONNECTIONS_MAX];
-    unsigned n_connections;
-    char *name, *identity;
-};
-struct destinations {
-    pthread_mutex_t lock;
-    struct map by_key, by_partner;
-    struct list by_age;
-    size_t n;
-    destination_ticket last_ticket;
-    atomic_uint unwell; /* how many are not good: read without the lock */
-};
 
 struct destinations *destinations_new(void)
 {
@@ -52,148 +15,16 @@ struct destinations *destinations_new(void)
     return d;
 }
 
-/* ---------------------------------------------------------------- finding */
-struct destination_key destination_key_of(enum side side, const struct target_address *to,
-                                          struct slice identity)
-{
-    struct slice first = identity, rest;
-    if (!slice_cut(identity, ' ', &first, &rest))
-        first = identity;
-    return (struct destination_key){side, to->transport, to->addr, first.n ? first : to->name, to->name};
-}
-
-static uint64_t key_hash(const struct destination_key *k)
-{
-    return (net_addr_hash(&k->addr) * 31 + (uint64_t)k->side * 7 + (uint64_t)k->transport) * 31 +
-           slice_hash(k->partner);
-}
-
-static uint64_t partner_hash(enum side side, struct slice name)
-{
-    return slice_hash(name) * 31 + (uint64_t)side;
-}
-
-static struct slice partner_name(const struct partner *p)
-{
-    return (struct slice){p->name, p->n};
-}
-
-static struct destination *find(struct destinations *d, const struct destination_key *k)
-{
-    for (struct map_entry *e = map_first(&d->by_key, key_hash(k)); e; e = map_next(e)) {
-        struct destination *o = MAP_OBJECT(e, struct destination, by_key);
-        if (o->side == k->side && o->transport == k->transport && net_addr_eq(&o->addr, &k->addr) &&
-            slice_eq(partner_name(o->partner), k->partner))
-            return o;
-    }
-    return NULL;
-}
-
-static struct partner *partner_find(struct destinations *d, enum side side, struct slice name)
-{
-    for (struct map_entry *e = map_first(&d->by_partner, partner_hash(side, name)); e; e = map_next(e)) {
-        struct partner *p = MAP_OBJECT(e, struct partner, by_name);
-        if (p->side == side && slice_eq(partner_name(p), name))
-            return p;
-    }
-    return NULL;
-}
-
-static struct partner *partner_of(struct destinations *d, const struct destination_key *k)
-{
-    struct partner *p = partner_find(d, k->side, k->partner);
-    if (p)
-        return p;
-    p = mem_zalloc(sizeof(*p) + k->partner.n);
-    p->side = k->side;
-    p->n = k->partner.n;
-    if (p->n)
-        memcpy(p->name, k->partner.p, p->n);
-    list_init(&p->destinations);
-    map_insert(&d->by_partner, &p->by_name, partner_hash(k->side, k->partner));
-    return p;
-}
-
-/* ---------------------------------------------------------------- life of one */
-static void drop(struct destinations *d, struct destination *o)
-{
-    struct partner *p = o->partner;
-    if (o->health.state != HEALTH_GOOD)
-        atomic_fetch_sub(&d->unwell, 1);
-    list_unlink(&o->by_age);
-    list_unlink(&o->of_partner);
-    map_remove(&d->by_key, &o->by_key);
-    d->n--;
-    mem_free(o->name);
-    mem_free(o->identity);
-    mem_free(o);
-    if (list_empty(&p->destinations)) {
-        map_remove(&d->by_partner, &p->by_name);
-        mem_free(p);
-    }
-}
-
 void destinations_free(struct destinations *d)
 {
     if (!d)
         return;
     while (!list_empty(&d->by_age))
-        drop(d, LIST_ENTRY(list_first(&d->by_age), struct destination, by_age));
+        destination_drop(d, LIST_ENTRY(list_first(&d->by_age), struct destination, by_age));
     map_fini(&d->by_key);
     map_fini(&d->by_partner);
     pthread_mutex_destroy(&d->lock);
     mem_free(d);
-}
-
-static bool may_forget(const struct destination *o)
-{
-    return o->n_connections == 0 && !o->health.watched && !o->health.probing &&
-           o->health.state == HEALTH_GOOD;
-}
-
-/* Room for one more: a full table gives up the one that was unused longest. */
-static bool make_room(struct destinations *d)
-{
-    if (d->n < DESTINATIONS_MAX)
-        return true;
-    LIST_FOR(it, &d->by_age)
-    {
-        struct destination *o = LIST_ENTRY(it, struct destination, by_age);
-        if (may_forget(o)) {
-            drop(d, o);
-            return true;
-        }
-    }
-    METRIC_COUNT("element.destinations-full");
-    return false;
-}
-
-/* traffic: somebody has it in mind, and not only a probe. */
-static struct destination *known(struct destinations *d, const struct destination_key *k, bool traffic,
-                                 uint64_t now)
-{
-    struct destination *o = find(d, k);
-    if (!o) {
-        if (!make_room(d))
-            return NULL;
-        o = MEM_NEW(struct destination);
-        o->partner = partner_of(d, k);
-        o->side = k->side;
-        o->transport = k->transport;
-        o->addr = k->addr;
-        o->name = slice_dup(k->name);
-        o->identity = slice_dup(k->partner);
-        health_init(&o->health, now);
-        list_push_back(&o->partner->destinations, &o->of_partner);
-        map_insert(&d->by_key, &o->by_key, key_hash(k));
-        d->n++;
-    }
-    if (traffic || !list_linked(&o->by_age)) {
-        list_unlink(&o->by_age);
-        list_push_back(&d->by_age, &o->by_age);
-        o->health.wanted = now;
-    }
-    return o;
 }
 
 /* ---------------------------------------------------------------- health */
@@ -221,10 +52,11 @@ static void told_recovered(const struct destination *o)
 }
 
 /* After each change: the count, and a line when it was blocked anew or recovered. */
-static void changed(struct destinations *d, const struct destination *o, enum health_state before,
-                    uint64_t until, uint64_t now)
+static void changed(struct destinations *d, struct destination *o, enum health_state before, uint64_t until,
+                    uint64_t now)
 {
     const struct health *h = &o->health;
+    o->asked_for = false;
     int unwell = (h->state != HEALTH_GOOD) - (before != HEALTH_GOOD);
     if (unwell) {
         atomic_fetch_add(&d->unwell, (unsigned)unwell);
@@ -240,7 +72,7 @@ void destinations_failed(struct destinations *d, const struct destination_key *k
                          const struct health_times *t, uint64_t now, const char *why)
 {
     pthread_mutex_lock(&d->lock);
-    struct destination *o = known(d, k, false, now);
+    struct destination *o = destination_known(d, k, false, now);
     if (o) {
         struct health before = o->health;
         health_failed(&o->health, t, now, why);
@@ -253,7 +85,7 @@ void destinations_refused(struct destinations *d, const struct destination_key *
                           const struct health_times *t, uint64_t now, uint64_t retry_after_ms)
 {
     pthread_mutex_lock(&d->lock);
-    struct destination *o = known(d, k, true, now);
+    struct destination *o = destination_known(d, k, true, now);
     if (o) {
         struct health before = o->health;
         health_refused(&o->health, t, now, retry_after_ms);
@@ -266,7 +98,7 @@ void destinations_suspected(struct destinations *d, const struct destination_key
                             const char *why)
 {
     pthread_mutex_lock(&d->lock);
-    struct destination *o = known(d, k, true, now);
+    struct destination *o = destination_known(d, k, true, now);
     if (o) {
         struct health before = o->health;
         health_suspected(&o->health, now, why);
@@ -280,7 +112,7 @@ void destinations_answered(struct destinations *d, const struct destination_key 
     if (atomic_load_explicit(&d->unwell, memory_order_relaxed) == 0)
         return;
     pthread_mutex_lock(&d->lock);
-    struct destination *o = find(d, k);
+    struct destination *o = destination_find(d, k);
     if (o && o->health.state != HEALTH_GOOD) {
         struct health before = o->health;
         health_answered(&o->health, now);
@@ -307,11 +139,12 @@ static void judge(struct destinations *d, enum side side, const struct target_ad
                   struct slice identity, bool by_connection, uint64_t now, struct judged *ret)
 {
     struct destination_key k = destination_key_of(side, to, to->identity.n ? to->identity : identity);
-    struct destination *o = find(d, &k);
+    struct destination *o = destination_find(d, &k);
     *ret = (struct judged){0};
     if (!o)
         return;
     o->health.wanted = now;
+    o->asked_for = true;
     ret->badness = health_badness(&o->health);
     ret->connected = by_connection && o->n_connections > 0;
 }
@@ -349,24 +182,32 @@ void destinations_watch(struct destinations *d, const struct target_address *lis
     LIST_ENTRY(it, struct destination, by_age)->health.watched = false;
     for (size_t i = 0; i < n; i++) {
         struct destination_key k = destination_key_of(SIDE_INTERNAL, &list[i], list[i].identity);
-        struct destination *o = known(d, &k, true, now);
+        struct destination *o = destination_known(d, &k, true, now);
         if (o)
             o->health.watched = true;
     }
     pthread_mutex_unlock(&d->lock);
 }
 
+static bool probe_has_place(const struct destination *o, uint32_t limit)
+{
+    return limit == 0 || o->n_connections || o->partner->n == 0 || o->partner->connections < limit ||
+           o->asked_for;
+}
+
 size_t destinations_due(struct destinations *d, const struct health_times *t, const bool sides[SIDES],
-                        uint64_t now, struct arena *a, struct destination_probe *ret, size_t cap)
+                        uint32_t limit, uint64_t now, struct arena *a, struct destination_probe *ret,
+                        size_t cap)
 {
     size_t n = 0;
     pthread_mutex_lock(&d->lock);
     LIST_FOR(it, &d->by_age)
     {
         struct destination *o = LIST_ENTRY(it, struct destination, by_age);
-        if (may_forget(o) && now - o->health.wanted > DESTINATIONS_FORGET_MS) {
-            drop(d, o);
-        } else if (n < cap && sides[o->side] && health_probe_due(&o->health, t, now)) {
+        if (destination_may_go(o) && now - o->health.wanted > DESTINATIONS_FORGET_MS) {
+            destination_drop(d, o);
+        } else if (n < cap && sides[o->side] && health_probe_due(&o->health, t, now) &&
+                   probe_has_place(o, limit)) {
             health_probe_begins(&o->health, now);
             ret[n++] = (struct destination_probe){
                 .side = o->side,
@@ -385,7 +226,7 @@ void destinations_probed(struct destinations *d, const struct destination_key *k
                          const struct health_times *t, uint64_t now, const char *why)
 {
     pthread_mutex_lock(&d->lock);
-    struct destination *o = find(d, k);
+    struct destination *o = destination_find(d, k);
     if (o) {
         struct health before = o->health;
         health_probe_ended(&o->health, t, now, why);
@@ -426,6 +267,24 @@ static struct destination *poorest(const struct destination *but)
     return best;
 }
 
+/* For traffic one less while an address that is not well has no connection: its probe will need one. */
+static uint32_t places(const struct destination *o, bool traffic, uint32_t limit)
+{
+    bool ill = false;
+    if (!traffic || limit < 2)
+        return limit;
+    LIST_FOR(it, &o->partner->destinations)
+    {
+        const struct destination *one = LIST_ENTRY(it, struct destination, of_partner);
+        if (one->health.state == HEALTH_GOOD)
+            continue;
+        if (one->n_connections)
+            return limit;
+        ill = true;
+    }
+    return limit - ill;
+}
+
 enum dial_answer destinations_dial(struct destinations *d, const struct destination_key *k,
                                    struct slice identity, bool traffic, uint32_t worker, uint32_t limit,
                                    uint64_t now, destination_ticket *ret_ticket, uint32_t *ret_worker,
@@ -434,27 +293,26 @@ enum dial_answer destinations_dial(struct destinations *d, const struct destinat
     enum dial_answer answer = DIAL_NEW;
     *ret_ticket = 0;
     pthread_mutex_lock(&d->lock);
-    struct destination *o = known(d, k, traffic, now);
+    struct destination *o = destination_known(d, k, traffic, now);
     if (!o) { /* the table is full: not counted */
         pthread_mutex_unlock(&d->lock);
         return DIAL_NEW;
     }
     /* What has no name is a partner of its own. */
-    bool full = limit && (o->partner->n ? o->partner->connections : o->n_connections) >= limit;
+    bool full = limit && (o->partner->n ? o->partner->connections >= places(o, traffic, limit)
+                                        : o->n_connections >= limit);
     if (full && o->n_connections) {
         answer = DIAL_OTHER;
         *ret_worker = o->connections[worker % o->n_connections].worker;
         *ret_old = o->connections[worker % o->n_connections].ticket;
     } else if (full) {
-        struct destination *other = traffic ? poorest(o) : NULL;
-        answer = other ? DIAL_INSTEAD : DIAL_FULL;
-        if (other) {
-            *ret_worker = other->connections[0].worker;
-            *ret_old = other->connections[0].ticket;
-            give_back(other, 0);
-        }
+        struct destination *other = poorest(o); /* there is one: it is full, and not by o */
+        answer = DIAL_INSTEAD;
+        *ret_worker = other->connections[0].worker;
+        *ret_old = other->connections[0].ticket;
+        give_back(other, 0);
     }
-    if (answer == DIAL_NEW || answer == DIAL_INSTEAD) {
+    if (answer != DIAL_OTHER) {
         *ret_ticket = take(d, o, worker);
         if (!slice_eq(slice_str(o->identity), identity)) {
             mem_free(o->identity);
@@ -470,7 +328,7 @@ void destinations_release(struct destinations *d, const struct destination_key *
     if (t == 0)
         return;
     pthread_mutex_lock(&d->lock);
-    struct destination *o = find(d, k);
+    struct destination *o = destination_find(d, k);
     for (unsigned i = 0; o && i < o->n_connections; i++)
         if (o->connections[i].ticket == t) {
             give_back(o, i);

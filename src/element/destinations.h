@@ -54,13 +54,16 @@ void destinations_order(struct destinations *d, enum side side, struct target_ad
 /* These are probed always; those of an earlier call that are not among them no more. */
 void destinations_watch(struct destinations *d, const struct target_address *list, size_t n, uint64_t now);
 /* What should be probed now, marked as being probed (on the sides that are to be); names are copied into the
- * arena. Forgets what is old. */
+ * arena. An address for which one of the partner's `limit` connections must make room is probed only when
+ * traffic has had it in mind since it was last found ill: what nobody wants costs nobody a connection.
+ * Forgets what is old. */
 struct destination_probe {
     enum side side;
     struct target_address to; /* with the identity it was dialled for */
 };
 size_t destinations_due(struct destinations *d, const struct health_times *t, const bool sides[SIDES],
-                        uint64_t now, struct arena *a, struct destination_probe *ret, size_t cap);
+                        uint32_t limit, uint64_t now, struct arena *a, struct destination_probe *ret,
+                        size_t cap);
 void destinations_probed(struct destinations *d, const struct destination_key *k,
                          const struct health_times *t, uint64_t now, const char *why);
 
@@ -68,13 +71,14 @@ void destinations_probed(struct destinations *d, const struct destination_key *k
 /* A connection that was let: its holder gives the ticket back. 0: none. */
 typedef uint64_t destination_ticket;
 enum dial_answer {
-    DIAL_FULL,  /* the limit is reached, and none leads to this address; only where nothing may be replaced */
-    DIAL_NEW,   /* dial; *ret_ticket is the new connection's */
-    DIAL_OTHER, /* the limit is reached: use the connection *ret_old of *ret_worker to this very address */
+    DIAL_NEW,     /* dial; *ret_ticket is the new connection's */
+    DIAL_OTHER,   /* the limit is reached: use the connection *ret_old of *ret_worker to this very address */
     DIAL_INSTEAD, /* dial, and end the connection *ret_old of *ret_worker, which leads to another address */
 };
-/* May `worker` dial this address, with at most `limit` connections to the partner? For traffic one to another
- * address makes room; for a probe none does. `identity` is kept for probes. */
+/* May `worker` dial this address, with at most `limit` connections to the partner? One to another address
+ * makes room. While an address of the partner is not well, one place is kept from traffic for its probes, or
+ * each would cost another address a connection; of a limit of one none can be kept. `identity` is kept for
+ * probes. */
 enum dial_answer destinations_dial(struct destinations *d, const struct destination_key *k,
                                    struct slice identity, bool traffic, uint32_t worker, uint32_t limit,
                                    uint64_t now, destination_ticket *ret_ticket, uint32_t *ret_worker,

@@ -75,24 +75,24 @@ TEST(probes_what_is_due)
     struct target_address watched = to_port(7, 0);
     watched.identity = SLICE("fe1.contoso.example");
     destinations_watch(d, &watched, 1, START);
-    CHECK_INT(destinations_due(d, &T, both, START, &a, due, 4), 0);
+    CHECK_INT(destinations_due(d, &T, both, 4, START, &a, due, 4), 0);
     destinations_failed(d, &one, &T, START, "refused");
-    CHECK_INT(destinations_due(d, &T, none, START + 1000, &a, due, 4), 0);
-    CHECK_INT(destinations_due(d, &T, both, START + 1000, &a, due, 4), 1);
+    CHECK_INT(destinations_due(d, &T, none, 4, START + 1000, &a, due, 4), 0);
+    CHECK_INT(destinations_due(d, &T, both, 4, START + 1000, &a, due, 4), 1);
     CHECK_INT(net_addr_port(&due[0].to.addr), 1);
     CHECK_STR(due[0].to.identity, "a.example");
-    CHECK_INT(destinations_due(d, &T, both, START + 1001, &a, due, 4), 0); /* it is out */
+    CHECK_INT(destinations_due(d, &T, both, 4, START + 1001, &a, due, 4), 0); /* it is out */
     destinations_probed(d, &one, &T, START + 1500, NULL);
-    CHECK_INT(destinations_due(d, &T, both, START + 30000, &a, due, 4), 1);
+    CHECK_INT(destinations_due(d, &T, both, 4, START + 30000, &a, due, 4), 1);
     CHECK_STR(due[0].to.identity, "fe1.contoso.example");
     struct destination_key k = destination_key_of(SIDE_INTERNAL, &watched, watched.identity);
     destinations_probed(d, &k, &T, START + 30001, NULL);
     destinations_watch(d, NULL, 0, START + 30002); /* a new revision has another next hop */
-    CHECK_INT(destinations_due(d, &T, both, START + 90000, &a, due, 4), 0);
+    CHECK_INT(destinations_due(d, &T, both, 4, START + 90000, &a, due, 4), 0);
     /* unused and well for long: forgotten */
     struct element_destination *list;
     CHECK_INT(destinations_list(d, START + 90000, &a, &list), 2);
-    destinations_due(d, &T, both, START + 90000 + DESTINATIONS_FORGET_MS, &a, due, 4);
+    destinations_due(d, &T, both, 4, START + 90000 + DESTINATIONS_FORGET_MS, &a, due, 4);
     CHECK_INT(destinations_list(d, START + 90000, &a, &list), 0);
     arena_fini(&a);
     destinations_free(d);
@@ -173,14 +173,70 @@ TEST(what_is_blocked_loses_its_connection_first)
     struct dialled a = dial(d, 1, 0, 3), b = dial(d, 2, 0, 3), c = dial(d, 1, 1, 3);
     CHECK(a.answer == DIAL_NEW && b.answer == DIAL_NEW && c.answer == DIAL_NEW);
     destinations_failed(d, &two, &T, START, "503");
-    struct destination_key four = key_for(4, "a.example");
-    CHECK_INT(
-        destinations_dial(d, &four, SLICE("a.example"), false, 0, 3, START, &c.ticket, &c.worker, &c.old),
-        DIAL_FULL); /* a probe takes nothing away */
-    CHECK_INT(c.ticket, 0);
     c = dial(d, 3, 0, 3);
     CHECK_INT(c.answer, DIAL_INSTEAD);
     CHECK_INT(c.old, b.ticket);
+    destinations_free(d);
+}
+
+static struct dialled probe(struct destinations *d, uint16_t port, uint32_t limit)
+{
+    struct destination_key k = key_for(port, "a.example");
+    struct dialled r = {0};
+    r.answer =
+        destinations_dial(d, &k, SLICE("a.example"), false, 0, limit, START, &r.ticket, &r.worker, &r.old);
+    return r;
+}
+
+/* A probe has one of the places. */
+TEST(probes_count)
+{
+    struct destinations *d = destinations_new();
+    struct destination_key one = key_for(1, "a.example"), two = key_for(2, "a.example");
+    struct dialled a = dial(d, 1, 0, 2), b = dial(d, 1, 1, 2);
+    CHECK(a.answer == DIAL_NEW && b.answer == DIAL_NEW);
+    destinations_failed(d, &two, &T, START, "refused");
+    struct dialled p = probe(d, 2, 2);
+    CHECK_INT(p.answer, DIAL_INSTEAD);
+    CHECK(p.ticket && (p.old == a.ticket || p.old == b.ticket));
+    CHECK_INT(dial(d, 1, 3, 2).answer, DIAL_OTHER);
+    destinations_release(d, &two, p.ticket); /* it failed: its place stays free for the next */
+    CHECK_INT(dial(d, 1, 3, 2).answer, DIAL_OTHER);
+    p = probe(d, 2, 2);
+    CHECK_INT(p.answer, DIAL_NEW);
+    destinations_release(d, &two, p.ticket);
+    destinations_answered(d, &two, START);
+    CHECK_INT(dial(d, 1, 3, 2).answer, DIAL_NEW); /* nobody needs it now */
+    destinations_release(d, &one, a.ticket);
+    destinations_free(d);
+    /* of one place none can be kept */
+    d = destinations_new();
+    a = dial(d, 1, 0, 1);
+    destinations_failed(d, &two, &T, START, "refused");
+    p = probe(d, 2, 1);
+    CHECK_INT(p.answer, DIAL_INSTEAD);
+    CHECK_INT(p.old, a.ticket);
+    p = dial(d, 1, 0, 1);
+    CHECK_INT(p.answer, DIAL_INSTEAD); /* traffic does not wait for it */
+    destinations_free(d);
+}
+
+TEST(what_nobody_wants_takes_no_place)
+{
+    static const bool both[SIDES] = {true, true};
+    struct destinations *d = destinations_new();
+    struct destination_key two = key_for(2, "a.example");
+    struct destination_probe due[4];
+    struct arena a = {0};
+    dial(d, 1, 0, 1);
+    destinations_failed(d, &two, &T, START, "refused");
+    CHECK_INT(destinations_due(d, &T, both, 1, START + 2000, &a, due, 4), 0);
+    order(d, "a.example", 1, START + 2001); /* it would have been the second */
+    CHECK_INT(destinations_due(d, &T, both, 1, START + 2002, &a, due, 4), 1);
+    destinations_probed(d, &two, &T, START + 3000, "refused");
+    CHECK_INT(destinations_due(d, &T, both, 1, START + 10000, &a, due, 4), 0);
+    CHECK_INT(destinations_due(d, &T, both, 2, START + 10000, &a, due, 4), 1); /* there is a place */
+    arena_fini(&a);
     destinations_free(d);
 }
 
@@ -196,5 +252,5 @@ TEST(few_connections_to_many_addresses)
 }
 
 TEST_MAIN(what_failed_comes_last, partner_is_the_first_word, probes_what_is_due, bounded,
-          no_more_than_the_limit, what_is_blocked_loses_its_connection_first,
-          few_connections_to_many_addresses)
+          no_more_than_the_limit, what_is_blocked_loses_its_connection_first, probes_count,
+          what_nobody_wants_takes_no_place, few_connections_to_many_addresses)

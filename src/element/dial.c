@@ -46,10 +46,6 @@ static struct flow *flow_made(struct shard *s, enum side side, const struct targ
         switch (destinations_dial(s->e->destinations, &k, identity, traffic, s->index,
                                   s->config->connections_per_destination, loop_now(s->loop), &ticket,
                                   ret_worker, &old)) {
-        case DIAL_FULL:
-            f = flow_dial(s, side, to, identity, 0);
-            flow_retire(f);
-            return f;
         case DIAL_INSTEAD:
             flow_give_up(s, *ret_worker, old);
             *ret_worker = s->index;

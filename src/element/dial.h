@@ -9,7 +9,6 @@
  * *ret_worker is then another shard that has one, because no more are allowed, or this one's own index. */
 struct flow *flow_to(struct shard *s, enum side side, const struct target_address *to, struct slice identity,
                      uint32_t *ret_worker);
-/* The same for a probe, which takes no other's place: beyond the limit it has a connection for itself, which
- * ends with it. */
+/* The same for a probe, which does not count as a wish of traffic for the address. */
 struct flow *flow_to_probe(struct shard *s, enum side side, const struct target_address *to,
                            struct slice identity, uint32_t *ret_worker);

@@ -40,8 +40,9 @@ void probe_tick(struct shard *s)
     for (int i = 0; i < SIDES; i++)
         sides[i] = config->sides[i].probe_from.n > 0;
     struct arena a = {0};
-    size_t n = destinations_due(s->e->destinations, &config->health, sides, loop_now(s->loop), &a, due,
-                                PROBES_AT_ONCE);
+    size_t n =
+        destinations_due(s->e->destinations, &config->health, sides, config->connections_per_destination,
+                         loop_now(s->loop), &a, due, PROBES_AT_ONCE);
     for (size_t i = 0; i < n; i++) {
         struct client *c = client_new_probe(s, due[i].side, &due[i].to);
         probe_write(c, config->sides[due[i].side].probe_from, &c->sent);

@@ -87,14 +87,18 @@ static inline void begin_partner(size_t n, const char *partner)
             .transport = SIP_TCP, .name = SLICE("hop.test"), .identity = slice_str(partner)};
 }
 
-/* Each its own partner: with one connection to each, so that it is clear where something comes. */
+/* Each its own partner, of this test alone: with one connection to each, so that it is clear where something
+ * comes, and nothing that other tests have left is probed instead. */
 static inline void begin(size_t n)
 {
-    static const char *const partners[MAX_TARGETS] = {"one.test", "two.test", "three.test", "four.test",
-                                                      "five.test"};
+    static char partners[MAX_TARGETS][32];
+    static unsigned tests;
+    tests++;
     begin_partner(n, "");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        snprintf(partners[i], sizeof(partners[i]), "partner%zu-%u.test", i, tests);
         targets[i].identity = slice_str(partners[i]);
+    }
 }
 
 static inline bool served_with(struct peer *p, unsigned status, const char *rows)
