@@ -13,6 +13,11 @@
 enum { TARGET_MAX_SRV = 8, TARGET_MAX_SERVICES = 6 };
 _Static_assert((int)TARGET_MAX_SRV <= (int)ELEMENT_MAX_TARGETS, "srv_names holds them");
 
+/* Addresses are few, and most queries have none before they are over: a list in the arena. */
+struct target_found {
+    struct target_found *next;
+    struct target_address is;
+};
 /* One name on the way to addresses. */
 struct target_name {
     struct target_query *q;
@@ -21,7 +26,7 @@ struct target_name {
     enum sip_transport transport;
     bool secure_name;
     struct resolver_query *asked[2]; /* A, AAAA */
-    struct target_address found[ELEMENT_MAX_TARGETS];
+    struct target_found *first, **end;
     size_t n;
     bool failed;
 };
@@ -98,8 +103,8 @@ static void target_collect(struct target_query *q)
     struct target_address *list = ARENA_ARRAY(q->a, struct target_address, all + 1);
     for (size_t i = 0; i < q->n_names; i++) {
         failed |= q->names[i].failed;
-        for (size_t k = 0; k < q->names[i].n && n < ELEMENT_MAX_TARGETS; k++)
-            list[n++] = q->names[i].found[k];
+        for (const struct target_found *f = q->names[i].first; f && n < ELEMENT_MAX_TARGETS; f = f->next)
+            list[n++] = f->is;
     }
     target_end(q, n ? TARGETS_FOUND : failed ? TARGETS_DNS_FAILED : TARGETS_NONE, list, n);
 }
@@ -127,11 +132,15 @@ static void target_add(struct target_name *tn, const struct net_addr *addr)
     sa_family_t bound = tn->q->s->config->sides[tn->q->t->side].local.sa.sa_family;
     if (tn->n == ELEMENT_MAX_TARGETS || (bound != AF_UNSPEC && bound != addr->sa.sa_family))
         return;
-    tn->found[tn->n++] = (struct target_address){.addr = *addr,
-                                                 .transport = tn->transport,
-                                                 .rank = tn->rank,
-                                                 .name = tn->name,
-                                                 .secure_name = tn->secure_name};
+    struct target_found *f = ARENA_NEW(tn->q->a, struct target_found);
+    f->is = (struct target_address){.addr = *addr,
+                                    .transport = tn->transport,
+                                    .rank = tn->rank,
+                                    .name = tn->name,
+                                    .secure_name = tn->secure_name};
+    *tn->end = f;
+    tn->end = &f->next;
+    tn->n++;
 }
 
 static void target_addresses_came(struct target_name *tn, uint16_t type, enum resolver_status status,
@@ -201,14 +210,15 @@ static void target_ask_addresses(struct target_query *q)
 static struct target_name *target_name_add(struct target_query *q, struct slice name, uint16_t port,
                                            enum sip_transport transport, bool secure_name)
 {
-    struct target_name *tn = &q->names[q->n_names];
     if (q->n_names == TARGET_MAX_SRV)
         return NULL;
+    struct target_name *tn = &q->names[q->n_names];
     *tn = (struct target_name){.q = q,
                                .name = arena_copy(q->a, name),
                                .port = port,
                                .transport = transport,
                                .secure_name = secure_name};
+    tn->end = &tn->first;
     q->n_names++;
     return tn;
 }

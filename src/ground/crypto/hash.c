@@ -96,6 +96,9 @@ static void hmac_state(const unsigned char block[HMAC_BLOCK], uint32_t out[8])
 
 static void hmac_resume(const uint32_t state[8], SHA256_CTX *c)
 {
+    static const uint32_t never_made[8];
+    if (memcmp(state, never_made, sizeof(never_made)) == 0)
+        crypto_abort("a key that was not made ready");
     SHA256_Init(c);
     memcpy(c->h, state, sizeof(c->h));
     c->Nl = 8 * HMAC_BLOCK; /* bits so far */

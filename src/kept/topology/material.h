@@ -7,6 +7,7 @@
 #pragma once
 
 #include "ground/crypto/cert.h"
+#include "ground/crypto/hash.h"
 #include "wire/json/json.h"
 
 enum {
@@ -29,6 +30,7 @@ enum {
 struct material_key {
     uint32_t id;
     unsigned char key[MATERIAL_KEY];
+    struct crypto_hmac_key mac; /* the same, made ready */
     int64_t made_ms;
     int64_t expires_ms; /* 0: the current one */
 };
@@ -90,6 +92,8 @@ enum material_age material_use_age(const struct material *m, const struct materi
 /* NULL: none. */
 const struct material_use *material_use_find(const struct material *m, struct slice pool, struct slice use,
                                              enum material_age age, int64_t now_ms);
+/* Makes `mac` of `key`; for who fills in a key by hand. */
+void material_key_ready(struct material_key *k);
 /* NULL: unknown or expired. */
 const struct material_key *material_key_find(const struct material *m, uint32_t id, int64_t now_ms);
 /* The key to sign with: the newest one that is at least MATERIAL_SIGN_AFTER_MS old, so that every machine

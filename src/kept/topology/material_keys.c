@@ -2,7 +2,11 @@
 #include "kept/topology/material_priv.h"
 
 #include "ground/base/mem.h"
-#include "ground/crypto/hash.h"
+
+void material_key_ready(struct material_key *k)
+{
+    crypto_hmac_key_init(slice_mem(k->key, sizeof(k->key)), &k->mac);
+}
 
 bool material_key_due(const struct material *m, int64_t now_ms, int64_t period_ms)
 {
@@ -14,6 +18,7 @@ void material_key_add(struct material *m, int64_t now_ms, int64_t period_ms)
     struct material_key fresh = {.id = m->n_keys ? m->keys[0].id + 1 : 1, .made_ms = now_ms};
     size_t n = 0;
     crypto_random(fresh.key, sizeof(fresh.key));
+    material_key_ready(&fresh);
     if (m->n_keys && !m->keys[0].expires_ms)
         m->keys[0].expires_ms = now_ms + period_ms + MATERIAL_SIGN_AFTER_MS;
     for (size_t i = 0; i < m->n_keys && n < MATERIAL_MAX_KEYS - 1; i++)

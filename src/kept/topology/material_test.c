@@ -65,6 +65,36 @@ TEST(survives_a_round_trip)
     material_unref(m);
 }
 
+/* Of a key that was not made ready everybody could make MACs. */
+static void check_ready(const struct material *m)
+{
+    for (size_t i = 0; i < m->n_keys; i++) {
+        unsigned char got[CRYPTO_SHA256], want[CRYPTO_SHA256];
+        struct slice text = SLICE("text");
+        crypto_hmac(&m->keys[i].mac, &text, 1, got);
+        crypto_hmac_sha256(slice_mem(m->keys[i].key, MATERIAL_KEY), &text, 1, want);
+        CHECK(memcmp(got, want, sizeof(want)) == 0);
+    }
+}
+
+TEST(keys_are_ready)
+{
+    struct material *m = material_new();
+    material_key_add(m, 1000, DAY);
+    material_key_add(m, 1000 + DAY, DAY);
+    CHECK_INT(m->n_keys, 2);
+    check_ready(m);
+    struct material *copy = again(m);
+    CHECK_INT(copy->n_keys, 2);
+    check_ready(copy);
+    struct material *part = material_for_pools(m, NULL, 0);
+    CHECK_INT(part->n_keys, 2);
+    check_ready(part);
+    material_unref(part);
+    material_unref(copy);
+    material_unref(m);
+}
+
 TEST(signs_with_a_key_that_everybody_knows)
 {
     struct material *m = material_new();
@@ -257,6 +287,6 @@ TEST(lists_are_bounded)
     mem_free(large);
 }
 
-TEST_MAIN(lists_are_bounded, uses_overlap, the_next_one_waits_for_its_time, survives_a_round_trip,
-          signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
+TEST_MAIN(keys_are_ready, lists_are_bounded, uses_overlap, the_next_one_waits_for_its_time,
+          survives_a_round_trip, signs_with_a_key_that_everybody_knows, rotates_when_due_and_keeps_two,
           gives_a_machine_its_pools_alone, refuses_what_is_no_material)

@@ -22,6 +22,7 @@ static int parse_key(const struct json_value *v, struct material_key *k)
         .expires_ms = json_get_int(v, "expires_ms", -1),
     };
     ssize_t n = text_unbase64(json_get_string(v, "key"), k->key, sizeof(k->key));
+    material_key_ready(k);
     bool good = n == MATERIAL_KEY && count_fits(id, UINT32_MAX) && k->made_ms >= 0 && k->expires_ms >= 0;
     return good ? 0 : -EBADMSG;
 }

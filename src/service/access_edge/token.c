@@ -31,7 +31,7 @@ static void token_mac(const struct material_key *key, struct slice content, stru
         framed[2 * i] = slice_mem(lengths[i], LENGTH);
         framed[2 * i + 1] = parts[i];
     }
-    crypto_hmac_sha256(slice_mem(key->key, MATERIAL_KEY), framed, sizeof(framed) / sizeof(framed[0]), mac);
+    crypto_hmac(&key->mac, framed, sizeof(framed) / sizeof(framed[0]), mac);
     memcpy(out, mac, TOKEN_MAC);
 }
 

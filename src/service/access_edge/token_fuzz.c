@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         .id = 7, .key = {1, 2, 3}
     };
     struct token_opened o;
+    material_key_ready(&k);
     if (token_open(in, SLICE("call"), SLICE("tag"), SLICE("other"), &k, 1, 1, &a, &o) == TOKEN_GOOD)
         abort();
     struct token t = {.partner = slice_head(in, n / 2), .machine = slice_from(in, n / 2)};

@@ -20,6 +20,7 @@ static struct material_key key(uint32_t id, int64_t made, int64_t expires)
 {
     struct material_key k = {.id = id, .made_ms = made, .expires_ms = expires};
     memset(k.key, (int)id, sizeof(k.key));
+    material_key_ready(&k);
     return k;
 }
 
@@ -109,6 +110,7 @@ TEST(keys)
     CHECK_INT(token_open(text, call, alice, bob, keys, 1, NOW, &a, &o), TOKEN_UNKNOWN_KEY);
     struct material_key same_id = key(8, 0, 0);
     same_id.key[31] ^= 1;
+    material_key_ready(&same_id);
     CHECK_INT(token_open(text, call, alice, bob, &same_id, 1, NOW, &a, &o), TOKEN_ALTERED);
     arena_fini(&a);
     buf_fini(&b);
@@ -160,9 +162,7 @@ TEST(pairs)
 /* A relayed one says so, and never makes a pair. */
 TEST(relayed_between_partners)
 {
-    struct material_key k = {
-        .id = 7, .key = {1, 2, 3}
-    };
+    struct material_key k = key(7, 0, 0);
     struct token t = {true, true, true, SLICE("a.example"), SLICE("b.example")};
     struct buf b = {0};
     struct arena a = {0};
