@@ -20,6 +20,7 @@ from lab.machine import CommandFailed
 SECONDS = 60
 POOL, ONE, TWO = "edge-old.contoso.example", "edge-old1.contoso.example", "edge-old2.contoso.example"
 MESSAGES, CALLS = 40, 4
+LONG_CALLS = 12
 
 
 def two_machines(net, topology):
@@ -48,7 +49,10 @@ class Load:
     async def __aenter__(self):
         lab = await asyncio.get_running_loop().run_in_executor(None, WORLD.up)
         self.generator = g = Generator()
-        await g.register(lab.generator_config())
+        config = lab.generator_config()
+        for organisation in config["organisations"]:
+            organisation["users"] = organisation["users"][:-1]  # the last one has LongCalls
+        await g.register(config)
         g.start(messages=MESSAGES, calls=CALLS, call_seconds=1.0)
         return self
 
@@ -108,33 +112,97 @@ async def test_whole_pool_that_still_has_calls():
             await in_thread(service, "drain", POOL, "--wait", "3")
             check(False, "it is drained with a call")
         except CommandFailed as failed:
-            check(failed.code == 2 and "service.not-drained" in str(failed) and "together about 1 dialogs" in str(failed),
-                  str(failed))
+            check(failed.code == 2 and "service.not-drained" in str(failed) and
+                  f"together about 1 dialogs: {lab.fabrikam.domain} 1" in str(failed) and
+                  "dialogs are open that nobody else serves" in str(failed), str(failed))
         response = await a.message(b.aor, b"a pool that is drained has nobody else to send to")
         check_equal(response.status, 200, "what begins meanwhile is served")
         await call.bye()
         text = await in_thread(service, "drain", POOL, "--wait", "60")
-        check("nothing is under way" in text, text)
+        check("nothing is under way (no request is pending, and as many dialogs ended as began)" in text, text)
     finally:
         await in_thread(service, "start", POOL)
         for agent in (a, b):
             await agent.stop()
 
 
+async def test_nobody_takes_over():
+    "one machine with a call, whose fellow is dead: it is not drained; with the fellow back it is"
+    lab = await in_thread(WORLD.up)
+    a, b = lab.contoso.user_agent(0), lab.fabrikam.user_agent(0, on_call=take)
+    await a.start()
+    await b.start()
+    call = await a.invite(b.aor)
+    try:
+        text = await in_thread(service, "drain", ONE)
+        check("the pool's other machines go on with its dialogs" in text, text)
+        await in_thread(machine("edge-old2").kill9)
+        try:
+            await in_thread(service, "drain", ONE, "--wait", "3")
+            check(False, "it is drained, and nobody serves the call")
+        except CommandFailed as failed:
+            check(failed.code == 2 and "service.not-drained" in str(failed), str(failed))
+        await in_thread(machine("edge-old2").restart)
+        text = await in_thread(service, "drain", ONE, "--wait", "60")
+        check("the pool's other machines go on with its dialogs" in text, text)
+        check_equal((await call.bye()).status, 200, "BYE")
+    finally:
+        await in_thread(service, "start", ONE)
+        for agent in (a, b):
+            await agent.stop()
+
+
+class LongCalls:
+    """Calls in both directions that stand while machines come and go; each is used, and ended at the end."""
+
+    async def __aenter__(self):
+        lab = WORLD.lab
+        self.agents = [lab.contoso.user_agent(-1, on_call=take), lab.fabrikam.user_agent(-1, on_call=take)]
+        for agent in self.agents:
+            await agent.start()
+        self.calls = [await self.agents[i % 2].invite(self.agents[1 - i % 2].aor) for i in range(LONG_CALLS)]
+        return self
+
+    def begun_on(self, fqdn):
+        """How many of them this machine took on."""
+        n = 0
+        for call in self.calls:
+            with contextlib.suppress(CommandFailed):
+                n += "INVITE" in machine(fqdn.split(".")[0]).trace(call.call_id)
+        return n
+
+    async def use(self, when):
+        for call in self.calls:
+            check_equal((await call.info(b"still there")).status, 200, f"{when}: INFO of the caller")
+            other = next(a for a in self.agents if a is not call.ua).calls
+            callee = next(c for (call_id, _), c in other.items() if call_id == call.call_id)
+            check_equal((await callee.info(b"here, too")).status, 200, f"{when}: INFO of the callee")
+
+    async def __aexit__(self, kind, *_):
+        for call in self.calls:
+            if kind is None:
+                check_equal((await call.bye()).status, 200, "BYE")
+        for agent in self.agents:
+            await agent.stop()
+
+
 async def test_one_machine_of_a_pool():
-    "one machine is drained, stopped, started again, then the other: new dialogs go to its fellow, nothing is lost"
-    async with Load():
+    "one machine is drained, stopped, started again, then the other: new dialogs go to its fellow, nothing is lost, calls go on"
+    async with Load(), LongCalls() as calls:
         for one, other in (("edge-old1", "edge-old2"), ("edge-old2", "edge-old1")):
             fqdn = machine(one).fqdn
             check(await carried(one) > 0, f"{one} takes nothing before")
             text = await in_thread(service, "drain", fqdn, "--wait", "60")
-            check("pending" in text and "nothing is under way" in text, text)
+            check("pending" in text and "the pool's other machines go on with its dialogs" in text, text)
+            check(await in_thread(calls.begun_on, fqdn) > 0, f"no call began on {one}")
+            await calls.use(f"{one} is drained")
             check((await in_thread(row, fqdn))[1:4] == ["draining", fqdn, "draining"], f"{await in_thread(row, fqdn)}")
             check(await carried(other) > 0, f"{other} takes nothing meanwhile")
             check_equal(await carried(one), 0, f"what begins on {one}")
             await in_thread(service, "stop", fqdn)
             check_equal(await in_thread(machine(one).terminate), 0, "exit code")
             check(await carried(other) > 0, f"{other} takes nothing while {one} is gone")
+            await calls.use(f"{one} is gone")
             await in_thread(machine(one).restart)
             await in_thread(service, "start", fqdn)
             check_equal((await in_thread(row, fqdn))[1], "enabled", "list")
@@ -149,8 +217,8 @@ async def test_machine_readable():
     "service drain --json and status: pending, connections, last request in a dialog, dialogs"
     async with Load():
         told = json.loads(await in_thread(service, "drain", ONE, "--wait", "60", "--json"))
-        check_equal((told["drained"], [m["fqdn"] for m in told["machines"]], told["machines"][0]["state"]),
-                    (True, [ONE], "draining"), "answer")
+        check_equal((told["drained"], told["outcome"], [m["fqdn"] for m in told["machines"]], told["machines"][0]["state"]),
+                    (True, "taken-over", [ONE], "draining"), "answer")
         load = told["machines"][0]["load"]
         check_equal(load["requests"], 0, "pending")
         check(load["connections"] > 0 and load["last_dialog_request_ago_ms"] >= 0, f"{load}")

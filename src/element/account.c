@@ -4,7 +4,6 @@
 #include "element/shard.h"
 
 #include <pthread.h>
-#include <time.h>
 
 static const unsigned account_max[ACCOUNT_KINDS] = {ACCOUNT_MAX_PARTNERS, ACCOUNT_MAX_POOLS};
 
@@ -12,13 +11,6 @@ const char *record_direction_name(enum record_direction d)
 {
     static const char *const names[] = {"inside", "in", "out"};
     return names[d];
-}
-
-uint64_t account_clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* ---------------------------------------------------------------- names: of the process, only ever more */
@@ -85,7 +77,7 @@ static unsigned names_index(struct account_names *t, enum account_kind kind, str
 
 /* ---------------------------------------------------------------- a shard's own counts */
 struct tally {
-    _Atomic uint64_t by_class[STATUS_CLASSES], refused, bytes_in, bytes_out;
+    _Atomic uint64_t by_class[STATUS_CLASSES], refused, bytes_in, bytes_out, dialogs_begun, dialogs_ended;
     struct metric_histogram server, upstream;
 };
 struct account {
@@ -145,12 +137,12 @@ void account_lag(struct shard *s, uint64_t us)
 /* ---------------------------------------------------------------- a request's way */
 void account_begin(struct request *rq)
 {
-    rq->account.began_us = account_clock_us();
+    rq->account.began_us = metric_clock_us();
 }
 
 void account_attempt(struct branch *b, const struct target_address *to)
 {
-    b->tried_us = account_clock_us();
+    b->tried_us = metric_clock_us();
     b->rq->account.target = to->addr;
     b->rq->account.attempts++;
 }
@@ -158,7 +150,7 @@ void account_attempt(struct branch *b, const struct target_address *to)
 void account_response(struct branch *b, unsigned status)
 {
     struct request_account *a = &b->rq->account;
-    uint64_t now = account_clock_us();
+    uint64_t now = metric_clock_us();
     if (status < 200) {
         if (!a->provisional_us)
             a->provisional_us = now;
@@ -166,6 +158,16 @@ void account_response(struct branch *b, unsigned status)
     }
     a->answered_us = now - b->tried_us;
     a->answered = true;
+}
+
+static bool begins_dialog(const struct request *rq)
+{
+    return rq->msg.method == SIP_INVITE && rq->msg.to_tag.n == 0 && rq->last_status / 100 == 2;
+}
+
+static bool ends_dialog(const struct request *rq)
+{
+    return rq->msg.method == SIP_BYE && rq->msg.to_tag.n && rq->last_status >= 200 && !rq->account.refusal;
 }
 
 static void account_tally(struct request *rq, enum account_kind kind, struct slice name, bool own,
@@ -178,30 +180,28 @@ static void account_tally(struct request *rq, enum account_kind kind, struct sli
     metric_bump(&t->bytes_out, a->bytes_out);
     if (a->refusal)
         metric_bump(&t->refused, 1);
+    if (begins_dialog(rq))
+        metric_bump(&t->dialogs_begun, 1);
+    if (ends_dialog(rq))
+        metric_bump(&t->dialogs_ended, 1);
     metric_observe(&t->server, took_us);
     if (a->answered)
         metric_observe(&t->upstream, a->answered_us);
-}
-
-static void account_dialogs(const struct request *rq)
-{
-    struct accounts *a = rq->s->accounts;
-    if (rq->msg.method == SIP_INVITE && rq->msg.to_tag.n == 0 && rq->last_status / 100 == 2)
-        metric_bump(&a->dialogs_begun, 1);
-    else if (rq->msg.method == SIP_BYE && rq->msg.to_tag.n && rq->last_status >= 200 && !rq->account.refusal)
-        metric_bump(&a->dialogs_ended, 1);
 }
 
 void account_over(struct request *rq)
 {
     struct accounts *a = rq->s->accounts;
     struct request_record r = {0};
-    uint64_t took_us = account_clock_us() - rq->account.began_us;
+    uint64_t took_us = metric_clock_us() - rq->account.began_us;
     if (rq->config->ops->describe)
         rq->config->ops->describe(rq, &r);
     metric_bump(&a->by_method[rq->msg.method][rq->last_status / 100 % STATUS_CLASSES], 1);
     metric_observe(&a->server, took_us);
-    account_dialogs(rq);
+    if (begins_dialog(rq))
+        metric_bump(&a->dialogs_begun, 1);
+    if (ends_dialog(rq))
+        metric_bump(&a->dialogs_ended, 1);
     if (r.partner.n || r.direction != RECORD_INSIDE)
         account_tally(rq, ACCOUNT_PARTNER, r.partner, r.partner_counts && r.partner.n, &r, took_us);
     if (r.pool.n)
@@ -221,6 +221,8 @@ static void tally_add(struct account_sums *to, const struct tally *t)
     for (int c = 0; c < STATUS_CLASSES; c++)
         to->by_class[c] += look(&t->by_class[c]);
     to->refused += look(&t->refused);
+    to->dialogs_begun += look(&t->dialogs_begun);
+    to->dialogs_ended += look(&t->dialogs_ended);
     to->bytes_in += look(&t->bytes_in);
     to->bytes_out += look(&t->bytes_out);
     metric_spread_add(&to->server, &t->server);
@@ -262,6 +264,7 @@ void element_sum(const struct element *e, struct element_sums *ret)
                 ret->by_method[m][c] += look(&a->by_method[m][c]);
         metric_spread_add(&ret->server, &a->server);
         metric_spread_add(&ret->lag, &a->lag);
+        loop_mail_add(&ret->mail, e->shards[k]->loop);
         sum_pairs(ret->connections, a->connections);
         sum_pairs(ret->handshakes, a->handshakes);
         sum_pairs(ret->handshakes_failed, a->handshakes_failed);

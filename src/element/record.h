@@ -9,6 +9,7 @@
 
 #include "ground/log/journal.h"
 #include "ground/log/metric.h"
+#include "ground/loop/loop.h"
 #include "wire/sip/msg.h"
 
 enum {
@@ -47,6 +48,7 @@ struct access_log {
 struct account_sums {
     uint64_t by_class[STATUS_CLASSES];
     uint64_t refused;
+    uint64_t dialogs_begun, dialogs_ended;
     uint64_t bytes_in, bytes_out;  /* requests as they came, final responses as they went */
     struct metric_spread server;   /* from the request to its final response */
     struct metric_spread upstream; /* from an attempt to its final response */
@@ -63,5 +65,6 @@ struct element_sums {
     uint64_t handshakes[2][2], handshakes_failed[2][2];
     uint64_t dialogs_begun, dialogs_ended; /* by INVITE with 2xx, by BYE with a final response */
     struct metric_spread lag;              /* of timers of the workers */
+    struct loop_mail mail;                 /* of the workers' boxes */
 };
 void element_sum(const struct element *e, struct element_sums *ret);

@@ -309,7 +309,9 @@ const struct command commands[] = {
             "until "
             "nothing is, or with 2 when the time (an hour) is over. The Edge keeps no dialogs: their number "
             "is an "
-            "estimate, INVITEs that were answered less BYEs since the machine started."),
+            "estimate, INVITEs that were answered less BYEs since the machine started. The last line says "
+            "whether it may be stopped now, and why: a machine as soon as nothing is pending and another one "
+            "of its pool serves."),
     COMMAND("transition plan", "", PLANS, WITH(FROM) | WITH(TO), cmd_transition_plan,
             "the steps that move the routes from one Edge pool to another", NULL),
     COMMAND("transition apply", "", PLANS | WITH(WAIT), 0, cmd_transition_apply,

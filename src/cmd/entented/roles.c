@@ -243,15 +243,42 @@ static bool describe_draining(const struct daemon *d)
            topology_machine_service(role.edge, role.machine) == TOPOLOGY_DRAINING;
 }
 
+struct dialogs_list {
+    struct arena *a;
+    struct json_value *list;
+};
+
+/* A dialog may end on another machine than it began on: whoever asks sums over the machines. */
+static void describe_partner(void *arg, const char *name,
+                             const struct account_sums by_direction[RECORD_DIRECTIONS])
+{
+    struct dialogs_list *to = arg;
+    uint64_t begun = 0, ended = 0;
+    for (int i = 0; i < RECORD_DIRECTIONS; i++) {
+        begun += by_direction[i].dialogs_begun;
+        ended += by_direction[i].dialogs_ended;
+    }
+    if (begun == ended)
+        return;
+    struct json_value *o = json_object(to->a);
+    json_set_string(to->a, o, "domain", slice_str(name));
+    json_set_int(to->a, o, "dialogs_begun", (int64_t)begun);
+    json_set_int(to->a, o, "dialogs_ended", (int64_t)ended);
+    json_push(to->a, to->list, o);
+}
+
 static void describe_dialogs(const struct daemon *d, struct arena *a, struct json_value *l)
 {
     struct element_sums sums;
+    struct dialogs_list partners = {a, json_array(a)};
     if (!d->element)
         return;
     element_sum(d->element, &sums);
     json_set_int(a, l, "dialogs_begun", (int64_t)sums.dialogs_begun);
     json_set_int(a, l, "dialogs_ended", (int64_t)sums.dialogs_ended);
     json_set_int(a, l, "dialogs_estimate", (int64_t)roles_dialogs_estimate(&sums));
+    element_accounts(d->element, ACCOUNT_PARTNER, describe_partner, &partners);
+    json_set(a, l, "partners", partners.list);
 }
 
 static const char *describe_service(const struct daemon *d, const struct element_load *load)
