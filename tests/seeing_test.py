@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -25,6 +26,7 @@ from lab.machine import CommandFailed, program
 from lab.sipmsg import new_branch
 
 METRICS_PORT = 9091
+ALERTS = Path(__file__).resolve().parent.parent / "doc/prometheus-alerts.yaml"
 SECONDS = 20
 LISTED = Partner("partner.example")
 UNKNOWN = Partner("unknown.example", names=["unknown.example"], allow=False)
@@ -407,7 +409,41 @@ async def test_metrics_of_partners_and_pools():
         for use in ("internal", "external"):
             check(0 < expiry.value(use=use) < 11 * 366 * 86400, f"{use} certificate: {expiry.samples}")
         wait_until(lambda: scrape(edge)["entente_worker_lag_seconds"].count() > 0, SECONDS, "lag")
+        wait_until(lambda: scrape(edge)["entente_control_lag_seconds"].count() > 0, SECONDS, "lag of the control loop")
         check(after["entente_dns_asked_total"].value() > 0, "dns")
+        check(after["entente_dns_seconds"].count() >= after["entente_dns_asked_total"].value() -
+              after["entente_dns_cached_total"].value() > 0, "DNS durations")
+        check(0 <= after["entente_worker_silent_seconds"].value() < SECONDS, "a worker hangs")
+        check_equal(after["entente_workers"].value(), after["entente_workers_overloaded"].value() + workers_cores(), "workers")
+        wait_until(lambda: scrape(edge)["entente_memory_bytes"].value() > 0, SECONDS, "memory of connections that stand")
+        check(after["entente_memory_limit_bytes"].value() >= 1 << 20, "limit of memory")
+        check(after["process_resident_memory_bytes"].value() > 1e6 and after["process_cpu_seconds_total"].value() > 0, "process")
+        check(after["entente_mailbox_messages"].count(loop="control") > 0, "mailboxes")
+        check_equal(after["entente_helper_jobs"].value(pool="disk"), 0, "jobs of helpers")
+        check_equal(grown("entente_partner_dialogs_begun_total", **partner), 1, "begun with the partner")
+        check_equal(grown("entente_partner_dialogs_ended_total", during, **partner), 0, "ended with the partner, during")
+        check_equal(grown("entente_partner_dialogs_ended_total", **partner), 1, "ended with the partner")
+        check_equal(grown("entente_pool_dialogs_begun_total", pool="fe.contoso.example"), 1, "begun with the pool")
+        front = scrape(WORLD.lab.contoso.machines["fe1"])
+        check_equal((front["entente_users"].value(), front["entente_bindings"].value()), (2, 1), "users and bindings")
+        check_equal(promtool("check", "metrics", stdin=edge.entente("status", "--metrics")), "", "promtool")
+
+
+def workers_cores():
+    return len(os.sched_getaffinity(0))
+
+
+def promtool(*arguments, stdin=None):
+    """What it says against it; empty where it is not installed."""
+    if not shutil.which("promtool"):
+        return ""
+    done = subprocess.run(["promtool", *arguments], input=stdin, capture_output=True, text=True)
+    return (done.stderr + (done.stdout if done.returncode else "")).strip()
+
+
+def test_promtool_takes_the_alert_rules():
+    "doc/prometheus-alerts.yaml is a file of rules (checked where promtool is installed; its names by metrics_test)"
+    check_equal(promtool("check", "rules", str(ALERTS)), "", "promtool")
 
 
 def get(url):

@@ -137,12 +137,12 @@ void account_lag(struct shard *s, uint64_t us)
 /* ---------------------------------------------------------------- a request's way */
 void account_begin(struct request *rq)
 {
-    rq->account.began_us = metric_clock_us();
+    rq->account.began_us = account_clock_us();
 }
 
 void account_attempt(struct branch *b, const struct target_address *to)
 {
-    b->tried_us = metric_clock_us();
+    b->tried_us = account_clock_us();
     b->rq->account.target = to->addr;
     b->rq->account.attempts++;
 }
@@ -150,7 +150,7 @@ void account_attempt(struct branch *b, const struct target_address *to)
 void account_response(struct branch *b, unsigned status)
 {
     struct request_account *a = &b->rq->account;
-    uint64_t now = metric_clock_us();
+    uint64_t now = account_clock_us();
     if (status < 200) {
         if (!a->provisional_us)
             a->provisional_us = now;
@@ -193,7 +193,7 @@ void account_over(struct request *rq)
 {
     struct accounts *a = rq->s->accounts;
     struct request_record r = {0};
-    uint64_t took_us = metric_clock_us() - rq->account.began_us;
+    uint64_t took_us = account_clock_us() - rq->account.began_us;
     if (rq->config->ops->describe)
         rq->config->ops->describe(rq, &r);
     metric_bump(&a->by_method[rq->msg.method][rq->last_status / 100 % STATUS_CLASSES], 1);

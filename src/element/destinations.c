@@ -58,10 +58,8 @@ static void changed(struct destinations *d, struct destination *o, enum health_s
     const struct health *h = &o->health;
     o->asked_for = false;
     int unwell = (h->state != HEALTH_GOOD) - (before != HEALTH_GOOD);
-    if (unwell) {
+    if (unwell)
         atomic_fetch_add(&d->unwell, (unsigned)unwell);
-        METRIC_ADD("element.destinations-unwell", unwell);
-    }
     if (h->state == HEALTH_BLOCKED && (before != HEALTH_BLOCKED || h->until != until))
         told_blocked(o, now);
     else if (h->state == HEALTH_GOOD && before != HEALTH_GOOD && before != HEALTH_SUSPECT)

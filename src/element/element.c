@@ -63,6 +63,7 @@ static void shard_housekeeping(void *arg)
     uint64_t now = loop_now(s->loop);
     if (s->housekeeping.at && now >= s->housekeeping.at)
         account_lag(s, (now - s->housekeeping.at) * 1000);
+    shard_note(&s->alive_ms, now);
     flow_housekeeping(s);
     if (s->config)
         overload_housekeeping(s, now);
@@ -192,6 +193,11 @@ void element_load(struct element *e, struct element_load *ret)
         l.connections += atomic_load(&s->load_flows);
         l.accepted += atomic_load(&s->load_accepted);
         l.accepted_bytes += atomic_load(&s->load_accepted_bytes);
+        l.memory += atomic_load(&s->load_memory);
+        l.overloaded += atomic_load(&s->load_overloaded) != 0;
+        uint64_t alive = atomic_load(&s->alive_ms), clock = metric_clock_us() / 1000;
+        if (alive && clock > alive + l.silent_ms)
+            l.silent_ms = clock - alive;
         uint64_t r = atomic_load(&s->last_request_ms), d = atomic_load(&s->last_dialog_ms);
         last = r > last ? r : last;
         dialog = d > dialog ? d : dialog;

@@ -113,6 +113,9 @@ struct element_load {
     uint64_t connections;
     uint64_t dialog_requests_ago_ms; /* since the last request within a dialog; UINT64_MAX: never */
     uint64_t last_request_ago_ms;
+    uint64_t memory;     /* bytes that limits.memory_mib counts */
+    unsigned overloaded; /* workers that refuse new requests now */
+    uint64_t silent_ms;  /* of the worker that was heard of longest ago (a fifth of a second is well) */
     uint64_t accepted, accepted_bytes; /* INVITEs answered with 2xx, kept for further ones (RFC 6026) */
 };
 /* Approximate, from any thread. */

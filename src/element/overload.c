@@ -58,6 +58,7 @@ static void overload_tell(struct shard *s, const char *why, uint32_t wait)
     if (on == s->overloaded)
         return;
     s->overloaded = on;
+    shard_note(&s->load_overloaded, on);
     snprintf(worker, sizeof(worker), "%u", s->index);
     snprintf(ms, sizeof(ms), "%u", wait);
     if (on)

@@ -105,6 +105,7 @@ struct shard {
     _Atomic uint64_t load_memory;
     _Atomic uint64_t load_requests, load_flows, last_request_ms, last_dialog_ms;
     _Atomic uint64_t load_accepted, load_accepted_bytes;
+    _Atomic uint64_t load_overloaded, alive_ms; /* alive: when it last did its housekeeping, monotonic */
 };
 /* What other threads may look at and only the shard's own thread writes. */
 static inline void shard_note(_Atomic uint64_t *what, uint64_t value)
@@ -346,7 +347,10 @@ struct account_names *account_names_new(void);
 void account_names_free(struct account_names *t);
 struct accounts *accounts_new(void);
 void accounts_free(struct accounts *a);
-uint64_t account_clock_us(void);
+static inline uint64_t account_clock_us(void)
+{
+    return metric_clock_us();
+}
 void account_flow(const struct flow *f, int64_t n);
 void account_handshake(const struct flow *f, bool ok);
 void account_lag(struct shard *s, uint64_t us);

@@ -3,6 +3,7 @@
 
 #include "ground/crypto/hash.h"
 #include "ground/log/log.h"
+#include "ground/log/metric.h"
 #include "kept/store/files.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ERROR_TEXT = 512, SWEEP_MS = 5000 };
+enum { ERROR_TEXT = 512, SWEEP_MS = 5000, PULSE_MS = 500 };
 
 /* ---------------------------------------------------------------- the end */
 static void daemon_end(struct daemon *d)
@@ -101,6 +102,16 @@ static void signals_ready(void *arg, unsigned what)
 }
 
 /* ---------------------------------------------------------------- beginning */
+/* Measures how late the control loop is. */
+static void daemon_pulse(void *arg)
+{
+    struct daemon *d = arg;
+    uint64_t now = loop_now(d->control);
+    if (d->pulse.at && now >= d->pulse.at)
+        METRIC_TIME(METRIC_CONTROL_LAG, (now - d->pulse.at) * 1000);
+    timer_start(&d->pulse, now + PULSE_MS);
+}
+
 static void daemon_sweep(void *arg)
 {
     struct daemon *d = arg;
@@ -227,6 +238,7 @@ static int daemon_begin(struct daemon *d)
         return r == -EADDRINUSE || r == -EADDRNOTAVAIL || r == -EACCES ? EXIT_LISTEN : EXIT_STATE;
     }
     daemon_sweep(d);
+    daemon_pulse(d);
     return 0;
 }
 
@@ -241,6 +253,7 @@ static void daemon_free(struct daemon *d)
     transition_free(d->transition);
     central_free(d->central);
     timer_stop(&d->sweep);
+    timer_stop(&d->pulse);
     timer_stop(&d->drain);
     workers_stop(d->team);
     crls_stop(d->crls);
@@ -273,6 +286,7 @@ int daemon_run(const struct daemon_options *options)
     d.writer = helpers_new(1, "bindings");
     d.probes = helpers_new(2, "probe");
     timer_init(&d.sweep, d.control, daemon_sweep, &d);
+    timer_init(&d.pulse, d.control, daemon_pulse, &d);
     timer_init(&d.drain, d.control, daemon_drain_tick, &d);
     workers_start(d.team);
     struct io *io = io_new(d.control, signals.fd, signals_ready, &signals);

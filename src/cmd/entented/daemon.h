@@ -56,7 +56,7 @@ struct daemon {
     struct watch *watch; /* Edge: discovered partners */
     struct crls *crls;   /* Edge: revocation lists */
     unsigned char nonce_key[32];
-    struct timer sweep;
+    struct timer sweep, pulse;
     struct journal *access_log;  /* NULL: none */
     struct http_server *metrics; /* on the internal address; NULL: none */
     struct list examinations;    /* struct examining: partner tests under way */
@@ -106,6 +106,8 @@ void seeing_switch(struct daemon *d);
 void seeing_reopen(struct daemon *d);
 void seeing_free(struct daemon *d);
 
+/* How late timers of the control loop fire (METRIC_TIME). */
+#define METRIC_CONTROL_LAG "control.lag"
 /* metrics.c: everything that is counted, as Prometheus reads it */
 void metrics_write(struct daemon *d, struct buf *out);
 /* A page of the families, for doc/metrics.md. */

@@ -1,37 +1,21 @@
 /*
  * Everything that is counted, as Prometheus reads it. One table of families: name, type, labels, help and
  * what writes its samples; doc/metrics.md is printed from it. Counters of the code (METRIC_COUNT) that have
- * no family of their own are families by their names; those with a row in `counters` have words for it.
+ * no family of their own are families by their names (metrics_counters.c).
  */
-#include "cmd/entented/daemon.h"
+#include "cmd/entented/metrics.h"
 
 #include "ground/base/mem.h"
-#include "ground/log/expose.h"
 
 #include <stdio.h>
 
-struct seen { /* one partner or pool */
-    char *name;
-    struct account_sums by_direction[RECORD_DIRECTIONS];
-};
 enum { UNWELL_MAX = 100 }; /* series of addresses that are not well */
-struct scrape {
-    struct daemon *d;
-    struct buf *out;
-    struct arena arena;
-    struct element_sums sums;
-    struct element_load load;
-    struct element_destination *destinations;
-    size_t n_destinations;
-    struct seen *seen[ACCOUNT_KINDS];
-    size_t n_seen[ACCOUNT_KINDS];
-};
 struct family {
     const char *name;
     enum expose_type type;
     const char *labels; /* for the page */
     const char *help;
-    void (*write)(struct scrape *s, const char *name);
+    family_writer *write;
 };
 
 static const char *const classes[STATUS_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx"};
@@ -263,6 +247,18 @@ static void sample_refusals(struct scrape *s, const char *name, struct expose_la
     expose_value(s->out, name, labels, (int64_t)sums->refused);
 }
 
+static void sample_begun(struct scrape *s, const char *name, struct expose_label *labels,
+                         const struct account_sums *sums)
+{
+    expose_value(s->out, name, labels, (int64_t)sums->dialogs_begun);
+}
+
+static void sample_ended(struct scrape *s, const char *name, struct expose_label *labels,
+                         const struct account_sums *sums)
+{
+    expose_value(s->out, name, labels, (int64_t)sums->dialogs_ended);
+}
+
 static void sample_bytes(struct scrape *s, const char *name, struct expose_label *labels,
                          const struct account_sums *sums)
 {
@@ -293,6 +289,8 @@ static void sample_upstream(struct scrape *s, const char *name, struct expose_la
 #define ACCOUNT_WRITERS(kind)                                                                                \
     ACCOUNT_WRITER(kind, requests)                                                                           \
     ACCOUNT_WRITER(kind, refusals)                                                                           \
+    ACCOUNT_WRITER(kind, begun)                                                                              \
+    ACCOUNT_WRITER(kind, ended)                                                                              \
     ACCOUNT_WRITER(kind, bytes)                                                                              \
     ACCOUNT_WRITER(kind, seconds)                                                                            \
     ACCOUNT_WRITER(kind, upstream)
@@ -305,6 +303,10 @@ ACCOUNT_WRITERS(POOL)
      write_##KIND_##_requests},                                                                              \
         {"entente_" label "_refusals_total", EXPOSE_COUNTER, label ", direction",                            \
          "Requests with " who " that this machine refused.", write_##KIND_##_refusals},                      \
+        {"entente_" label "_dialogs_begun_total", EXPOSE_COUNTER, label ", direction",                       \
+         "INVITEs outside a dialog with " who " that were answered with 2xx.", write_##KIND_##_begun},       \
+        {"entente_" label "_dialogs_ended_total", EXPOSE_COUNTER, label ", direction",                       \
+         "BYEs with " who " that got a final response.", write_##KIND_##_ended},                             \
         {"entente_" label "_bytes_total", EXPOSE_COUNTER, label ", direction, of",                           \
          "Bytes of requests with " who " and of their final responses.", write_##KIND_##_bytes},             \
         {"entente_" label "_request_seconds", EXPOSE_HISTOGRAM, label ", direction",                         \
@@ -316,129 +318,81 @@ ACCOUNT_WRITERS(POOL)
     }
 
 static const struct family families[] = {
-    {"entente_info",                        EXPOSE_GAUGE,     "machine, version, service",     "What runs; always 1.",                                         write_info         },
-    {"entente_up_seconds",                  EXPOSE_GAUGE,     "",                              "How long the process runs.",                                   write_up           },
+    {"entente_info",                        EXPOSE_GAUGE,     "machine, version, service",     "What runs; always 1.",                                         write_info                },
+    {"entente_up_seconds",                  EXPOSE_GAUGE,     "",                              "How long the process runs.",                                   write_up                  },
     {"entente_ready",                       EXPOSE_GAUGE,     "",                              "1 while a revision runs and the daemon is not being stopped.",
-     write_ready                                                                                                                                                                  },
-    {"entente_revision",                    EXPOSE_GAUGE,     "",                              "The revision that runs.",                                      write_revision     },
+     write_ready                                                                                                                                                                         },
+    {"entente_revision",                    EXPOSE_GAUGE,     "",                              "The revision that runs.",                                      write_revision            },
     {"entente_certificate_expires_seconds", EXPOSE_GAUGE,     "use, subject",
-     "Time until a certificate of this machine expires; negative when it has.",                                                                                write_expiry       },
+     "Time until a certificate of this machine expires; negative when it has.",                                                                                write_expiry              },
     {"entente_worker_lag_seconds",          EXPOSE_HISTOGRAM, "",
-     "How late timers of the workers fire; what waits in their queues waits as long.",                                                                         write_lag          },
+     "How late timers of the workers fire; what waits in their queues waits as long.",                                                                         write_lag                 },
+    {"entente_worker_silent_seconds",       EXPOSE_GAUGE,     "",
+     "How long ago the worker that has been silent longest was heard of; more than a second: it hangs.",                                                       metrics_worker_silent     },
+    {"entente_control_lag_seconds",         EXPOSE_HISTOGRAM, "",
+     "How late timers of the control loop fire: that of replication, API and metrics.",                                                                        metrics_control_lag       },
+    {"entente_mailbox_messages",            EXPOSE_HISTOGRAM, "loop",
+     "How many messages lay in the mailbox of a loop whenever it was emptied: control, or one of the "
+     "workers.",                                                                                                                                               metrics_mailboxes         },
+    {"entente_helper_jobs",                 EXPOSE_GAUGE,     "pool",
+     "Jobs that wait for a helper thread: disk (SQLite, files), writer (registrations), probes (DNS of "
+     "transitions).",                                                                                                                                          metrics_helpers           },
+    {"entente_journal_waiting_bytes",       EXPOSE_GAUGE,     "",
+     "Lines of the access log that wait for the disk; beyond 4 MiB they are dropped.",                                                                         metrics_journal_waiting   },
+    {"entente_workers",                     EXPOSE_GAUGE,     "",                              "Threads that carry SIP.",                                      metrics_workers           },
+    {"entente_workers_overloaded",          EXPOSE_GAUGE,     "",
+     "Workers that refuse new requests now, because messages wait too long, a next hop takes no more, or "
+     "memory is short.",                                                                                                                                       metrics_workers_overloaded},
+    {"entente_memory_bytes",                EXPOSE_GAUGE,     "",
+     "Memory of requests and connections, as limits/memory_mib counts it.",                                                                                    metrics_memory            },
+    {"entente_memory_limit_bytes",          EXPOSE_GAUGE,     "",                              "What limits/memory_mib allows.",                               metrics_memory_limit      },
+    {"entente_requests_limit",              EXPOSE_GAUGE,     "",                              "How many requests may be pending.",                            metrics_requests_limit    },
+    {"entente_connections_limit",           EXPOSE_GAUGE,     "",
+     "How many connections peers may have open; 0: as many as there are file descriptors.",                                                                    metrics_connections_limit },
+    {"entente_dns_seconds",                 EXPOSE_HISTOGRAM, "",
+     "How long whoever asked waited for an answer that was not remembered.",                                                                                   metrics_dns               },
+    {"entente_users",                       EXPOSE_GAUGE,     "",                              "Users of this Front End.",                                     metrics_users             },
+    {"entente_bindings",                    EXPOSE_GAUGE,     "",                              "Contacts that are registered at this Front End.",
+     metrics_bindings                                                                                                                                                                    },
+    {"process_cpu_seconds_total",           EXPOSE_COUNTER,   "",                              "Processor time of the process, user and system.",
+     metrics_cpu                                                                                                                                                                         },
+    {"process_resident_memory_bytes",       EXPOSE_GAUGE,     "",                              "Memory of the process that is resident.",
+     metrics_resident                                                                                                                                                                    },
+    {"process_start_time_seconds",          EXPOSE_GAUGE,     "",                              "When the process began, in seconds since 1970.",
+     metrics_start                                                                                                                                                                       },
     {"entente_requests_total",              EXPOSE_COUNTER,   "method, class",
-     "Requests that are over, by method and class of the final response; none: no response was sent.",                                                         write_requests     },
+     "Requests that are over, by method and class of the final response; none: no response was sent.",                                                         write_requests            },
     {"entente_request_seconds",             EXPOSE_HISTOGRAM, "",                              "From a request to its final response.",
-     write_request_seconds                                                                                                                                                        },
-    {"entente_requests_pending",            EXPOSE_GAUGE,     "",                              "Requests without a final response.",                           write_pending      },
-    {"entente_connections",                 EXPOSE_GAUGE,     "side, opened",                  "Connections that stand.",                                      write_connections  },
-    {"entente_handshakes_total",            EXPOSE_COUNTER,   "side, opened, result",          "TLS handshakes.",                                              write_handshakes   },
+     write_request_seconds                                                                                                                                                               },
+    {"entente_requests_pending",            EXPOSE_GAUGE,     "",                              "Requests without a final response.",                           write_pending             },
+    {"entente_connections",                 EXPOSE_GAUGE,     "side, opened",                  "Connections that stand.",                                      write_connections         },
+    {"entente_handshakes_total",            EXPOSE_COUNTER,   "side, opened, result",          "TLS handshakes.",                                              write_handshakes          },
     {"entente_destinations",                EXPOSE_GAUGE,     "side, state",
-     "Addresses that were dialled of late, by how they are.",                                                                                                  write_destinations },
+     "Addresses that were dialled of late, by how they are.",                                                                                                  write_destinations        },
     {"entente_destination_unwell_seconds",  EXPOSE_GAUGE,     "name, address, partner, state",
-     "How long an address that is not good has been in its state; 100 of them at most.",                                                                       write_unwell       },
-    {"entente_refusals_total",              EXPOSE_COUNTER,   "id",                            "Refusals by their id (refusals.md).",                          write_refusals     },
+     "How long an address that is not good has been in its state; 100 of them at most.",                                                                       write_unwell              },
+    {"entente_refusals_total",              EXPOSE_COUNTER,   "id",                            "Refusals by their id (refusals.md).",                          write_refusals            },
     {"entente_dialogs_begun_total",         EXPOSE_COUNTER,   "",                              "INVITE outside a dialog answered with 2xx.",
-     write_dialogs_begun                                                                                                                                                          },
-    {"entente_dialogs_ended_total",         EXPOSE_COUNTER,   "",                              "BYE with a final response.",                                   write_dialogs_ended},
+     write_dialogs_begun                                                                                                                                                                 },
+    {"entente_dialogs_ended_total",         EXPOSE_COUNTER,   "",                              "BYE with a final response.",                                   write_dialogs_ended       },
     {"entente_dialogs_estimate",            EXPOSE_GAUGE,     "",
-     "Dialogs begun less dialogs ended here since the start, at least 0: an estimate, no dialog is kept.",                                                     write_dialogs      },
+     "Dialogs begun less dialogs ended here since the start, at least 0: an estimate, no dialog is kept.",                                                     write_dialogs             },
     {"entente_revocation_lists_missing",    EXPOSE_GAUGE,     "",
-     "Revocation lists that partners' certificates name and that are not here, or have expired.",                                                              write_lists        },
+     "Revocation lists that partners' certificates name and that are not here, or have expired.",                                                              write_lists               },
     ACCOUNT_FAMILIES(PARTNER, "partner", "a partner's domain"),
     ACCOUNT_FAMILIES(POOL, "pool", "a pool inside"),
 };
 
 /* ---------------------------------------------------------------- plain counters */
-static const struct {
-    const char *metric, *help;
-} counters[] = {
-    {"central.certificates-issued",    "Internal certificates that central management issued."                        },
-    {"resolver.stale",                 "Questions that an old answer served, as no name server did."                  },
-    {"central.pushes-failed",          "Pushes that no machine answered."                                             },
-    {"central.keys-lacking",           "Answers of machines that lack the key of a new certificate."                  },
-    {"central.pushes-refused",         "Pushes that a machine refused."                                               },
-    {"dns.asked",                      "Questions to name servers, and to what is remembered of them."                },
-    {"dns.failed",                     "Questions that got no usable answer."                                         },
-    {"edge.admitted",                  "Requests from partners that were admitted."                                   },
-    {"edge.crl-failed",                "Revocation lists that could not be had, or were not taken."                   },
-    {"edge.crl-fetched",               "Revocation lists that came and were newer."                                   },
-    {"edge.departed",                  "Requests that went out to partners."                                          },
-    {"edge.relayed",                   "Requests that were passed on between two partners."                           },
-    {"edge.in-dialog",                 "Requests within dialogs."                                                     },
-    {"edge.proven-by-certificate",     "Connections whose certificate names the partner's domain (rule a)."           },
-    {"edge.proven-by-pin",             "Connections proven by the name that a partner is pinned to (rule b)."         },
-    {"edge.proven-by-srv",             "Connections proven by the target of an SRV record (rule c)."                  },
-    {"element.answer-too-large",       "Answers over UDP that were not sent: larger than 1.5 times the request."      },
-    {"element.cancelled",              "Requests that were cancelled by their sender."                                },
-    {"element.connection-accepted",    "Connections that peers opened."                                               },
-    {"element.connection-dialled",     "Connections that this machine opened."                                        },
-    {"element.connection-ended",       "Connections that ended by themselves."                                        },
-    {"element.connection-over-limit",  "Connections closed because there were too many."                              },
-    {"element.connection-refused",     "Connections closed because of who came."                                      },
-    {"element.connection-retired",     "Connections given up for one to a better address."                            },
-    {"element.connections-full",       "Connections refused: all that this machine may have are in use."              },
-    {"element.destination-blocked",    "Times an address was put last."                                               },
-    {"element.destination-recovered",  "Times an address was good again."                                             },
-    {"element.destinations-full",      "Addresses that could not be remembered."                                      },
-    {"element.memory-full",            "Connections refused or ended: memory is used up."                             },
-    {"element.overload-held",          "Times that a connection was not read from for a while: its owner floods."     },
-    {"element.overload-intervals",     "Tenths of a second in which a worker was overloaded."                         },
-    {"element.overload-refused",       "Requests refused with 503: this machine is overloaded."                       },
-    {"element.probe",                  "Probes (OPTIONS) that were answered or not."                                  },
-    {"element.malformed",              "Messages that do not follow RFC 3261."                                        },
-    {"element.no-ack",                 "INVITEs whose final response was never acknowledged."                         },
-    {"element.request-in",             "Requests that came in, retransmissions included."                             },
-    {"element.request-out",            "Attempts to send a request on."                                               },
-    {"element.response-in",            "Responses that came in."                                                      },
-    {"element.response-out",           "Responses that went out."                                                     },
-    {"element.response-redialled",     "Responses for which a new connection was opened."                             },
-    {"element.response-undeliverable", "Responses whose connection was gone."                                         },
-    {"element.retransmission-in",      "Requests that came again."                                                    },
-    {"element.slow-message",           "Connections ended: a message did not come to its end in time."                },
-    {"element.source-connections",     "Connections refused: too many of one address on which nobody is proven."      },
-    {"element.source-handshake-rate",  "Connections refused: one address begins handshakes too fast."                 },
-    {"element.source-handshakes",      "Connections refused: too many handshakes of one address under way."           },
-    {"element.source-requests",
-     "Requests refused: too many of one address on connections on which nobody is proven."                            },
-    {"element.stray-response",         "Responses that nobody waited for."                                            },
-    {"element.target-failed",          "Attempts that failed."                                                        },
-    {"element.timeout",                "Requests that nobody answered in time."                                       },
-    {"element.untrusted-idle",         "Connections ended: idle, and nobody was proven on them."                      },
-    {"front-end.auth-failed",          "Wrong passwords and unknown users."                                           },
-    {"front-end.challenged",           "Challenges that were sent."                                                   },
-    {"front-end.nonce-replayed",       "Nonces that came with a count that was used."                                 },
-    {"front-end.refreshed",            "Those of the registrations that only prolonged a binding, and needed no disk."},
-    {"front-end.registered",           "Registrations that were taken."                                               },
-    {"front-end.to-client",            "Requests that went to a client."                                              },
-    {"front-end.to-machine",           "Requests that went to another machine."                                       },
-    {"journal.dropped",                "Lines of the access log that were dropped because the disk was slow."         },
-    {"journal.failed",                 "Lines of the access log that the disk did not take."                          },
-    {"journal.rotated",                "New files of the access log that were begun because of their size."           },
-    {"journal.written",                "Lines of the access log that were written."                                   },
-    {"net.datagram-lost",              "Answers over UDP that the kernel did not take, or that found no room."        },
-    {"replica.applied",                "Revisions that were taken."                                                   },
-    {"replica.refused",                "Pushes that were refused."                                                    },
-};
-
-static const char *counter_help(const char *metric)
-{
-    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-        if (strcmp(counters[i].metric, metric) == 0)
-            return counters[i].help;
-    return "See the source for what is counted.";
-}
-
+/* Also those that have not counted yet: a rate needs the zero before the first one. */
 static void write_counters(struct buf *out)
 {
-    const char *metric;
-    int64_t value;
     char name[METRIC_NAME_MAX + 16];
-    for (unsigned i = 0; metric_next(&i, &metric, &value);) {
-        if (slice_starts(slice_str(metric), SLICE("refused.")))
-            continue;
-        expose_counter_name(metric, name, sizeof(name));
-        expose_family(out, name, EXPOSE_COUNTER, counter_help(metric));
-        expose_value(out, name, NULL, value);
+    for (size_t i = 0; i < metrics_counters_n; i++) {
+        const struct metrics_counter *c = &metrics_counters[i];
+        expose_counter_name(c->metric, name, sizeof(name));
+        expose_family(out, name, EXPOSE_COUNTER, c->help);
+        expose_value(out, name, NULL, metric_read(c->metric));
     }
 }
 
@@ -478,9 +432,9 @@ void metrics_reference(struct buf *out)
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
         buf_printf(out, "| `%s` | %s | %s | %s |\n", families[i].name, expose_type_name(families[i].type),
                    families[i].labels, families[i].help);
-    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+    for (size_t i = 0; i < metrics_counters_n; i++) {
         char name[METRIC_NAME_MAX + 16];
-        expose_counter_name(counters[i].metric, name, sizeof(name));
-        buf_printf(out, "| `%s` | counter |  | %s |\n", name, counters[i].help);
+        expose_counter_name(metrics_counters[i].metric, name, sizeof(name));
+        buf_printf(out, "| `%s` | counter |  | %s |\n", name, metrics_counters[i].help);
     }
 }

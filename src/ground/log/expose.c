@@ -86,24 +86,38 @@ void expose_milli(struct buf *out, const char *name, const struct expose_label *
     buf_printf(out, "%s%s\n", value < 0 ? "-" : "", text);
 }
 
-void expose_spread(struct buf *out, const char *name, const struct expose_label *labels,
-                   const struct metric_spread *s)
+/* `digits`: of bounds and sum, behind the point. */
+static void put_histogram(struct buf *out, const char *name, const struct expose_label *labels,
+                          const uint32_t *bounds, const uint64_t *in, size_t n, uint64_t sum, unsigned digits)
 {
     char text[32];
     uint64_t below = 0;
-    for (size_t i = 0; i < METRIC_BOUNDS; i++) {
-        below += s->in[i];
-        decimal(metric_bounds_us[i], 6, text);
+    for (size_t i = 0; i < n; i++) {
+        below += in[i];
+        decimal(bounds[i], digits, text);
         put_series(out, name, "_bucket", labels, text);
         buf_printf(out, "%" PRIu64 "\n", below);
     }
+    below += in[n];
     put_series(out, name, "_bucket", labels, "+Inf");
-    buf_printf(out, "%" PRIu64 "\n", s->count);
-    decimal(s->sum_us, 6, text);
+    buf_printf(out, "%" PRIu64 "\n", below);
+    decimal(sum, digits, text);
     put_series(out, name, "_sum", labels, NULL);
     buf_printf(out, "%s\n", text);
     put_series(out, name, "_count", labels, NULL);
-    buf_printf(out, "%" PRIu64 "\n", s->count);
+    buf_printf(out, "%" PRIu64 "\n", below);
+}
+
+void expose_spread(struct buf *out, const char *name, const struct expose_label *labels,
+                   const struct metric_spread *s)
+{
+    put_histogram(out, name, labels, metric_bounds_us, s->in, METRIC_BOUNDS, s->sum_us, 6);
+}
+
+void expose_counts(struct buf *out, const char *name, const struct expose_label *labels,
+                   const uint32_t *bounds, const uint64_t *in, size_t n, uint64_t sum)
+{
+    put_histogram(out, name, labels, bounds, in, n, sum, 0);
 }
 
 void expose_counter_name(const char *metric, char *out, size_t cap)

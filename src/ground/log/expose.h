@@ -27,5 +27,8 @@ void expose_milli(struct buf *out, const char *name, const struct expose_label *
 /* NAME_bucket, NAME_sum and NAME_count, in seconds. */
 void expose_spread(struct buf *out, const char *name, const struct expose_label *labels,
                    const struct metric_spread *s);
+/* The same of numbers: in[i] were at most bounds[i], in[n] more than all bounds. */
+void expose_counts(struct buf *out, const char *name, const struct expose_label *labels,
+                   const uint32_t *bounds, const uint64_t *in, size_t n, uint64_t sum);
 /* "element.request-in" as "entente_element_request_in_total": what a name may contain. */
 void expose_counter_name(const char *metric, char *out, size_t cap);

@@ -2,6 +2,8 @@
 
 #include "ground/base/test.h"
 
+#include <pthread.h>
+
 static struct buf out;
 
 static struct slice text(void)
@@ -74,6 +76,41 @@ TEST(histogram)
     CHECK(slice_starts(text(), SLICE("t_bucket{le=\"0.00025\"} 1\n")));
 }
 
+TEST(histogram_of_numbers)
+{
+    static const uint32_t bounds[] = {1, 4, 16};
+    static const uint64_t in[] = {5, 0, 2, 1};
+    buf_clear(&out, 0);
+    expose_counts(&out, "m", NULL, bounds, in, 3, 60);
+    CHECK_SLICE(text(), SLICE("m_bucket{le=\"1\"} 5\nm_bucket{le=\"4\"} 5\nm_bucket{le=\"16\"} 7\n"
+                              "m_bucket{le=\"+Inf\"} 8\nm_sum 60\nm_count 8\n"));
+}
+
+static void *time_on_a_thread(void *arg)
+{
+    METRIC_TIME("test.time", *(uint64_t *)arg);
+    return NULL;
+}
+
+TEST(times_of_all_threads_by_name)
+{
+    struct metric_spread s;
+    pthread_t thread;
+    uint64_t us = 600;
+    metric_time_read("test.time", &s);
+    CHECK_INT(s.count, 0);
+    METRIC_TIME("test.time", 100);
+    CHECK_INT(pthread_create(&thread, NULL, time_on_a_thread, &us), 0);
+    pthread_join(thread, NULL);
+    metric_time_read("test.time", &s);
+    CHECK_INT(s.count, 2);
+    CHECK_INT(s.sum_us, 700);
+    CHECK_INT(s.in[0], 1);
+    CHECK_INT(s.in[2], 1);
+    metric_time_read("test.other", &s);
+    CHECK_INT(s.count, 0);
+}
+
 TEST(names)
 {
     char name[64], small[12];
@@ -84,4 +121,5 @@ TEST(names)
     buf_fini(&out);
 }
 
-TEST_MAIN(family_and_value, labels_are_escaped, thousandths, histogram, names)
+TEST_MAIN(family_and_value, labels_are_escaped, thousandths, histogram, histogram_of_numbers,
+          times_of_all_threads_by_name, names)

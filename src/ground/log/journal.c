@@ -351,6 +351,14 @@ void journal_reopen(struct journal *j)
     pthread_mutex_unlock(&j->lock);
 }
 
+size_t journal_waiting(struct journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    size_t n = buf_len(&j->waiting);
+    pthread_mutex_unlock(&j->lock);
+    return n;
+}
+
 const char *journal_path(const struct journal *j)
 {
     return j->path;

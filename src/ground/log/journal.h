@@ -36,4 +36,6 @@ bool journal_write(struct journal *j, struct slice line);
 void journal_reopen(struct journal *j);
 /* Waits until what was given before is written; false when it takes longer. */
 bool journal_flush(struct journal *j, unsigned timeout_ms);
+/* Bytes that wait for the disk. */
+size_t journal_waiting(struct journal *j);
 const char *journal_path(const struct journal *j);

@@ -204,6 +204,7 @@ TEST(a_stuck_disk_holds_up_nobody)
     /* what the queue holds, and what the thread took before it hung: one queue more at the most */
     CHECK(taken <= 2 * JOURNAL_MAX_QUEUED / sizeof(line) + 1);
     CHECK(dropped > 10000);
+    CHECK(journal_waiting(j) > JOURNAL_MAX_QUEUED - sizeof(line));
     CHECK(!journal_flush(j, 50));
     /* It is read again. The last line says what was lost. */
     close(p[1]);

@@ -90,6 +90,14 @@ int helpers_run(struct helpers *h, struct loop *back, struct job *j)
     return full ? -EAGAIN : 0;
 }
 
+size_t helpers_waiting(struct helpers *h)
+{
+    pthread_mutex_lock(&h->lock);
+    size_t n = h->queued;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
 void helpers_free(struct helpers *h)
 {
     if (!h)

@@ -22,3 +22,5 @@ struct helpers *helpers_new(unsigned threads, const char *name);
 /* Finishes what is queued, joins. */
 void helpers_free(struct helpers *h);
 int helpers_run(struct helpers *h, struct loop *back, struct job *j);
+/* Jobs that wait for a thread. */
+size_t helpers_waiting(struct helpers *h);

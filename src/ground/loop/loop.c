@@ -43,7 +43,8 @@ struct loop {
 
     int wake_fd;
     struct event *wake;
-    _Atomic(struct mail *) box; /* newest first */
+    _Atomic(struct mail *) box;                             /* newest first */
+    _Atomic uint64_t boxes[LOOP_MAIL_BOUNDS + 1], messages; /* only this thread writes them */
     atomic_bool stop;
 };
 
@@ -153,15 +154,41 @@ void loop_post(struct loop *to, struct mail *m)
         wake_up(to);
 }
 
+const uint32_t loop_mail_bounds[LOOP_MAIL_BOUNDS] = {1, 4, 16, 64, 256, 1024};
+
+static void bump(_Atomic uint64_t *own, uint64_t n)
+{
+    atomic_store_explicit(own, atomic_load_explicit(own, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void note_box(struct loop *l, uint64_t n)
+{
+    size_t i = 0;
+    while (i < LOOP_MAIL_BOUNDS && n > loop_mail_bounds[i])
+        i++;
+    bump(&l->boxes[i], 1);
+    bump(&l->messages, n);
+}
+
+void loop_mail_add(struct loop_mail *to, const struct loop *l)
+{
+    for (size_t i = 0; i <= LOOP_MAIL_BOUNDS; i++)
+        to->in[i] += atomic_load_explicit(&l->boxes[i], memory_order_relaxed);
+    to->messages += atomic_load_explicit(&l->messages, memory_order_relaxed);
+}
+
 static void deliver_box(struct loop *l)
 {
     struct mail *m = atomic_exchange_explicit(&l->box, NULL, memory_order_acquire), *ordered = NULL;
-    while (m) {
+    uint64_t n = 0;
+    for (; m; n++) {
         struct mail *next = m->next;
         m->next = ordered;
         ordered = m;
         m = next;
     }
+    if (n)
+        note_box(l, n);
     while (ordered) {
         m = ordered;
         ordered = m->next; /* before: m is its receiver's now */

@@ -81,6 +81,14 @@ struct mail {
     void (*deliver)(struct mail *m, struct loop *to);
 };
 void loop_post(struct loop *to, struct mail *m);
+/* How many messages lay in a loop's box whenever it was emptied, by upper bounds; any thread may look. */
+enum { LOOP_MAIL_BOUNDS = 6 };
+extern const uint32_t loop_mail_bounds[LOOP_MAIL_BOUNDS];
+struct loop_mail {
+    uint64_t in[LOOP_MAIL_BOUNDS + 1]; /* the last: more than all bounds */
+    uint64_t messages;
+};
+void loop_mail_add(struct loop_mail *to, const struct loop *l);
 /* Delivers what is in the box and runs what is deferred, on the calling thread: for a loop that does not run
  * (any more), before what its mail refers to is freed. */
 void loop_drain(struct loop *l);

@@ -324,8 +324,22 @@ TEST(what_is_left_in_the_box_is_delivered_at_the_end)
         loop_post(workers_loop(w, 1), m);
     }
     late = 0;
-    workers_free(w);
+    loop_drain(workers_loop(w, 1));
     CHECK_INT(late, 3);
+    struct loop_mail told = {0};
+    loop_mail_add(&told, workers_loop(w, 0));
+    CHECK_INT(told.messages, 0);
+    loop_mail_add(&told, workers_loop(w, 1));
+    CHECK_INT(told.messages, 3);
+    CHECK_INT(told.in[1], 1); /* three at once */
+    CHECK_INT(told.in[0], 0);
+    for (int i = 0; i < 2; i++) {
+        struct mail *m = MEM_NEW(struct mail);
+        m->deliver = take_late;
+        loop_post(workers_loop(w, 1), m);
+    }
+    workers_free(w);
+    CHECK_INT(late, 5);
     CHECK(workers_cores() >= 1);
     CHECK(loop_current() == NULL);
 }
@@ -411,6 +425,7 @@ TEST(the_queue_of_helpers_is_bounded)
             taken++;
     }
     CHECK(taken >= HELPERS_MAX_QUEUED - 2 && taken <= HELPERS_MAX_QUEUED);
+    CHECK_INT(helpers_waiting(h), HELPERS_MAX_QUEUED);
     pthread_mutex_unlock(&gate);
     helpers_free(h); /* finishes what is queued */
     CHECK_INT(atomic_load(&forgotten), taken);

@@ -45,6 +45,7 @@ struct resolver_query {
     bool *answered_inside; /* set while ub_resolve_event runs */
     struct timer deadline; /* at first, when there may be an old answer */
     uint64_t give_up;
+    uint64_t began_us; /* 0: a server was not asked for whoever waits */
     resolver_done *done;
     void *arg;
     uint16_t type;
@@ -150,6 +151,10 @@ static void tell(struct resolver_query *q, enum resolver_status status, struct s
     METRIC_COUNT("dns.asked");
     if (status == RESOLVER_FAILED)
         METRIC_COUNT("dns.failed");
+    if (q->answered_inside)
+        METRIC_COUNT("dns.cached");
+    else if (q->began_us)
+        METRIC_TIME(METRIC_DNS_WAITED, metric_clock_us() - q->began_us);
     list_unlink(&q->link);
     timer_stop(&q->deadline);
     q->finished = true; /* cancelling it from inside the callback does nothing */
@@ -208,8 +213,12 @@ static void tell_early(struct resolver_query *q, struct answer *old)
 {
     struct resolver *r = q->resolver;
     struct resolver_query *caller = MEM_NEW(struct resolver_query);
-    *caller = (struct resolver_query){
-        .resolver = r, .finished = true, .done = q->done, .arg = q->arg, .type = q->type};
+    *caller = (struct resolver_query){.resolver = r,
+                                      .finished = true,
+                                      .began_us = q->began_us,
+                                      .done = q->done,
+                                      .arg = q->arg,
+                                      .type = q->type};
     memcpy(caller->name, q->name, sizeof(q->name));
     list_unlink(&q->link);
     list_push_back(&r->detached, &q->link);
@@ -244,6 +253,10 @@ static void answered(void *arg, int rcode, void *packet, int len, int sec, char 
     unsigned code = rcode || len < DNS_HEADER ? 2 : ((const unsigned char *)packet)[3] & 15;
     bool good = (code == 0 || code == 3) && sec != SEC_BOGUS; /* NOERROR, NXDOMAIN */
     struct slice bytes = good ? slice_mem(packet, (size_t)len) : SLICE_NONE;
+    if (code == 3)
+        METRIC_COUNT("dns.nonexistent");
+    if (sec == SEC_BOGUS)
+        METRIC_COUNT("dns.bogus");
     if (good && q->resolver->stale_ms)
         answers_keep(&q->resolver->memory, query_name(q), q->type, bytes, sec == SEC_SECURE,
                      loop_now(q->resolver->loop));
@@ -266,6 +279,7 @@ static void too_late(void *arg)
     } else if (loop_now(r->loop) < q->give_up) {
         timer_start(&q->deadline, q->give_up);
     } else {
+        METRIC_COUNT("dns.timed-out");
         forget(q);
         failed(q);
     }
@@ -283,6 +297,7 @@ static bool ask(struct resolver_query *q)
         return true;
     }
     q->answered_inside = &inside;
+    q->began_us = metric_clock_us();
     list_push_back(&r->queries, &q->link);
     int id = 0;
     /* The first question finishes the context's making, with state of the whole process. */

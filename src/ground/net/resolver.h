@@ -40,6 +40,9 @@ typedef void resolver_done(void *arg, enum resolver_status status, struct slice 
  * itself after RESOLVER_TIMEOUT_MS (RESOLVER_FAILED). What is asked from inside a callback begins at the end
  * of the turn. Negative answers and failures are remembered for RESOLVER_MAX_NEGATIVE_S at the most. */
 enum { RESOLVER_STALE_AFTER_MS = 1500, RESOLVER_TIMEOUT_MS = 5000, RESOLVER_MAX_NEGATIVE_S = 5 };
+/* How long they waited whose answers were not remembered (METRIC_TIME). Counters: dns.asked, dns.cached,
+ * dns.nonexistent, dns.bogus, dns.timed-out, dns.failed, resolver.stale. */
+#define METRIC_DNS_WAITED "dns.waited"
 struct resolver_query *resolver_ask(struct resolver *r, struct slice name, uint16_t type, resolver_done *done,
                                     void *arg);
 void resolver_cancel(struct resolver_query *q); /* NULL is fine */

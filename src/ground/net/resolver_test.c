@@ -3,6 +3,7 @@
 #include "ground/base/buf.h"
 #include "ground/base/mem.h"
 #include "ground/base/test.h"
+#include "ground/log/metric.h"
 #include "ground/loop/workers.h"
 #include "ground/net/udp.h"
 
@@ -209,9 +210,16 @@ TEST(cached_inside_the_call)
 {
     struct result r = {0};
     begin();
+    struct metric_spread before, after;
+    int64_t cached = metric_read("dns.cached");
+    metric_time_read(METRIC_DNS_WAITED, &before);
     ask_and_wait(&r, "a.contoso.example", A);
     unsigned asked = server.asked;
     ask(&r, "A.Contoso.Example", A);
+    metric_time_read(METRIC_DNS_WAITED, &after);
+    CHECK_INT(after.count, before.count + 1); /* of the first one alone */
+    CHECK(after.sum_us > before.sum_us);
+    CHECK_INT(metric_read("dns.cached"), cached + 1);
     CHECK(r.query == NULL);
     CHECK_INT(r.calls, 2);
     CHECK_INT(server.asked, asked);
@@ -276,11 +284,13 @@ TEST(small_ttl)
 TEST(silent_server)
 {
     struct result r = {0};
+    int64_t given_up = metric_read("dns.timed-out") + metric_read("dns.failed");
     begin();
     uint64_t start = loop_now(loop);
     ask_and_wait(&r, "silent.contoso.example", A);
     CHECK_INT(r.status, RESOLVER_FAILED);
     CHECK(server.asked > 0);
+    CHECK(metric_read("dns.timed-out") + metric_read("dns.failed") > given_up);
     CHECK(loop_now(loop) - start < RESOLVER_TIMEOUT_MS + 10000);
     end();
     buf_fini(&r.packet);
