@@ -94,8 +94,10 @@ void best_answer(struct request *rq)
             request_refuse(rq, &REFUSE_TIMEOUT, "%s", rq->best_detail);
         else {
             /* RFC 4320 4.2: a 408 would only tell the sender what its own timer tells it. */
-            log_event(LOG_WARN, REFUSE_TIMEOUT.id, FIELDS({"call_id", rq->msg.call_id}, {"uri", rq->msg.uri}),
-                      "no answer to " SLICE_FMT ": %s", SLICE_ARG(rq->msg.method_name), rq->best_detail);
+            if (request_may_tell(rq, REFUSE_TIMEOUT.id))
+                log_event(LOG_WARN, REFUSE_TIMEOUT.id,
+                          FIELDS({"call_id", rq->msg.call_id}, {"uri", rq->msg.uri}),
+                          "no answer to " SLICE_FMT ": %s", SLICE_ARG(rq->msg.method_name), rq->best_detail);
             rq->account.refusal = &REFUSE_TIMEOUT;
             request_abandon(rq);
         }

@@ -56,11 +56,13 @@ void branch_attempt_ended(struct branch *b, enum attempt_end how, const char *wh
     struct slice peer = to->addr.sa.sa_family ? net_addr_text(&to->addr, addr) : SLICE("its connection");
     trace_add(&rq->s->trace, rq->call_hash, TRACE_TARGET_FAILED, rq->msg.method, 0, &to->addr, why);
     METRIC_COUNT("element.target-failed");
-    log_event(
-        LOG_WARN, "element.target-failed",
-        FIELDS({"call_id", rq->msg.call_id}, {"target", peer}, {"name", to->name}, {"why", slice_str(why)}),
-        "target " SLICE_FMT " failed for " SLICE_FMT ": %s", SLICE_ARG(peer), SLICE_ARG(rq->msg.method_name),
-        why);
+    if (guard_may_log(rq->s, "element.target-failed", slice_hash(to->name.n ? to->name : peer),
+                      to->name.n ? to->name : peer))
+        log_event(LOG_WARN, "element.target-failed",
+                  FIELDS({"call_id", rq->msg.call_id}, {"target", peer}, {"name", to->name},
+                         {"why", slice_str(why)}),
+                  "target " SLICE_FMT " failed for " SLICE_FMT ": %s", SLICE_ARG(peer),
+                  SLICE_ARG(rq->msg.method_name), why);
     if (how == ATTEMPT_FAILED && b->tcp_instead) { /* 18.1.1: when TCP is not there, the datagram it is */
         b->tcp_instead = false;
         b->udp_anyway = true;

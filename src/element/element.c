@@ -65,6 +65,7 @@ static void shard_housekeeping(void *arg)
         account_lag(s, (now - s->housekeeping.at) * 1000);
     shard_note(&s->alive_ms, now);
     flow_housekeeping(s);
+    guard_log_rest(s, now);
     if (s->config)
         overload_housekeeping(s, now);
     probe_tick(s);
@@ -100,6 +101,7 @@ static struct shard *shard_new(struct element *e, unsigned index)
     list_init(&s->retired);
     accepted_init(s);
     trace_init(&s->trace);
+    telling_init(&s->telling);
     s->accounts = accounts_new();
     crypto_random(&s->branch_counter, sizeof(s->branch_counter));
     timer_init(&s->housekeeping, s->loop, shard_housekeeping, s);
@@ -150,6 +152,7 @@ static void shard_free(struct shard *s)
         mem_free(rq);
     }
     overload_fini(s);
+    guard_log_rest(s, UINT64_MAX);
     apply_fini(s);
     element_config_unref(s->config);
     map_fini(&s->pool);
@@ -158,6 +161,7 @@ static void shard_free(struct shard *s)
     map_fini(&s->relayed);
     arena_fini(&s->scratch);
     trace_fini(&s->trace);
+    telling_fini(&s->telling);
     accounts_free(s->accounts);
     mem_free(s->slots);
     mem_free(s);

@@ -144,6 +144,8 @@ void *flow_data(const struct flow *f);
  * who signed in. From now on no limit of its source holds for it (limits.h), and it shares with others as
  * `owner` (a domain, a machine's name, a user) when there is not enough for all. */
 void flow_trust(struct flow *f, struct slice owner);
+/* As request_may_tell, about who is at the other end. */
+bool flow_may_tell(struct flow *f, const char *id);
 /* Name we dialled (SRV target or host), empty for inbound. */
 struct slice flow_dialled_name(const struct flow *f);
 
@@ -208,6 +210,9 @@ void request_set_peer(struct request *rq, struct slice identity);
 /* Its sender is proven: so is its connection (flow_trust). For what came over UDP, answers may be larger than
  * amplification allows. */
 void request_trust(struct request *rq, struct slice owner);
+/* May a line with this id (static text) be written to the log? So many about the same partner in ten seconds
+ * (telling.h); the rest is summed up. */
+bool request_may_tell(struct request *rq, const char *id);
 /* A line in the trace of its Call-ID. */
 __attribute__((format(printf, 2, 3))) void request_trace(struct request *rq, const char *fmt, ...);
 

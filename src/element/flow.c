@@ -221,7 +221,8 @@ static void flow_up(struct stream *st, void *arg)
     if (why) {
         char addr[NET_ADDR_TEXT];
         struct slice peer = net_addr_text(&f->remote, addr);
-        log_event(LOG_WARN, why->id, FIELDS({"peer", peer}), "connection closed: %s", why->text);
+        if (flow_may_tell(f, why->id))
+            log_event(LOG_WARN, why->id, FIELDS({"peer", peer}), "connection closed: %s", why->text);
         METRIC_COUNT("element.connection-refused");
         flow_end(f, why->text);
         return;
@@ -336,13 +337,12 @@ static void flow_ended(struct stream *st, void *arg, enum stream_end why)
         flow_end(f, text);
         return;
     }
-    log_event(why == STREAM_CLOSED || (why == STREAM_LOST && f->inbound && list_empty(&f->inflight))
-                  ? LOG_DEBUG
-                  : LOG_WARN,
-              flow_ends[why].id,
-              FIELDS({"peer", peer}, {"name", slice_str(f->name)},
-                     {"side", slice_str(f->side == SIDE_EXTERNAL ? "external" : "internal")}),
-              "connection %s " SLICE_FMT " %s", f->inbound ? "from" : "to", SLICE_ARG(peer), text);
+    bool usual = why == STREAM_CLOSED || (why == STREAM_LOST && f->inbound && list_empty(&f->inflight));
+    if (usual ? log_enabled(LOG_DEBUG) : flow_may_tell(f, flow_ends[why].id))
+        log_event(usual ? LOG_DEBUG : LOG_WARN, flow_ends[why].id,
+                  FIELDS({"peer", peer}, {"name", slice_str(f->name)},
+                         {"side", slice_str(f->side == SIDE_EXTERNAL ? "external" : "internal")}),
+                  "connection %s " SLICE_FMT " %s", f->inbound ? "from" : "to", SLICE_ARG(peer), text);
     if (why != STREAM_CLOSED || !list_empty(&f->inflight) || !list_empty(&f->waiting))
         flow_note_failure(f, text);
     flow_end(f, text);

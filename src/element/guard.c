@@ -40,6 +40,42 @@ void guard_tell(struct shard *s, const struct net_addr *from, const char *id, co
               SLICE_ARG(peer), text);
 }
 
+bool guard_may_log(struct shard *s, const char *id, uint64_t owner, struct slice who)
+{
+    return telling_may(&s->telling, id, owner, who, loop_now(s->loop));
+}
+
+/* Whom lines about a request are about, as shares are counted. */
+bool request_may_tell(struct request *rq, const char *id)
+{
+    struct source src = rq->src;
+    struct slice name;
+    char addr[NET_ADDR_TEXT];
+    src.flow = request_flow(rq);
+    uint64_t owner = overload_owner(&src, &rq->msg, &name);
+    if (name.n == 0)
+        name = src.flow && src.flow->trusted ? rq->msg.from.uri.host : net_addr_host_text(&src.from, addr);
+    return guard_may_log(rq->s, id, owner, name);
+}
+
+bool flow_may_tell(struct flow *f, const char *id)
+{
+    char addr[NET_ADDR_TEXT];
+    struct slice who = f->name && f->name[0] ? slice_str(f->name) : net_addr_host_text(&f->remote, addr);
+    return guard_may_log(f->s, id, f->trusted ? f->owner : slice_hash(who), who);
+}
+
+void guard_log_rest(struct shard *s, uint64_t now)
+{
+    struct telling_rest rest;
+    while (telling_rest(&s->telling, now, &rest)) {
+        char more[16];
+        snprintf(more, sizeof(more), "%u", rest.more);
+        log_event(LOG_WARN, rest.id, FIELDS({"about", slice_str(rest.who)}, {"more", slice_str(more)}),
+                  "… and %s more about %s in %u s", more, rest.who, (unsigned)((rest.ms + 500) / 1000));
+    }
+}
+
 bool guard_connection(struct port *p, const struct net_addr *from, struct source_hold *ret)
 {
     struct shard *s = p->s;

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 enum {
-    OVERLOAD_LATE_ONE_OF = 8, /* new requests of a connection with a standing queue that are refused */
-    OVERLOAD_RETRY_S = 1,     /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
+    OVERLOAD_LATE_ONE_OF = 16, /* new requests of a connection with a standing queue that are refused */
+    OVERLOAD_RETRY_S = 1,      /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
     OVERLOAD_RETRY_SPREAD = 5,
     OVERLOAD_FLOW_BYTES = 28 << 10, /* of a TLS connection, apart from what waits on it */
     OVERLOAD_COPIES = 6, /* of a message's text: as it went, its answer, and what buffers keep free */
@@ -132,16 +132,17 @@ static enum share_class overload_class(const struct sip_msg *m)
     }
 }
 
-/* With whom it shares: who is proven on its connection, else its address; a machine inside speaks for many,
- * so there by the domain that it is for or from. */
-static uint64_t overload_owner(const struct source *src, const struct sip_msg *m)
+uint64_t overload_owner(const struct source *src, const struct sip_msg *m, struct slice *ret_name)
 {
+    *ret_name = SLICE_NONE;
     const struct flow *f = src->flow;
     const struct element_ops *ops = src->s->config->ops;
     if (f && f->trusted && f->side == SIDE_INTERNAL && ops->share) {
         struct slice name = ops->share(src->s->config, m);
-        if (name.n)
+        if (name.n) {
+            *ret_name = name;
             return slice_casehash(name);
+        }
     }
     if (f && f->trusted)
         return f->owner;
@@ -180,12 +181,13 @@ enum share_verdict overload_admits(const struct source *src, const struct sip_ms
     struct shard *s = src->s;
     uint64_t now = loop_now(s->loop);
     enum share_class class = overload_class(m);
+    struct slice name;
     if (shares_due(&s->shares, now))
         overload_measure(s, now);
     if (overload_turns_away(src, class))
         return overload_refuse(src, m, false);
     enum share_verdict v =
-        shares_ask(&s->shares, overload_owner(src, m), class, !src->flow || s->memory_tight,
+        shares_ask(&s->shares, overload_owner(src, m, &name), class, !src->flow || s->memory_tight,
                    s->config->limits.requests / s->e->n, ret);
     if (v == SHARE_ADMITTED && class != SHARE_END && overload_memory_full(s)) {
         shares_done(&s->shares, *ret);

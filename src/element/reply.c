@@ -138,6 +138,8 @@ static void refusal_log(struct request *rq, const struct refusal *why, const cha
     rq->account.refusal = why;
     trace_add(&rq->s->trace, rq->call_hash, TRACE_REFUSED, rq->msg.method, why->status, &rq->src.from,
               why->id);
+    if (!request_may_tell(rq, why->id))
+        return;
     log_event(LOG_INFO, why->id,
               FIELDS({"peer", peer}, {"call_id", rq->msg.call_id}, {"method", rq->msg.method_name},
                      {"from", rq->msg.from.uri_text}, {"uri", rq->msg.uri}, {"status", slice_str(status)},

@@ -7,6 +7,7 @@
 #include "element/element.h"
 #include "element/share.h"
 #include "element/sources.h"
+#include "element/telling.h"
 #include "element/trace.h"
 #include "element/turns.h"
 #include "ground/base/list.h"
@@ -82,6 +83,7 @@ struct shard {
     struct timer housekeeping;
     struct accounts *accounts;
     struct trace trace;
+    struct telling telling;
     uint64_t branch_counter;
     /* overload.c */
     struct shares shares;
@@ -155,12 +157,20 @@ void guard_answer(const struct source *src, const struct sip_msg *m, unsigned re
 void guard_tell(struct shard *s, const struct net_addr *from, const char *id, const char *text);
 bool guard_may_tell(struct shard *s, const struct net_addr *from, enum sources_tell what,
                     uint64_t *ret_since);
+/* May a line with this id (static text) about `who` be written (telling.h)? What is not is summed up later.
+ */
+bool guard_may_log(struct shard *s, const char *id, uint64_t owner, struct slice who);
+/* now UINT64_MAX: all. */
+void guard_log_rest(struct shard *s, uint64_t now);
 /* Time is up for what is slow or idle. True: the connection is gone, or going. */
 bool guard_times_out(struct flow *f, uint64_t now);
 
 /* ---------------------------------------------------------------- overload.c */
 /* May a request outside the known transactions begin? Not ADMITTED: it has been answered; FLOODED: unless its
  * connection is held up now. */
+/* With whom it shares: who is proven on its connection, else its address; a machine inside speaks for many,
+ * so there by the domain that it is for or from (*ret_name; empty otherwise). */
+uint64_t overload_owner(const struct source *src, const struct sip_msg *m, struct slice *ret_name);
 enum share_verdict overload_admits(const struct source *src, const struct sip_msg *m, struct share **ret);
 bool overload_memory_full(const struct shard *s);
 void overload_count(struct request *rq); /* again, when it has grown */

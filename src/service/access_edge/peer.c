@@ -122,12 +122,13 @@ static void peer_log(struct flow *f, struct slice domain, const struct peer_proo
     char addr[NET_ADDR_TEXT];
     struct arena a = {0};
     struct slice cert = crypto_cert_describe(flow_cert(f), &a);
-    log_event(LOG_INFO, "edge.identity-proven",
-              FIELDS({"peer", net_addr_text(flow_remote(f), addr)}, {"domain", domain},
-                     {"rule", slice_str(identity_rule_letter(proof->rule))}, {"name", proof->name},
-                     {"certificate", cert}, {"dialled", flow_dialled_name(f)}),
-              SLICE_FMT " is proven by certificate " SLICE_FMT ": %s", SLICE_ARG(domain), SLICE_ARG(cert),
-              identity_rule_text(proof->rule));
+    if (flow_may_tell(f, "edge.identity-proven"))
+        log_event(LOG_INFO, "edge.identity-proven",
+                  FIELDS({"peer", net_addr_text(flow_remote(f), addr)}, {"domain", domain},
+                         {"rule", slice_str(identity_rule_letter(proof->rule))}, {"name", proof->name},
+                         {"certificate", cert}, {"dialled", flow_dialled_name(f)}),
+                  SLICE_FMT " is proven by certificate " SLICE_FMT ": %s", SLICE_ARG(domain), SLICE_ARG(cert),
+                  identity_rule_text(proof->rule));
     arena_fini(&a);
     switch (proof->rule) {
     case IDENTITY_CERTIFICATE:

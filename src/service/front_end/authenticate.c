@@ -160,10 +160,11 @@ static void tell_failure(const struct visit *v, struct slice aor)
 {
     char text[NET_ADDR_TEXT];
     METRIC_COUNT("front-end.auth-failed");
-    log_event(LOG_WARN, "front-end.auth-failed",
-              FIELDS({"user", aor}, {"peer", net_addr_text(request_source(v->rq), text)},
-                     {"call_id", request_msg(v->rq)->call_id}),
-              "wrong password or unknown user " SLICE_FMT, SLICE_ARG(aor));
+    if (request_may_tell(v->rq, "front-end.auth-failed"))
+        log_event(LOG_WARN, "front-end.auth-failed",
+                  FIELDS({"user", aor}, {"peer", net_addr_text(request_source(v->rq), text)},
+                         {"call_id", request_msg(v->rq)->call_id}),
+                  "wrong password or unknown user " SLICE_FMT, SLICE_ARG(aor));
 }
 
 bool authenticate(struct visit *v, struct slice aor)
