@@ -37,7 +37,7 @@ struct udp {
     void *arg;
     struct list waiting;
     size_t waiting_bytes;
-    struct gathered gathered[UDP_BATCH];
+    struct gathered gathered[UDP_GATHER];
     unsigned n_gathered;
     struct buf out;
     struct deferred end_of_turn;
@@ -135,8 +135,8 @@ static unsigned send_together(struct udp *u, struct mmsghdr *msgs, unsigned n)
 static void flush(void *arg)
 {
     struct udp *u = arg;
-    struct mmsghdr msgs[UDP_BATCH];
-    struct iovec iov[UDP_BATCH];
+    struct mmsghdr msgs[UDP_GATHER];
+    struct iovec iov[UDP_GATHER];
     char *at = u->out.mem;
     if (u->n_gathered == 0)
         return;
@@ -157,7 +157,7 @@ static void flush(void *arg)
 
 void udp_gather(struct udp *u, struct slice datagram, const struct net_addr *to)
 {
-    if (u->n_gathered == UDP_BATCH || buf_len(&u->out) + datagram.n > UDP_GATHER_BYTES)
+    if (u->n_gathered == UDP_GATHER || buf_len(&u->out) + datagram.n > UDP_GATHER_BYTES)
         flush(u);
     loop_lend(u->loop, &u->out);
     u->gathered[u->n_gathered++] = (struct gathered){datagram.n, *to};

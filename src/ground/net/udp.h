@@ -4,8 +4,9 @@
  *
  * In: up to UDP_BATCH by one system call. Out: udp_send goes at once and hears what the kernel says of it;
  * udp_gather is for answers, which nobody sends again when they are lost: they leave together by one system
- * call, at the end of the loop's turn at the latest, before that when UDP_BATCH of them or UDP_GATHER_BYTES
- * have come together. The receiver is woken once for all of them.
+ * call, at the end of the loop's turn at the latest, before that when UDP_GATHER of them or UDP_GATHER_BYTES
+ * have come together. The receiver is woken once for all of them. UDP_GATHER is less than UDP_BATCH so that
+ * who asked can go on while the rest of a batch is worked on.
  *
  * All of one socket leave in the order of the calls. What finds no room in the socket's buffer waits in a
  * queue of UDP_MAX_WAITING bytes. One that the kernel refuses, and one beyond the queue, is lost as datagrams
@@ -20,6 +21,7 @@ struct udp;
 enum {
     UDP_MAX_DATAGRAM = 65535,
     UDP_BATCH = 32,
+    UDP_GATHER = 8,
     UDP_GATHER_BYTES = 64 << 10,
     UDP_MAX_WAITING = 1 << 20,
 };

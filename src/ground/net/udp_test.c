@@ -205,13 +205,13 @@ TEST(gathered_leave_together_at_the_end_of_the_turn)
     end_gathering();
 }
 
-TEST(a_full_batch_leaves_at_once)
+TEST(enough_of_them_leave_at_once)
 {
     begin_gathering();
-    gather(0, UDP_BATCH + 1, 1);
+    gather(0, UDP_GATHER + 1, 1);
     CHECK_INT(kernel.calls, 1);
-    CHECK_INT(kernel.sent, UDP_BATCH);
-    hear(UDP_BATCH + 1);
+    CHECK_INT(kernel.sent, UDP_GATHER);
+    hear(UDP_GATHER + 1);
     CHECK_INT(kernel.calls, 2);
     end_gathering();
 
@@ -308,6 +308,6 @@ TEST(what_is_gathered_leaves_before_the_end)
 }
 
 TEST_MAIN(there_and_back, batches_come_in, gathered_leave_together_at_the_end_of_the_turn,
-          a_full_batch_leaves_at_once, what_goes_at_once_goes_behind_them, the_kernel_takes_some_of_them,
+          enough_of_them_leave_at_once, what_goes_at_once_goes_behind_them, the_kernel_takes_some_of_them,
           one_that_is_refused_harms_no_other, without_room_they_wait_in_their_order, what_waits_is_limited,
           what_is_gathered_leaves_before_the_end)
