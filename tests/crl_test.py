@@ -21,13 +21,14 @@ from lab.machine import CommandFailed
 
 LISTED, LOST, SLOW, PLAIN, SECOND = (Partner(f"{name}.example")
                                      for name in ("listed", "lost", "slow", "plain", "second"))
+STALLED = Partner("stalled.example")
 # What comes in place of a list, and words of what is said of it. https, ldap and indirect lists are not asked for.
 ODD = {"truncated": "revocation list cannot be read", "html": "revocation list cannot be read",
        "expired": "revocation list has expired", "forged": "is not signed by the issuer", "loop": "more than 3 redirects",
        "away": "only http is asked", "delta": "names only changes", "closed": "127.0.0.1",
        "nowhere": "there is no address for", "ldap": "name no http address"}
 ODDS = {name: Partner(f"{name}.example") for name in ODD}
-PARTNERS = (LISTED, LOST, SLOW, PLAIN, SECOND, *ODDS.values())
+PARTNERS = (LISTED, LOST, SLOW, STALLED, PLAIN, SECOND, *ODDS.values())
 HUGE_BYTES = 64 << 20
 REFRESH_S = 30
 
@@ -161,7 +162,7 @@ def lab_with_lists():
         with contoso(PARTNERS, workers=2) as (lab, ca):
             lab.dns.update(SECOND.domain, "add crl.second.example. 5 A 127.0.0.1")
             lab.lists, lab.revoker = lists, Revoker(ca)
-            for partner in (LISTED, LOST, SLOW):
+            for partner in (LISTED, LOST, SLOW, STALLED):
                 issue(ca, partner, lists.url(partner.domain))
             odd_lists(lab, ca)
             yield lab, ca
@@ -269,8 +270,9 @@ async def test_what_is_no_list():
     lab = WORLD.up()
     edge, central = WORLD.edge(), lab.contoso.central
     since = edge.log_end()
-    async with talking(*ODDS.values()) as alice:
-        for response in await asyncio.gather(*[says(partner, alice) for partner in ODDS.values()]):
+    lab.lists.at[STALLED.domain] = stalls  # until its time is over: test_slow_and_huge_lists_harm_nobody
+    async with talking(STALLED, *ODDS.values()) as alice:
+        for response in await asyncio.gather(*[says(partner, alice) for partner in (STALLED, *ODDS.values())]):
             check_equal(response.status, 200, "allowed")
         for name, words in ODD.items():
             url = lab.odd_urls[name]
@@ -286,7 +288,7 @@ async def test_what_is_no_list():
         for words in (*ODD.values(), "edge-old1", "no list was given by hand"):
             check(words in table, f"{words}: {table}")
         status = edge.entente("status")
-        check("1 expired, 9 missing (entente cert crl list)" in status, status)
+        check("1 expired, 10 missing (entente cert crl list)" in status, status)
 
 
 async def test_all_addresses_by_our_resolver():
@@ -401,6 +403,8 @@ async def test_slow_and_huge_lists_harm_nobody():
         for _ in range(20):
             check_equal((await says(PLAIN, alice)).status, 200, "beside it")
         check(time.monotonic() - began < 10, "messages wait for a list")
+        event = arrives("edge.crl-unreachable", STALLED, 0)
+        check("timed out" in event["error"] and "with 1 bytes" in event["error"], str(event))
         since = edge.log_end()
         lab.lists.at[SLOW.domain] = endless
         lab.lists.ends.set()  # the one that stalls breaks off
