@@ -318,6 +318,14 @@ async def test_default_route():
         blocked = message(HUB.agent, alice.aor, sender="x@blocked.example")
         check_refused(await HUB.agent.send(blocked), 403, "edge.partner-blocked", edge, since)
         check_refused(await alice.message("x@blocked.example", b"x"), 403, "edge.partner-blocked", edge, since)
+        change({"access_edge/default_route_verification": "always_verifiable", "access_edge/default_route_public": True})
+        seen = await deliver(HUB.agent, alice, sender="x@anybody.example")
+        check("verified-user=verified;ms-source-network=publiccloud" in rows(seen, TRUST)[0], str(rows(seen, TRUST)))
+        change({"external_access_policies/global/public_cloud": False})
+        check_refused(await alice.message("x@anybody.example", b"x"), 403, "edge.user-no-public-cloud", edge, since)
+        check_refused(await HUB.agent.send(message(HUB.agent, alice.aor, sender="x@anybody.example")), 403,
+                      "edge.user-no-public-cloud", edge, since)
+        change({"external_access_policies/global/public_cloud": True, "access_edge/default_route_public": False})
         # a clearing house is one of partners that reach us directly: by the default route nothing is passed on
         settings(clearinghouse=True)
         HUB.got.clear()

@@ -106,6 +106,17 @@ static const struct property access_edge_rows[] = {
         .help =
             "The Edge to which all goes with routing default_route; its certificate must carry this name.",
         .lync = "DefaultRouteFqdn"),
+    ROW(topology_access_edge, default_route_verification, ENUM, .values = VERIFICATION,
+        .otherwise = "use_source_verification",
+        .help = "How far what comes by the default route is believed about who sends; a domain that is "
+                "listed as a "
+                "partner has its own verification.",
+        .lync = "VerificationLevel"),
+    ROW(topology_access_edge, default_route_public, BOOL,
+        .help = "The default route leads to public providers: users need public_cloud of their policy for "
+                "it, and "
+                "public_cloud_av for calls.",
+        .lync = "IsPublicProvider"),
     ROW(topology_access_edge, clearinghouse, BOOL,
         .help = "Passes messages and calls on between two partners that are both listed as allowed and reach "
                 "us directly: "

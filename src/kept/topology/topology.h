@@ -146,7 +146,8 @@ struct topology_access_edge {
     enum topology_unreachable crl_unreachable;
     bool mark_source_verifiable;
     bool archiving_disclaimer;
-    enum topology_verification discovered_verification;
+    enum topology_verification discovered_verification, default_route_verification;
+    bool default_route_public;
     enum topology_claims outside_claims;
     bool limit_discovered_contacts;
     int64_t discovered_contacts_max;      /* 1000 */

@@ -91,9 +91,10 @@ static struct policy policy_default_route(const struct topology *t, const struct
                            .wildcards = t->deployment.accept_wildcards,
                            .provider_only = true,
                            .source = SOURCE_PROVIDER,
+                           .public_cloud = t->access_edge.default_route_public,
                            .monitored = partner && partner->monitored,
                            .verification =
-                               partner ? partner->verification : t->access_edge.discovered_verification};
+                               partner ? partner->verification : t->access_edge.default_route_verification};
 }
 
 struct policy policy_of(const struct topology *t, struct slice domain)

@@ -99,6 +99,16 @@ TEST(default_route)
         CHECK_STR(p.provider, "hub.example");
     }
     CHECK(policy_of(t, SLICE("bad.example")).refusal == &EDGE_PARTNER_BLOCKED);
+    struct policy p = policy_of(t, SLICE("any.example"));
+    CHECK(!p.public_cloud && p.verification == TOPOLOGY_USE_SOURCE_VERIFICATION && !p.must_say);
+    topology_unref(t);
+    t = with("",
+             DEFAULT_ROUTE "  default_route_verification: always_verifiable\n  default_route_public: true\n"
+                           "  discovered_verification: always_unverifiable\n");
+    p = policy_of(t, SLICE("any.example"));
+    CHECK(p.public_cloud && p.verification == TOPOLOGY_ALWAYS_VERIFIABLE);
+    p = policy_of(t, SLICE("fabrikam.example")); /* listed: its own */
+    CHECK(p.public_cloud && p.verification == TOPOLOGY_USE_SOURCE_VERIFICATION);
     topology_unref(t);
 }
 
