@@ -9,8 +9,10 @@ DESTDIR ?=
 # release, asan (address and undefined behaviour) or tsan
 BUILD ?= release
 FUZZ_SECONDS ?= 3
-# programs under test at once, and compilers of the composite targets
+# compilers of the composite targets
 JOBS ?= $(shell nproc)
+# unit tests at once: most of them wait
+UNIT_JOBS ?= $(shell echo $$((3 * $(JOBS))))
 
 # short lines, unless V=1
 V ?=
@@ -92,7 +94,7 @@ PARALLEL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(
 ALONE := $(MAKE) --no-print-directory -j$(JOBS)
 
 unit: $(UNIT)
-	@tools/tap-sum run -j $(JOBS) $(UNIT)
+	@tools/tap-sum run -j $(UNIT_JOBS) $(UNIT)
 
 san:
 	+@$(PARALLEL) unit BUILD=asan
@@ -111,30 +113,43 @@ endif
 # objects of one program only are kept, too
 .SECONDARY:
 
-.PHONY: all help unit san fuzz integration check format layers conformance lint reference setup demo test soak bench install clean
+.PHONY: all help unit san fuzz integration mixed-tsan check format layers conformance lint reference setup demo test soak bench install clean
 fuzz:
 	+@$(PARALLEL) BUILD=fuzz $(FUZZ)
 	@tools/tap-sum run -j $(JOBS) $(FUZZ:%='tools/fuzz $(FUZZ_SECONDS) %')
 
-# Each is a program that prints TAP. One at a time where they are long: they measure what is lost, not who is slow.
+# Each is a program that prints TAP. Most of them wait most of the time and run beside each other, the longest first; those that
+# measure (time, memory, what is lost at a rate) or load the machine run alone.
 INTEGRATION := $(sort $(wildcard tests/*_test.py))
-INTEGRATION_JOBS ?= 1
+INTEGRATION_ALONE := $(patsubst %,tests/%_test.py,churn demo mixed overload scanner seeing sipp)
+INTEGRATION_LONG := $(patsubst %,tests/%_test.py,failure cert crl paths lab drain)
+INTEGRATION_BESIDE := $(filter-out $(INTEGRATION_ALONE),$(INTEGRATION_LONG) $(filter-out $(INTEGRATION_LONG),$(INTEGRATION)))
+INTEGRATION_JOBS ?= $(shell echo $$((1 + $(JOBS))))
 INTEGRATION_LIMIT ?= 1200
+run_integration = tools/tap-sum run --limit $(INTEGRATION_LIMIT)
 integration: all
-	@tools/tap-sum run -j $(INTEGRATION_JOBS) --limit $(INTEGRATION_LIMIT) $(INTEGRATION:%='python3 %')
+	@status=0; $(run_integration) -j $(INTEGRATION_JOBS) $(INTEGRATION_BESIDE:%='python3 %') || status=1; \
+		$(run_integration) $(INTEGRATION_ALONE:%='python3 %') || status=1; exit $$status
+
+# The daemons under ThreadSanitizer, while everything happens at once.
+mixed-tsan:
+	@$(ALONE) all BUILD=tsan
+	@ENTENTE_BIN=$(CURDIR)/build/tsan MIXED_SECONDS=20 tools/tap-sum run 'python3 tests/mixed_test.py'
 
 test: setup
 	@tools/tap-sum parts 'build=$(ALONE) all' 'check=$(ALONE) check' 'unit=$(ALONE) unit' \
 		'asan=$(ALONE) unit BUILD=asan' 'tsan=$(ALONE) unit BUILD=tsan' 'fuzz=$(ALONE) fuzz' \
-		'integration=$(MAKE) --no-print-directory integration'
+		'mixed-tsan=$(MAKE) --no-print-directory mixed-tsan' 'integration=$(MAKE) --no-print-directory integration'
 
-# At full length, again with the daemons under AddressSanitizer, and ten demos in a row.
+# At full length, again with the daemons under AddressSanitizer and under ThreadSanitizer, and ten demos in a row.
 soak: export SOAK := 1
 soak: setup
 	@tools/tap-sum parts 'build=$(ALONE) all' 'fuzz=$(ALONE) fuzz FUZZ_SECONDS=120' \
 		'integration=$(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200' \
 		'build-asan=$(ALONE) all BUILD=asan' \
 		'integration-asan=ENTENTE_BIN=$(CURDIR)/build/asan $(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200' \
+		'build-tsan=$(ALONE) all BUILD=tsan' \
+		'integration-tsan=ENTENTE_BIN=$(CURDIR)/build/tsan $(MAKE) --no-print-directory integration INTEGRATION_LIMIT=7200' \
 		$(foreach i,1 2 3 4 5 6 7 8 9 10,'demo-$(i)=python3 -m lab.demo')
 
 demo: setup
@@ -183,12 +198,9 @@ conformance:
 
 LINT_STAMP := $(LIB_C:%.c=build/lint/%.ok) $(CMD_C:%.c=build/lint/%.ok)
 lint: $(LINT_STAMP)
-build/lint/%.ok: %.c .clang-tidy
+build/lint/%.ok: %.c .clang-tidy tools/lint
 	@mkdir -p $(@D)
-	$(call say,LINT,$<)
-	@clang-tidy --quiet $< -- $(CPPFLAGS) -std=gnu17 2> $@.err || { cat $@.err; exit 1; }
-	@$(CC) $(CPPFLAGS) -MM -MP -MT $@ -MF $@.d $<
-	@touch $@
+	@CC='$(CC)' tools/lint $< $@ $(CPPFLAGS) -std=gnu17
 -include $(LINT_STAMP:%=%.d)
 
 # Pages of doc/ that are printed from tables; the unit tests compare them.

@@ -11,7 +11,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 import contextlib
 
 from partner import Partner, World, contoso, refusal_id, run_with
-from tap import check, check_equal
+from tap import SANITIZED, check, check_equal
 
 from lab.dns import PORT
 from lab.hostile import Hostile
@@ -92,7 +92,7 @@ async def test_hostile_answers():
             check(lab.hostile.asked.get(f"{name}.example"), f"{name} was not asked")
         check(during < before + SLOWER_S, f"p99 {before * 1000:.1f} ms before, {during * 1000:.1f} ms during")
         grown = memory_kb(WORLD.edge()) - memory
-        check(grown < GROWTH_KB, f"memory grew by {grown} KB")
+        check(SANITIZED or grown < GROWTH_KB, f"memory grew by {grown} KB")
         print(f"# p99 {before * 1000:.1f} ms before, {during * 1000:.1f} ms during; memory {grown:+} KB")
     finally:
         for agent in (alice, bob, GOOD.agent):

@@ -3,6 +3,9 @@
 log; what may pass does, and the log says by which rule its domain was proven."""
 
 import contextlib
+import re
+import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -286,6 +289,23 @@ def altered(route, place):
     text = list(token)
     text[place] = letter
     return before + "".join(text) + after
+
+
+async def test_name_in_record_route():
+    "Record-Route names what our certificate proves, so that who follows it finds whom it expects (RFC 5922 7.5)"
+    async with in_call() as (alice, edge, since, call):
+        host, _, port = re.match(r"@([^:;>]+)(:(\d+))?", split_token(call.routes[0])[2]).groups()
+        context = ssl.create_default_context(cafile=WORLD.lab.contoso.authority.cert)
+        context.load_cert_chain(BY_SRV.pair.cert, BY_SRV.pair.key)
+        address = WORLD.lab.contoso.address("edge-old1", external=True)
+        for name, proven in ((host, True), ("contoso.example", False)):
+            with socket.create_connection((address, int(port or 5061)), EVENT_S) as sock:
+                try:
+                    context.wrap_socket(sock, server_hostname=name).close()
+                    held = True
+                except ssl.SSLCertVerificationError:
+                    held = False
+            check_equal(held, proven, f"{name} by the certificate")
 
 
 async def test_token_altered():

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 from partner import EDGE_NAME, Partner, World, contoso, run_with
-from tap import check, check_equal, diag
+from tap import SANITIZED, check, check_equal, diag
 from tormentor import ANSWER_S, VECTORS, Far, Tcp, Tls, Udp, adapted, read_vector, rows, value
 
 from lab.sipmsg import new_branch, new_call_id, new_tag
@@ -245,7 +245,7 @@ def run_all(key, far):
             before = memory(machine)
     after = memory(machine)
     diag(f"{key}: {before} KiB, {after} KiB after all of it again")
-    check(after < before + MEMORY_KIB, f"{key}: memory {before} KiB, then {after} KiB")
+    check(SANITIZED or after < before + MEMORY_KIB, f"{key}: memory {before} KiB, then {after} KiB")
     return wrong
 
 

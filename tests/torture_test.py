@@ -13,7 +13,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import tormentor
 from partner import EDGE_NAME, EVENT_S, Partner, World, contoso, run_with
-from tap import check, check_equal
+from tap import SANITIZED, check, check_equal
 
 from lab.sipmsg import new_branch, new_call_id, new_tag
 
@@ -239,7 +239,7 @@ def test_endless():
                 sent += len(more)
         check(sent < BUILD_MB << 20, f"{what}: closed before {BUILD_MB} MB")
         edge.wait_event("element.malformed", EVENT_S, since)
-        check(rss() < before + 2048, f"{what}: memory {before} KiB, then {rss()} KiB")
+        check(SANITIZED or rss() < before + 2048, f"{what}: memory {before} KiB, then {rss()} KiB")
         client.close()
     good = Edge()
     check_equal(outcome(good, Message("TLS"), []) not in (SILENT, CLOSED), True, "served as before")

@@ -108,6 +108,26 @@ TEST(a_final_response_cancels_what_is_pending)
     scene_end();
 }
 
+TEST(nothing_but_2xx_after_the_final_response)
+{
+    scene_begin(2);
+    fork_to_both("after");
+    answer(1, 180, "");
+    CHECK(passes(&scene.client, 180));
+    struct sip_msg invite;
+    struct arena kept = {0};
+    sip_msg_copy(&scene.hops[1].m, &kept, &invite);
+    answer(0, 200, "X-From: 0\r\n");
+    CHECK(passes(&scene.client, 200));
+    arrives(1, "CANCEL");
+    scene.hops[1].m = invite;
+    answer(1, 486, "");
+    arrives(1, "ACK"); /* so it was taken */
+    CHECK(silent(scene.client.fd, SILENCE_MS));
+    arena_fini(&kept);
+    scene_end();
+}
+
 TEST(a_6xx_ends_all_and_wins)
 {
     scene_begin(2);
@@ -308,8 +328,8 @@ TEST(ends)
 
 TEST_MAIN(begins, provisional_responses_but_not_100, response_without_further_via_ends_here,
           stray_responses_are_dropped, every_2xx_goes_up, a_final_response_cancels_what_is_pending,
-          a_6xx_ends_all_and_wins, a_6xx_begins_no_branch, the_best_response_is_chosen,
-          challenges_of_all_branches_are_collected, bodies_and_headers_of_responses_stay, timer_c_gives_up,
-          timer_c_begins_anew, cancel_waits_for_a_provisional_response,
-          no_early_100_and_no_408_for_others_than_invite, a_408_from_below_is_not_passed_on,
-          a_late_answer_is_dropped, ends)
+          nothing_but_2xx_after_the_final_response, a_6xx_ends_all_and_wins, a_6xx_begins_no_branch,
+          the_best_response_is_chosen, challenges_of_all_branches_are_collected,
+          bodies_and_headers_of_responses_stay, timer_c_gives_up, timer_c_begins_anew,
+          cancel_waits_for_a_provisional_response, no_early_100_and_no_408_for_others_than_invite,
+          a_408_from_below_is_not_passed_on, a_late_answer_is_dropped, ends)
