@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "element/destination_table.h"
+#include "element/elapsed.h"
 #include "ground/base/mem.h"
 #include "ground/log/log.h"
 #include "ground/log/metric.h"
@@ -202,7 +203,7 @@ size_t destinations_due(struct destinations *d, const struct health_times *t, co
     LIST_FOR(it, &d->by_age)
     {
         struct destination *o = LIST_ENTRY(it, struct destination, by_age);
-        if (destination_may_go(o) && now - o->health.wanted > DESTINATIONS_FORGET_MS) {
+        if (destination_may_go(o) && elapsed_ms(o->health.wanted, now) > DESTINATIONS_FORGET_MS) {
             destination_drop(d, o);
         } else if (n < cap && sides[o->side] && health_probe_due(&o->health, t, now) &&
                    probe_has_place(o, limit)) {
@@ -353,7 +354,7 @@ size_t destinations_list(struct destinations *d, uint64_t now, struct arena *a,
             .name = arena_copy(a, slice_str(o->name)),
             .partner = arena_copy(a, partner_name(o->partner)),
             .state = h->state,
-            .since_ms = now - h->since,
+            .since_ms = elapsed_ms(h->since, now),
             .blocked_ms = h->state == HEALTH_BLOCKED && h->until > now ? h->until - now : 0,
             .failures = h->failures,
             .connections = o->n_connections,

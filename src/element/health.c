@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "element/elapsed.h"
+
 const char *health_state_name(enum health_state s)
 {
 #define HEALTH_STATE_TEXT(name, text) text,
@@ -36,7 +38,7 @@ static uint32_t longer(uint32_t step, const struct health_times *t)
 /* Good for so short a time that it flaps: the next block is longer than the one before. */
 static bool flaps(const struct health *h, uint64_t now)
 {
-    return h->step && now - h->since < 2 * (uint64_t)h->step;
+    return h->step && elapsed_ms(h->since, now) < 2 * (uint64_t)h->step;
 }
 
 static void block(struct health *h, const struct health_times *t, uint64_t now)
@@ -102,12 +104,12 @@ void health_answered(struct health *h, uint64_t now)
 
 bool health_probe_due(const struct health *h, const struct health_times *t, uint64_t now)
 {
-    bool cared_for = h->watched || now - h->wanted < HEALTH_WANTED_MS;
+    bool cared_for = h->watched || elapsed_ms(h->wanted, now) < HEALTH_WANTED_MS;
     if (h->probing || t->probe_ms == 0)
         return false;
     switch (h->state) {
     case HEALTH_GOOD:
-        return h->watched && now - h->probed >= t->probe_ms;
+        return h->watched && elapsed_ms(h->probed, now) >= t->probe_ms;
     case HEALTH_SUSPECT:
         return true;
     case HEALTH_BLOCKED:

@@ -66,7 +66,11 @@ TEST(who_flaps_is_blocked_longer)
         CHECK_INT(h.state, HEALTH_GOOD);
         now += 100;
     }
-    now += 2 * 8000; /* good for long enough: all is forgiven */
+    health_failed(&h, &T, now - 101,
+                  "lost"); /* of a worker whose turn began before the other's answer came */
+    CHECK_INT(h.until - (now - 101), 16000);
+    health_answered(&h, now);
+    now += 2 * 16000; /* good for long enough: all is forgiven */
     health_failed(&h, &T, now, "lost");
     CHECK_INT(h.until - now, 1000);
 }

@@ -1,5 +1,6 @@
 #include "element/sources.h"
 
+#include "element/elapsed.h"
 #include "ground/base/list.h"
 #include "ground/base/map.h"
 #include "ground/base/mem.h"
@@ -66,7 +67,7 @@ void sources_free(struct sources *s)
 /* One more; false: there was none left. */
 static bool bucket_take(struct bucket *b, uint64_t rate, uint64_t now)
 {
-    uint64_t most = rate * SOURCES_BURST_S * 1000, past = now > b->at ? now - b->at : 0;
+    uint64_t most = rate * SOURCES_BURST_S * 1000, past = elapsed_ms(b->at, now);
     if (b->at == 0 || past >= SOURCES_BURST_S * 1000 || b->level + past * rate > most)
         b->level = most;
     else
@@ -265,11 +266,11 @@ bool sources_may_tell(struct sources *s, const struct net_addr *from, enum sourc
         [SOURCES_TELL_REFUSED] = 1, [SOURCES_TELL_MALFORMED] = 20, [SOURCES_TELL_SUM] = 1};
     pthread_mutex_lock(&s->lock);
     struct told *t = &entry_of(s, from)->told[what];
-    if (t->from == 0 || now - t->from >= SOURCES_TELL_MS) {
+    if (t->from == 0 || elapsed_ms(t->from, now) >= SOURCES_TELL_MS) {
         t->from = now;
         t->lines = 0;
     }
-    if (s->lines_from == 0 || now - s->lines_from >= SOURCES_TELL_MS) {
+    if (s->lines_from == 0 || elapsed_ms(s->lines_from, now) >= SOURCES_TELL_MS) {
         s->lines_from = now;
         s->lines = 0;
     }

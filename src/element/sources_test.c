@@ -188,7 +188,9 @@ TEST(one_line_a_source_and_period)
     uint64_t since = 0, lines = 0;
     CHECK(sources_may_tell(s, &a, SOURCES_TELL_REFUSED, 1000, &since));
     CHECK_INT(since, 1);
-    for (int i = 0; i < 41; i++)
+    CHECK(!sources_may_tell(s, &a, SOURCES_TELL_REFUSED, 998,
+                            &since)); /* of a worker whose turn began before */
+    for (int i = 0; i < 40; i++)
         CHECK(!sources_may_tell(s, &a, SOURCES_TELL_REFUSED, 1000 + SOURCES_TELL_MS - 1, &since));
     CHECK(sources_may_tell(s, &a, SOURCES_TELL_REFUSED, 1000 + SOURCES_TELL_MS, &since));
     CHECK_INT(since, 42);
