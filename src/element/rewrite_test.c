@@ -53,6 +53,29 @@ TEST(max_forwards)
     scene_end();
 }
 
+TEST(answers_of_our_own)
+{
+    scene_begin(1);
+    send_text(
+        &scene.client,
+        REQUEST(
+            "MESSAGE", "sip:bob@home.test", "an1", "an1",
+            "Via: SIP/2.0/UDP before.test;branch=z9hG4bKfirst\r\nTimestamp: 5\r\nMax-Forwards: 0\r\n" END));
+    if (got(&scene.client, 483)) {
+        const struct sip_msg *m = &scene.client.m;
+        const struct sip_header *below = sip_msg_next(m, sip_msg_header(m, SIP_H_VIA));
+        CHECK_STR(m->branch, "z9hG4bKan1");
+        CHECK_STR(below->value, "SIP/2.0/UDP before.test;branch=z9hG4bKfirst");
+        CHECK(!sip_msg_next(m, below));
+        CHECK_STR(header(m, "From"), "<sip:alice@home.test>;tag=a1");
+        CHECK_STR(m->to.uri_text, "sip:bob@home.test");
+        CHECK(m->to_tag.n > 0);
+        CHECK_STR(m->call_id, "an1");
+        CHECK_STR(header(m, "CSeq"), "1 MESSAGE");
+    }
+    scene_end();
+}
+
 TEST(merged_requests_are_no_error)
 {
     scene_begin(1);
@@ -232,8 +255,8 @@ TEST(ends)
     proxy_end();
 }
 
-TEST_MAIN(begins, unknown_methods_and_headers_pass, max_forwards, merged_requests_are_no_error,
-          loops_end_and_spirals_pass, unknown_extensions_are_refused, strict_router_before_us_is_undone,
-          own_route_is_taken_off, strict_router_after_us_gets_its_form, record_route_stands_before_others,
-          request_uri_is_the_targets, each_attempt_has_its_own_branch, content_length_is_added_for_a_stream,
-          breadth_is_shared_and_not_exceeded, ends)
+TEST_MAIN(begins, unknown_methods_and_headers_pass, max_forwards, answers_of_our_own,
+          merged_requests_are_no_error, loops_end_and_spirals_pass, unknown_extensions_are_refused,
+          strict_router_before_us_is_undone, own_route_is_taken_off, strict_router_after_us_gets_its_form,
+          record_route_stands_before_others, request_uri_is_the_targets, each_attempt_has_its_own_branch,
+          content_length_is_added_for_a_stream, breadth_is_shared_and_not_exceeded, ends)
