@@ -32,7 +32,29 @@ MUTE = Partner("mute.example")
 SECOND = Partner("second.example", before="first.second.example")  # nobody listens at the first
 PRIVATE = Partner("private.example")  # is to lead to roots of its own, and leads to those of all
 HOSTED = Partner("hosted.example", host=GOOD.host, allow=False)  # in no list, its record leads to a provider's Edge
-PARTNERS = (PRIVATE, HOSTED, GOOD, UNKNOWN, BLOCKED, PINNED, NO_RECORD, CLOSED, FORGED, DISTRUSTED, MUTE, SECOND)
+
+
+class Recorded(Partner):
+    """One whose zone has these records and no others: (name, type, data), "" for the domain's own host."""
+
+    def __init__(self, domain, *own):
+        super().__init__(domain)
+        self.own = own
+
+    def records(self, net):
+        return [(f"{name}{'.' if name else ''}{self.domain}", kind, data) for name, kind, data in self.own]
+
+
+SRV_NAME = "_sipfederationtls._tcp"
+DOT = Recorded("dot.example", (SRV_NAME, "SRV", "0 0 0 ."))
+ONLY_V6 = Recorded("only6.example", (SRV_NAME, "SRV", "0 0 5061 sip.only6.example."), ("sip", "AAAA", "2001:db8::5"))
+EXPIRED = Partner("expired.example")
+SICK = Partner("sick.example", before="first.sick.example")  # the certificate of the first target has expired
+FORBIDS = Partner("forbids.example")
+DUMB = Partner("dumb.example")  # speaks TLS, and no SIP
+REJECTS = Partner("rejects.example")  # does not trust our certificate
+NEW = (DOT, ONLY_V6, EXPIRED, SICK, FORBIDS, DUMB, REJECTS)
+PARTNERS = NEW + (PRIVATE, HOSTED, GOOD, UNKNOWN, BLOCKED, PINNED, NO_RECORD, CLOSED, FORGED, DISTRUSTED, MUTE, SECOND)
 TO_THEM = ("srv", "address", "tcp", "tls", "identity", "options")
 ALL = TO_THEM + ("policy", "sender", "our_srv", "our_certificate")
 
@@ -199,15 +221,92 @@ async def test_a_certificate_that_nobody_trusts():
     check_equal(stages["tls"]["certificate"]["names"], [DISTRUSTED.host], "the certificate is shown")
 
 
-async def test_one_that_is_silent():
-    "a port that takes connections and says nothing: TLS fails in time"
+@contextlib.asynccontextmanager
+async def serving(address, pair, trusts=None, options=None):
+    """A TLS server of ours with this certificate; options: the status that it answers to OPTIONS, 0 for silence."""
+    agent = UserAgent("eve@serving.example", None, None)
+    usual = agent.on_request
+
+    def on_request(request, transaction):
+        if request.method != "OPTIONS" or options is None:
+            usual(request, transaction)
+        elif options:
+            transaction.respond(transaction.response(options, "tag"))
+    agent.on_request = on_request
+    await agent.listen("TLS", address, 5061, server_tls(pair, trusts or WORLD.lab.contoso.authority.cert))
+    try:
+        yield agent
+    finally:
+        await agent.stop()
+
+
+def says(stages, stage, *words):
+    for word in words:
+        check(word in stages[stage]["text"], f"{stage}: '{word}' is not in '{stages[stage]['text']}'")
+
+
+async def test_those_that_are_silent():
+    "a port that takes connections and says nothing: TLS fails in time, and TCP took none of it; TLS without SIP fails at OPTIONS"
+    WORLD.up()
+    began = time.monotonic()
     with socket.create_server((MUTE.address, 5061)):
-        began = time.monotonic()
-        stages = await report(MUTE, code=2, listen=False)
+        async with serving(DUMB.address, WORLD.ca.issue(DUMB.domain, [DUMB.host]), options=0):
+            mute, dumb = await asyncio.gather(report(MUTE, code=2, listen=False), report(DUMB, code=2, listen=False))
     check(time.monotonic() - began < 30, "time")
-    all_are(stages, "not_reached", "identity", "options")
+    all_are(mute, "not_reached", "identity", "options")
+    all_are(mute, "ok", "tcp")
+    all_are(mute, "failed", "tls")
+    check(mute["tcp"]["ms"] < 4000 <= mute["tls"]["ms"], f"TCP {mute['tcp']['ms']} ms, TLS {mute['tls']['ms']} ms")
+    all_are(dumb, "ok", *TO_THEM[:-1])
+    all_are(dumb, "failed", "options")
+    says(dumb, "options", "nothing that speaks SIP answers")
+
+
+async def test_what_dns_says():
+    "a name that does not exist, a record that says no, a target with IPv6 alone, name servers that refuse: each in its words"
+    WORLD.up()
+
+    def gone(domain):
+        return Partner(domain, srv=False)
+    nxdomain, dot, only6, nobody = await asyncio.gather(
+        report(gone(f"gone.{GOOD.domain}"), code=2, listen=False), report(DOT, code=2, listen=False),
+        report(ONLY_V6, code=2, listen=False), report(gone("not-served.example"), code=2, listen=False))
+    for stages in (nxdomain, dot, nobody):
+        all_are(stages, "failed", "srv")
+    says(nxdomain, "srv", "there is no record", f"entente partner allow gone.{GOOD.domain} --edge NAME")
+    says(dot, "srv", 'target is "."', "does not federate")
+    says(nobody, "srv", "no usable answer", "If other domains work it is theirs")
+    all_are(only6, "failed", "address")
+    all_are(only6, "not_reached", "tcp")
+    says(only6, "address", "has only IPv6 addresses", "this machine is IPv4")
+
+
+async def test_what_tls_and_sip_say():
+    "an expired certificate; one that does not trust ours; one of two targets that is sick; OPTIONS that is refused"
+    lab = WORLD.up()
+    old = ("20200101000000Z", "20200201000000Z")
+    async with serving(EXPIRED.address, WORLD.ca.issue(EXPIRED.domain, [EXPIRED.host], dates=old)):
+        stages = await report(EXPIRED, code=2, listen=False)
     all_are(stages, "ok", "tcp")
     all_are(stages, "failed", "tls")
+    says(stages, "tls", "certificate has expired")
+    stranger = pki.Authority(lab.folder / "stranger-ca", "whom they trust")
+    async with serving(REJECTS.address, WORLD.ca.issue(REJECTS.domain, [REJECTS.host]), trusts=stranger.cert):
+        stages = await report(REJECTS, code=2, listen=False)
+    all_are(stages, "ok", "tls", "identity")
+    all_are(stages, "failed", "options")
+    says(stages, "options", "they do not accept our certificate")
+    async with serving(lab.net.address(SICK.before), WORLD.ca.issue(SICK.before, [SICK.before], dates=old)):
+        stages = await report(SICK, code=0)
+    all_are(stages, "warning", "tcp")
+    all_are(stages, "ok", "tls", "identity", "options")
+    check_equal([(t["name"], t["ok"]) for t in stages["tcp"]["tries"]], [(SICK.before, False), (SICK.host, True)], "tries")
+    check("certificate has expired" in stages["tcp"]["tries"][0]["text"], str(stages["tcp"]["tries"]))
+    async with serving(FORBIDS.address, WORLD.ca.issue(FORBIDS.domain, [FORBIDS.host]), options=403):
+        stages = await report(FORBIDS, code=0, listen=False)
+    all_are(stages, "warning", "options")
+    check_equal(stages["options"]["status"], 403, "status")
+    says(stages, "options", "their administrator has to allow our domain")
 
 
 async def test_text_and_wrong_questions():

@@ -43,13 +43,13 @@ static void chain(struct invocation *v, const struct json_value *stage)
 static void tries(struct invocation *v, const struct json_value *stage)
 {
     const struct json_value *list = json_get(stage, "tries");
-    for (size_t i = 0; i < json_count(list); i++) {
+    for (size_t i = 0; i < json_count(list) && json_count(list) > 1; i++) { /* one is told already */
         const struct json_value *t = json_at(list, i);
-        if (json_count(list) == 1 && json_get_bool(t, "ok", false))
-            return;
         fputs("                   ", v->out);
         call_put(v->out, json_get_string(t, "address"));
-        fputs(": ", v->out);
+        fputs(" (", v->out);
+        call_put(v->out, json_get_string(t, "name"));
+        fputs("): ", v->out);
         call_put(v->out, json_get_string(t, "text"));
         fputc('\n', v->out);
     }

@@ -253,7 +253,7 @@ static void connected(struct stream *s)
     /* A port of our own choice may be the very one dialled: TCP then connects the socket with itself. */
     if (!error && net_addr_eq(&s->local, &s->remote))
         error = ECONNREFUSED;
-    s->connected = !error;
+    s->connected_ms = error ? 0 : loop_now(s->loop);
     if (error) {
         connect_failed(s, error);
     } else if (!s->tls) {
@@ -436,7 +436,12 @@ void stream_set_arg(struct stream *s, void *arg)
 
 bool stream_was_connected(const struct stream *s)
 {
-    return s->connected;
+    return s->connected_ms != 0;
+}
+
+uint64_t stream_connected_ms(const struct stream *s)
+{
+    return s->connected_ms;
 }
 
 bool stream_is_up(const struct stream *s)

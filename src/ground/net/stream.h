@@ -83,6 +83,8 @@ void stream_free(struct stream *s);
 bool stream_is_up(const struct stream *s);
 /* One that was dialled: was TCP up, whatever came of TLS? Also in `ended`. */
 bool stream_was_connected(const struct stream *s);
+/* And when (loop_now); 0: it never was. */
+uint64_t stream_connected_ms(const struct stream *s);
 const struct net_addr *stream_local(const struct stream *s);
 const struct net_addr *stream_remote(const struct stream *s);
 /* The peer's certificate after `up`, NULL without one; lives as long as the stream. */

@@ -27,9 +27,9 @@ struct stream {
     enum stream_state state;
     unsigned busy;
 
-    bool connected;      /* TCP was up once */
-    bool blocked;        /* the socket is full: IO_WRITE comes */
-    unsigned more_reads; /* in one turn, while there is something */
+    uint64_t connected_ms; /* when TCP came up; 0: it never was */
+    bool blocked;          /* the socket is full: IO_WRITE comes */
+    unsigned more_reads;   /* in one turn, while there is something */
     bool (*may_read)(void *arg);
     bool paced;          /* it said no: read by stream_read alone */
     bool held;           /* not read from */

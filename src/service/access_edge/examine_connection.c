@@ -21,6 +21,7 @@ __attribute__((format(printf, 3, 4))) static void put_try(struct examine *x, boo
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     json_set_string(&x->arena, o, "address", net_addr_text(&x->places[x->at].addr, addr));
+    json_set_string(&x->arena, o, "name", x->places[x->at].host);
     json_set_bool(&x->arena, o, "ok", ok);
     json_set_string(&x->arena, o, "text", slice_str(text));
     json_push(&x->arena, x->tries, o);
@@ -51,17 +52,18 @@ static void keep_cert(struct examine *x)
     x->cert = cert ? crypto_cert_ref(cert) : NULL;
 }
 
-static void tcp_conclude(struct examine *x, bool ok, const char *why)
+/* TCP was up: its time ends, and that of TLS begins, when it came up. */
+static void tcp_conclude(struct examine *x)
 {
     char addr[NET_ADDR_TEXT];
     struct slice at = net_addr_text(&x->places[x->at].addr, addr);
-    put_try(x, ok, "%s", why);
-    struct json_value *o =
-        ok ? examine_conclude(x, STAGE_TCP, x->at ? VERDICT_WARNING : VERDICT_OK,
-                              "connected to " SLICE_FMT "%s", SLICE_ARG(at),
-                              x->at ? "; addresses before it failed" : "")
-           : examine_conclude(x, STAGE_TCP, VERDICT_FAILED, SLICE_FMT ": %s", SLICE_ARG(at), why);
+    uint64_t up = stream_connected_ms(x->stream);
+    struct json_value *o = examine_conclude(
+        x, STAGE_TCP, x->at ? VERDICT_WARNING : VERDICT_OK, "connected to " SLICE_FMT " (" SLICE_FMT ")%s",
+        SLICE_ARG(at), SLICE_ARG(x->places[x->at].host), x->at ? "; the addresses before it failed:" : "");
     json_set(&x->arena, o, "tries", x->tries);
+    json_set_int(&x->arena, o, "ms", (int64_t)(up - x->began_ms[STAGE_TCP]));
+    x->began_ms[STAGE_TLS] = up;
 }
 
 static void on_up(struct stream *s, void *arg)
@@ -69,7 +71,8 @@ static void on_up(struct stream *s, void *arg)
     struct examine *x = arg;
     (void)s;
     x->tcp_up = true;
-    tcp_conclude(x, true, "connected");
+    put_try(x, true, "connected");
+    tcp_conclude(x);
     keep_cert(x);
     x->cert_good = true;
     tls_conclude(x, VERDICT_OK, "");
@@ -99,17 +102,16 @@ static void on_ended(struct stream *s, void *arg, enum stream_end why)
     char text[256];
     snprintf(text, sizeof(text), "%s", stream_error(s)[0] ? stream_error(s) : "the connection ended");
     if (x->tcp_up) {
-        examine_options_lost(x, text);
+        examine_options_ended(x, text);
         return;
     }
     bool tls = stream_was_connected(s);
     (void)why;
     keep_cert(x);
+    put_try(x, false, "%s%s", tls ? "TLS failed: " : "", text);
     if (tls) { /* the other addresses are asked, too; what is shown is of the last */
-        tcp_conclude(x, true, "connected");
+        tcp_conclude(x);
         tls_conclude(x, VERDICT_FAILED, text);
-    } else {
-        put_try(x, false, "%s", text);
     }
     if (x->at + 1 < x->n_places) {
         x->at++;
@@ -117,7 +119,10 @@ static void on_ended(struct stream *s, void *arg, enum stream_end why)
     } else {
         if (!tls && !x->stage[STAGE_TLS]) {
             struct json_value *o =
-                examine_conclude(x, STAGE_TCP, VERDICT_FAILED, "no address takes connections: %s", text);
+                examine_conclude(x, STAGE_TCP, VERDICT_FAILED, "%s: %s",
+                                 x->n_places == 1 ? "the address takes no connections"
+                                                  : "no address takes connections, the last one",
+                                 text);
             json_set(&x->arena, o, "tries", x->tries);
         }
         examine_over(x, STAGE_TCP, false);
@@ -132,10 +137,8 @@ void examine_tcp(struct examine *x)
     const struct place *p = &x->places[x->at];
     struct net_addr local = side->local;
     examine_connection_end(x);
-    if (x->at == 0) {
+    if (x->at == 0)
         x->tries = json_array(&x->arena);
-    }
-    examine_begin(x, STAGE_TLS);
     x->stream = stream_connect(x->loop, local.sa.sa_family == p->addr.sa.sa_family ? &local : NULL, &p->addr,
                                side->client_tls, p->host, &limits, &ops, x);
 }

@@ -88,12 +88,15 @@ static void srv_conclude(struct examine *x, const struct dns_record **rr, size_t
     struct json_value *o;
     if (n == 0)
         o = examine_conclude(x, STAGE_SRV, VERDICT_FAILED,
-                             "_sipfederationtls._tcp." SLICE_FMT
-                             " does not exist: the domain federates with nobody by DNS",
-                             SLICE_ARG(x->domain));
+                             "there is no record _sipfederationtls._tcp." SLICE_FMT
+                             ": the domain federates with nobody who goes by DNS. If it has an Edge: entente "
+                             "partner allow " SLICE_FMT " --edge NAME",
+                             SLICE_ARG(x->domain), SLICE_ARG(x->domain));
     else if (x->n_names == 0)
-        o = examine_conclude(x, STAGE_SRV, VERDICT_FAILED,
-                             "the record says \".\": the domain decidedly does not federate");
+        o = examine_conclude(
+            x, STAGE_SRV, VERDICT_FAILED,
+            "the record's target is \".\": the domain's administrators have declared that it does "
+            "not federate");
     else
         o = examine_conclude(x, STAGE_SRV, VERDICT_OK, "%zu target%s, first " SLICE_FMT ":%u%s", x->n_names,
                              x->n_names == 1 ? "" : "s", SLICE_ARG(x->names[0].host), x->names[0].port,
@@ -114,7 +117,10 @@ static void srv_came(void *arg, enum resolver_status status, struct slice packet
         srv_conclude(x, rr, n);
     else
         examine_conclude(x, STAGE_SRV, VERDICT_FAILED,
-                         "the name servers of this machine gave no usable answer");
+                         "no usable answer about _sipfederationtls._tcp." SLICE_FMT
+                         ": the name servers of this machine fail, refuse or are silent, or the domain's own "
+                         "do. If other domains work it is theirs",
+                         SLICE_ARG(x->domain));
     arena_fini(&a);
     examine_over(x, STAGE_SRV, x->n_names > 0);
 }
@@ -139,13 +145,22 @@ static void addresses_conclude(struct examine *x)
     char text[NET_ADDR_TEXT];
     for (size_t i = 0; i < x->n_places; i++)
         json_push(&x->arena, list, json_string(&x->arena, net_addr_text(&x->places[i].addr, text)));
+    struct slice whose =
+        x->n_names == 1 ? x->names[0].host : arena_printf(&x->arena, "the %zu targets", x->n_names);
+    bool v6 = x->config->sides[SIDE_EXTERNAL].local.sa.sa_family == AF_INET6;
     if (x->n_places)
-        o = examine_conclude(x, STAGE_ADDRESS, VERDICT_OK, "%zu address%s for " SLICE_FMT, x->n_places,
-                             x->n_places == 1 ? "" : "es", SLICE_ARG(x->names[0].host));
+        o = examine_conclude(x, STAGE_ADDRESS, VERDICT_OK, "%zu address%s of " SLICE_FMT, x->n_places,
+                             x->n_places == 1 ? "" : "es", SLICE_ARG(whose));
+    else if (x->n_other)
+        o = examine_conclude(
+            x, STAGE_ADDRESS, VERDICT_FAILED,
+            SLICE_FMT " %s only %s addresses, and the external address of this machine is %s",
+            SLICE_ARG(whose), x->n_names == 1 ? "has" : "have", v6 ? "IPv4" : "IPv6", v6 ? "IPv6" : "IPv4");
     else
-        o = examine_conclude(x, STAGE_ADDRESS, VERDICT_FAILED, "%s for " SLICE_FMT,
-                             x->dns_failed ? "the name servers gave no usable answer" : "there is no address",
-                             SLICE_ARG(x->names[0].host));
+        o = examine_conclude(x, STAGE_ADDRESS, VERDICT_FAILED, "%s " SLICE_FMT,
+                             x->dns_failed ? "no usable answer of the name servers about the address of"
+                                           : "DNS has no address of",
+                             SLICE_ARG(whose));
     json_set(&x->arena, o, "addresses", list);
     examine_over(x, STAGE_ADDRESS, x->n_places > 0);
 }
@@ -158,10 +173,14 @@ static void address_came(void *arg, enum resolver_status status, struct slice pa
     struct dns_message m;
     const struct dns_record *rr[EXAMINE_MAX_ADDRESSES];
     uint32_t ttl;
+    sa_family_t bound = x->config->sides[SIDE_EXTERNAL].local.sa.sa_family;
+    bool other = q->type == DNS_A ? bound == AF_INET6 : bound == AF_INET;
     (void)secure;
     q->asked = NULL;
     if (status != RESOLVER_ANSWER || dns_parse(packet, &a, &m) < 0) {
-        x->dns_failed = true;
+        x->dns_failed = x->dns_failed || !other;
+    } else if (other) {
+        x->n_other += dns_answers(&m, q->name, q->type, rr, EXAMINE_MAX_ADDRESSES, &ttl);
     } else {
         size_t n = dns_answers(&m, q->name, q->type, rr, EXAMINE_MAX_ADDRESSES, &ttl);
         for (size_t i = 0; i < n && x->n_places < EXAMINE_MAX_ADDRESSES; i++) {
@@ -183,18 +202,16 @@ struct slice examine_lower(struct examine *x, struct slice s)
     return slice_str(copy);
 }
 
-/* Only of the family that our outer side has. */
+/* Tried are those of the family that our outer side has; of the others it is only told that they are there.
+ */
 void examine_addresses(struct examine *x)
 {
-    sa_family_t bound = x->config->sides[SIDE_EXTERNAL].local.sa.sa_family;
     examine_questions_end(x);
     x->waiting = 1; /* answers may come before all has been asked */
     for (size_t i = 0; i < x->n_names; i++) {
         struct slice host = examine_lower(x, x->names[i].host);
-        if (bound != AF_INET6)
-            ask(x, host, DNS_A, x->names[i].port, address_came);
-        if (bound != AF_INET)
-            ask(x, host, DNS_AAAA, x->names[i].port, address_came);
+        ask(x, host, DNS_A, x->names[i].port, address_came);
+        ask(x, host, DNS_AAAA, x->names[i].port, address_came);
     }
     if (--x->waiting == 0)
         addresses_conclude(x);

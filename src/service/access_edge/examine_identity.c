@@ -36,30 +36,36 @@ static struct peer_proof prove(struct examine *x)
     return proof;
 }
 
-static const char *identity_advice(const struct examine *x)
+static struct slice identity_advice(struct examine *x)
 {
+    const struct crypto_names *names = crypto_cert_names(x->cert);
+    struct slice pin = names->n_dns ? names->dns[0] : SLICE("NAME");
     if (x->policy.pinned.n)
-        return "it names neither the domain nor what the partner is pinned to";
-    if (!x->policy.srv_names)
-        return "it does not name the domain, and SRV names are not accepted for this partner";
-    if (x->n_counting == 0)
-        return "it does not name the domain, and no SRV target lies within the domain: pin the partner to "
-               "the name that "
-               "it has";
-    return "it names neither the domain nor an SRV target of it";
+        return arena_printf(&x->arena,
+                            "it names neither the domain nor " SLICE_FMT ", to which the partner is pinned",
+                            SLICE_ARG(x->policy.pinned));
+    return arena_printf(
+        &x->arena,
+        "%s; if " SLICE_FMT " is their Edge: entente partner allow " SLICE_FMT " --edge " SLICE_FMT,
+        !x->policy.srv_names
+            ? "it does not name the domain, and names of SRV targets are not accepted for this partner"
+        : x->n_counting == 0 ? "it does not name the domain, and no SRV target lies within the domain"
+                             : "it names neither the domain nor an SRV target of it",
+        SLICE_ARG(pin), SLICE_ARG(x->domain), SLICE_ARG(pin));
 }
 
 void examine_identity(struct examine *x)
 {
     struct peer_proof proof = prove(x);
+    struct slice advice = identity_advice(x);
     struct json_value *o;
     if (proof.untrusted)
         o = examine_conclude(x, STAGE_IDENTITY, VERDICT_FAILED, "%s %s", proof.untrusted->text,
                              proof.untrusted->remedy);
     else if (proof.rule == IDENTITY_NONE)
         o = examine_conclude(x, STAGE_IDENTITY, VERDICT_FAILED,
-                             "the certificate does not prove " SLICE_FMT ": %s", SLICE_ARG(x->domain),
-                             identity_advice(x));
+                             "the certificate does not prove " SLICE_FMT ": " SLICE_FMT, SLICE_ARG(x->domain),
+                             SLICE_ARG(advice));
     else
         o = examine_conclude(x, STAGE_IDENTITY, VERDICT_OK, "%s (" SLICE_FMT ")",
                              identity_rule_text(proof.rule), SLICE_ARG(proof.name));
@@ -102,12 +108,14 @@ static void sender_conclude(struct examine *x)
     struct peer_proof proof = prove(x);
     const struct refusal *why = proof.untrusted ? proof.untrusted : &EDGE_SENDER_NOT_PROVEN;
     if (proof.rule == IDENTITY_NONE)
-        examine_conclude(x, STAGE_SENDER, VERDICT_FAILED, "what they send would be refused (%s): %s", why->id,
-                         proof.untrusted ? why->text : identity_advice(x));
+        examine_conclude(x, STAGE_SENDER, VERDICT_FAILED,
+                         "what they send would be refused (%s), if they send with this certificate: %s",
+                         why->id, proof.untrusted ? why->text : "it does not prove their domain");
     else if (shown_for_servers_alone(x->cert) && !x->e->t->deployment.accept_server_auth_only)
         examine_conclude(
             x, STAGE_SENDER, VERDICT_FAILED,
-            "the certificate is for servers alone, and deployment/accept_server_auth_only is off");
+            "the certificate is for servers alone (no clientAuth), as public authorities issue them now, and "
+            "deployment/accept_server_auth_only is off");
     else
         examine_conclude(x, STAGE_SENDER, VERDICT_OK,
                          "with this certificate they are believed as senders: %s",

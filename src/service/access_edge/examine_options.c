@@ -4,7 +4,30 @@
 #include "ground/base/text.h"
 #include "ground/crypto/hash.h"
 
-/* ---------------------------------------------------------------- OPTIONS */
+#include <stdio.h>
+
+/* What answers speaks SIP; what its status says of federation. The first row that fits. */
+static const struct {
+    unsigned from, to;
+    enum verdict verdict;
+    const char *text;
+} answers[] = {
+    {200, 299, VERDICT_OK,      ""                                                                        },
+    {401, 401, VERDICT_WARNING, ": it asks for a password, as a registrar does and no federation edge"    },
+    {403, 403, VERDICT_WARNING, ": it refuses us, or OPTIONS; their administrator has to allow our domain"},
+    {404, 405, VERDICT_OK,      ": it speaks SIP, and has no such user or method, which is fine"          },
+    {407, 407, VERDICT_WARNING, ": it asks for a password, as a registrar does and no federation edge"    },
+    {408, 408, VERDICT_WARNING, ": it is there, and what lies behind it did not answer"                   },
+    {480, 480, VERDICT_WARNING, ": it is there, and what lies behind it is not available"                 },
+    {481, 481, VERDICT_OK,      ": it speaks SIP"                                                         },
+    {482, 483, VERDICT_WARNING, ": the request ran in a loop at theirs"                                   },
+    {501, 501, VERDICT_OK,      ": it speaks SIP, and does not know the method, which is fine"            },
+    {503, 503, VERDICT_WARNING, ": it is overloaded, in maintenance, or being drained"                    },
+    {504, 504, VERDICT_WARNING,
+     ": it is there, and cannot reach what lies behind it, or does not know the way"                      },
+    {300, 699, VERDICT_WARNING, ": it speaks SIP, and does not want this"                                 },
+};
+
 void examine_options_lost(struct examine *x, const char *why)
 {
     if (!x->stage[STAGE_OPTIONS] && x->began_ms[STAGE_OPTIONS])
@@ -12,27 +35,39 @@ void examine_options_lost(struct examine *x, const char *why)
     examine_over(x, STAGE_OPTIONS, false);
 }
 
+void examine_options_ended(struct examine *x, const char *why)
+{
+    char text[400];
+    snprintf(
+        text, sizeof(text),
+        "they ended the connection (%s). Right after a handshake that mostly means that they do not accept "
+        "our certificate: their log has the reason",
+        why);
+    examine_options_lost(x, text);
+}
+
 void examine_options_late(void *arg)
 {
     struct examine *x = arg;
     if (x->began_ms[STAGE_OPTIONS])
-        examine_options_lost(x, "none came in time");
+        examine_options_lost(x, "TLS stands, and nothing that speaks SIP answers on it");
 }
 
-/* Whatever answers speaks SIP; what it refuses is told. */
 void examine_options_answered(struct examine *x, struct slice text)
 {
     struct arena a = {0};
     struct sip_msg m;
     enum sip_flaw flaw;
-    if (sip_msg_parse(text, &a, &m, &flaw) == 0 && !m.is_request && m.status >= 200 &&
+    size_t i = 0;
+    if (sip_msg_parse(text, &a, &m, &flaw) == 0 && !m.is_request && m.status >= 200 && m.status < 700 &&
         !x->stage[STAGE_OPTIONS]) {
         struct slice why = sip_msg_value(&m, SIP_H_MS_DIAGNOSTICS);
         struct slice reason = why.n ? why : sip_msg_value(&m, SIP_H_REASON);
-        bool good = m.status < 300 || m.status == 404 || m.status == 405 || m.status == 501;
-        struct json_value *o =
-            examine_conclude(x, STAGE_OPTIONS, good ? VERDICT_OK : VERDICT_WARNING, "answered %u%s" SLICE_FMT,
-                             m.status, reason.n ? ": " : "", SLICE_ARG(slice_head(reason, 200)));
+        while (m.status < answers[i].from || m.status > answers[i].to)
+            i++;
+        struct json_value *o = examine_conclude(
+            x, STAGE_OPTIONS, answers[i].verdict, "answered %u%s%s" SLICE_FMT, m.status, answers[i].text,
+            reason.n ? "; they say: " : "", SLICE_ARG(slice_head(reason, 200)));
         json_set_int(&x->arena, o, "status", m.status);
         examine_over(x, STAGE_OPTIONS, true);
     }

@@ -78,6 +78,7 @@ struct examine {
     struct question questions[2 * SRV_MAX];
     size_t n_questions, waiting;
     bool dns_failed, secure;
+    size_t n_other;                    /* addresses of the family that our outer side has not */
     struct target_name names[SRV_MAX]; /* of SRV, or the one that policy names */
     size_t n_names;
     struct slice counting[SRV_MAX]; /* targets that count for rule c */
@@ -125,4 +126,5 @@ struct json_value *examine_certificate_json(struct examine *x, const struct cryp
 void examine_options(struct examine *x);
 void examine_options_answered(struct examine *x, struct slice text);
 void examine_options_lost(struct examine *x, const char *why);
+void examine_options_ended(struct examine *x, const char *why); /* the connection did */
 void examine_options_late(void *arg);
