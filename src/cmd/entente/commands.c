@@ -120,13 +120,18 @@ const struct command commands[] = {
             WITH(MACHINE) | WITH(ADDRESS), cmd_init, "make central management in a new state folder",
             "The folder gets an internal authority, the keys of the deployment, revision 1 and this "
             "machine's own files. A folder that holds something is refused."),
-    COMMAND("status", "", WITH_DAEMON | WITH(METRICS), 0, cmd_status,
-            "what this machine's daemon runs, and its counters", NULL),
-    COMMAND("trace", "CALL-ID", WITH_DAEMON | WITH(MACHINE), 0, cmd_trace,
-            "what a Call-ID went through: at central management on all machines, elsewhere on this one",
-            "One order of time, by central's clock; machines whose clocks differ, and those that do not "
-            "answer, are "
-            "named. Ends with 2 when nothing is known of it."),
+    COMMAND(
+        "status", "", WITH_DAEMON | WITH(METRICS), 0, cmd_status,
+        "what this machine's daemon runs, and its counters",
+        "Services, load, the addresses that were dialled of late and how they are. --metrics, or the port of "
+        "monitoring/metrics_port, is for Prometheus."),
+    COMMAND(
+        "trace", "CALL-ID", WITH_DAEMON | WITH(MACHINE), 0, cmd_trace,
+        "what a Call-ID went through: at central management on all machines, elsewhere on this one",
+        "One order of time, by central's clock; machines whose clocks differ, and those that do not "
+        "answer, are "
+        "named. The access log has the Call-ID of each request (call_id). A machine keeps the last 32,768 "
+        "events of each worker. Ends with 2 when nothing is known of it."),
     COMMAND("topology show", "[PATH]", WITH_DAEMON | WITH(FORMAT), 0, cmd_topology_show,
             "the draft, or what is published when there is no draft",
             "PATH names objects by their identity, as in edge_pools/edge.contoso.example/federation."),
@@ -270,8 +275,12 @@ const struct command commands[] = {
         "set what differs, at the server that takes updates",
         "What will be set is shown first, and asked about. Where inside and outside are two views, --side "
         "says which of them that server holds."),
-    COMMAND("firewall rules", "[MACHINE]", WITH_DAEMON | WITH(FORMAT) | WITH(OUTPUT) | WITH(DRAFT), 0,
-            cmd_firewall_rules, "the ports that machines need open", NULL),
+    COMMAND(
+        "firewall rules", "[MACHINE]", WITH_DAEMON | WITH(FORMAT) | WITH(OUTPUT) | WITH(DRAFT), 0,
+        cmd_firewall_rules, "the ports that machines need open",
+        "Of all machines, or of one. Whatever a machine listens on is there, and what it connects to; what "
+        "this version does not serve yet says so. --format nft drops all else: rules of your own (ssh, time) "
+        "stand in files that it includes, and names itself."),
     COMMAND(
         "path", "FROM TO", WITH_DAEMON | WITH(POOL) | WITH(STATIC) | WITH(DRAFT), 0, cmd_path,
         "every hop of a message, a call and its media between two users, and what would fail",
@@ -292,15 +301,23 @@ const struct command commands[] = {
             NULL),
     COMMAND("partner remove", "DOMAIN", WITH_DAEMON, 0, cmd_partner_remove, "forget a partner (in the draft)",
             NULL),
-    COMMAND("partner test", "DOMAIN", WITH_DAEMON | WITH(FROM) | WITH(MACHINE), 0, cmd_partner_test,
-            "try federation with a domain from an Edge machine, stage by stage, in both directions",
-            "SRV, addresses, TCP, TLS with the certificate shown, the identity rule that holds, OPTIONS, "
-            "policy; would they be believed as senders, do they find us, can they prove us. Ends with 2 when "
-            "a stage fails."),
-    COMMAND("service list", "", WITH_DAEMON, 0, cmd_service_list,
-            "Access Edge services: as published, and as they run", NULL),
-    COMMAND("service stop", "POOL|MACHINE", PUBLISHES, 0, cmd_service_stop,
-            "stop and disable the Access Edge of a pool or of one machine, and publish that", NULL),
+    COMMAND(
+        "partner test", "DOMAIN", WITH_DAEMON | WITH(FROM) | WITH(MACHINE), 0, cmd_partner_test,
+        "try federation with a domain from an Edge machine, stage by stage, in both directions",
+        "SRV, addresses, TCP, TLS with the certificate shown, the identity rule that holds, OPTIONS, "
+        "policy; would they be believed as senders, do they find us, can they prove us. The domain need not "
+        "be in the list, and nothing is changed. A stage behind one that failed is not reached (-). Ends "
+        "with 2 when a stage fails."),
+    COMMAND(
+        "service list", "", WITH_DAEMON, 0, cmd_service_list,
+        "Access Edge services: as published, and as they run",
+        "PENDING are requests without a final response. Numbers are those that a machine last told central "
+        "management; service drain asks anew."),
+    COMMAND(
+        "service stop", "POOL|MACHINE", PUBLISHES, 0, cmd_service_stop,
+        "stop and disable the Access Edge of a pool or of one machine, and publish that",
+        "What is pending is answered, then connections end. Calls that no other machine of the pool serves "
+        "cannot be changed or ended in order after that: service drain first, and it says when."),
     COMMAND("service start", "POOL|MACHINE", PUBLISHES, 0, cmd_service_start,
             "enable the Access Edge of a pool or of one machine, and publish that", NULL),
     COMMAND("service drain", "POOL|MACHINE", PUBLISHES, 0, cmd_service_drain,
