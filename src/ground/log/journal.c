@@ -358,8 +358,3 @@ size_t journal_waiting(struct journal *j)
     pthread_mutex_unlock(&j->lock);
     return n;
 }
-
-const char *journal_path(const struct journal *j)
-{
-    return j->path;
-}

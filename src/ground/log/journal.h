@@ -38,4 +38,3 @@ void journal_reopen(struct journal *j);
 bool journal_flush(struct journal *j, unsigned timeout_ms);
 /* Bytes that wait for the disk. */
 size_t journal_waiting(struct journal *j);
-const char *journal_path(const struct journal *j);

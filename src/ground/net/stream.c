@@ -144,11 +144,6 @@ size_t stream_pending_output(const struct stream *s)
     return buf_len(&s->out) + buf_len(&s->net);
 }
 
-size_t stream_backlog(const struct stream *s)
-{
-    return s->blocked ? stream_pending_output(s) : 0;
-}
-
 size_t stream_memory(const struct stream *s)
 {
     return sizeof(*s) + s->in.cap + s->out.cap + s->net.cap;
@@ -429,11 +424,6 @@ struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remo
 /* --- questions ---------------------------------------------------------------------------------------------
  */
 
-void stream_set_arg(struct stream *s, void *arg)
-{
-    s->arg = arg;
-}
-
 bool stream_was_connected(const struct stream *s)
 {
     return s->connected_ms != 0;
@@ -452,11 +442,6 @@ bool stream_is_up(const struct stream *s)
 const struct net_addr *stream_local(const struct stream *s)
 {
     return &s->local;
-}
-
-const struct net_addr *stream_remote(const struct stream *s)
-{
-    return &s->remote;
 }
 
 const struct crypto_cert *stream_peer_cert(const struct stream *s)

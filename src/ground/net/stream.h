@@ -53,13 +53,10 @@ struct stream *stream_connect(struct loop *l, const struct net_addr *local, cons
 /* Takes over fd (nonblocking). */
 struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remote, struct tls_ctx *tls,
                              const struct stream_limits *limits, const struct stream_ops *ops, void *arg);
-void stream_set_arg(struct stream *s, void *arg);
 /* The output buffer: append whole messages to it, then stream_flush; written at the end of the turn. */
 struct buf *stream_output(struct stream *s);
 void stream_flush(struct stream *s);
 size_t stream_pending_output(const struct stream *s);
-/* Of it, what the peer has left no room for: 0 while the socket takes what is written. */
-size_t stream_backlog(const struct stream *s);
 /* Bytes of its buffers. */
 size_t stream_memory(const struct stream *s);
 /* For a connection that carries what belongs to many: more of it is read in one turn than of others, and 16
@@ -86,7 +83,6 @@ bool stream_was_connected(const struct stream *s);
 /* And when (loop_now); 0: it never was. */
 uint64_t stream_connected_ms(const struct stream *s);
 const struct net_addr *stream_local(const struct stream *s);
-const struct net_addr *stream_remote(const struct stream *s);
 /* The peer's certificate after `up`, NULL without one; lives as long as the stream. */
 const struct crypto_cert *stream_peer_cert(const struct stream *s);
 /* The verdict on its chain (tls.h); CRYPTO_VERIFY_OK after a required verification. */
