@@ -18,6 +18,7 @@ from terminal import Terminal
 from lab.machine import Machine, program
 from lab.net import Net
 from lab.org import contoso_topology, yaml
+from lab.pki import Authority
 
 FOLDER = Path(tempfile.mkdtemp(prefix="entente-cli-test-"))
 NET = Net()
@@ -41,6 +42,8 @@ class Central(Machine):
                                NET.address(name), "--topology", document], capture_output=True, text=True)
         check_equal(done.returncode, 0, done.stderr)
         self.start()
+        pair = Authority(FOLDER / f"{name}-ca").issue("sip", ["sip.contoso.example"])
+        self.good("cert", "import", "edge-old.contoso.example", pair.cert, pair.key)
 
     def run(self, *words, user="alice", **options):
         """The command's exit code, standard output and standard error."""
@@ -105,6 +108,15 @@ def test_wrong_names_are_answered_with_right_ones():
     for words, wanted in answers:
         code, _, err = cms.run(*words)
         check(code in (1, 2) and wanted in err, f"{words}: {err}")
+    cms.good("topology", "discard")
+
+
+def test_certificate_is_not_there():
+    "a pool that federates without an external certificate is warned of before it is published"
+    cms = central()
+    code, _, err = cms.run("topology", "set", f"{EDGE}/federation", "true")
+    check("warning certificate-not-there edge_pools/edge-new.contoso.example:" in err and code == 0, err)
+    check("certificate-not-there edge_pools/edge-old" not in err, err)
     cms.good("topology", "discard")
 
 

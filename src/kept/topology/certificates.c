@@ -230,7 +230,9 @@ static struct slice date(struct looking *k, int64_t ms)
 
 static void check_dates(struct looking *k, size_t i, const struct crypto_view *v)
 {
-    static const char renew[] = "import a new one: entente cert request, entente cert import";
+    const char *renew = certificate_uses[k->need->use].external
+                            ? "import a new one: entente cert request, entente cert import"
+                            : "machines renew it themselves; at once: entente cert renew MACHINE";
     struct slice who = v->subject, from = date(k, v->not_before), to = date(k, v->not_after);
     if (k->now > v->not_after)
         findings_add(k->f, i ? "certificate.chain-expired" : "certificate.expired", FINDING_ERROR, k->path,

@@ -75,6 +75,8 @@ static const struct {
     {"The user replicator is on.",                                                                    "`user-replicator-on`."                             },
     {"A service does not start after an update or a restart.",
      "`entente service list`, `entente replication status --live`."                                                                                       },
+    {"An Edge pool is published before its external certificate is there.",
+     "`certificate-not-there`, found by central management itself."                                                                                       },
     {"Half of a split domain is missing in topology or certificate.",
      "`shared-address-space-twice`, `split-domain-provider-disabled`, `domain-own-and-partner`; `entente "
      "cert required`."                                                                                                                                    },

@@ -118,6 +118,7 @@ static int make_authority(struct vault *v, struct slice name)
 }
 
 /* --- all of it, in one transaction --- */
+/* Each once: the first may stand in the refusal already. */
 static void say_findings(const struct refusal *why, const struct findings *f, char *error)
 {
     size_t n = (size_t)snprintf(error, CENTRAL_ERROR, "%.200s", why->text);

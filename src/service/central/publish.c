@@ -5,6 +5,34 @@
 
 #include <errno.h>
 
+/* Of the pool, of one that it adopts, or of each of its machines. */
+static bool has_certificate(const struct material *m, const struct topology_edge_pool *p)
+{
+    size_t n = 0;
+    bool any = material_cert_find(m, p->fqdn) != NULL;
+    for (size_t i = 0; i < p->adopts.n; i++)
+        any = any || material_cert_find(m, p->adopts.items[i]);
+    for (size_t i = 0; i < p->n_machines; i++)
+        n += material_cert_find(m, p->machines[i].fqdn) != NULL;
+    return any || n == p->n_machines;
+}
+
+/* Certificates are no part of the topology, and without one the pool's machines refuse the revision. */
+static void check_certificates(const struct vault *v, const struct topology *t, struct findings *f)
+{
+    const struct material *m = v->now ? v->now->material : NULL;
+    for (size_t i = 0; m && i < t->n_edge_pools; i++) {
+        const struct topology_edge_pool *p = &t->edge_pools[i];
+        if (p->managed && p->federation && p->access_edge != TOPOLOGY_DISABLED && !has_certificate(m, p))
+            findings_add(f, "certificate-not-there", FINDING_WARNING,
+                         arena_printf(&f->arena, "edge_pools/" SLICE_FMT, SLICE_ARG(p->fqdn)),
+                         "entente cert request, and entente cert import before this is published",
+                         "Edge pool " SLICE_FMT " federates and has no external certificate: its machines "
+                         "will refuse this.",
+                         SLICE_ARG(p->fqdn));
+    }
+}
+
 int vault_check(const struct vault *v, const struct json_value *doc, struct topology **ret,
                 struct findings *f)
 {
@@ -18,6 +46,7 @@ int vault_check(const struct vault *v, const struct json_value *doc, struct topo
                      "leave it at the machine that publishes",
                      "Central management runs on " SLICE_FMT ", and machines take nothing from another.",
                      SLICE_ARG(v->fqdn));
+    check_certificates(v, t, f);
     *ret = t;
     return 0;
 }
