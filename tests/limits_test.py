@@ -19,15 +19,17 @@ from lab.sipmsg import new_branch, new_call_id, new_tag
 
 PARTNER = Partner("partner.example")
 STRANGER = Partner("stranger.example", allow=False)
+BLOCKED = Partner("blocked.example", allow=False)
 LIMITS = {"source_connections": 20, "source_handshakes": 10, "source_handshake_rate": 10000, "source_requests": 5,
           "handshake_s": 2, "message_s": 2, "untrusted_idle_s": 3}
 
 
 def limited(topology):
     topology["limits"] = dict(LIMITS)
+    topology.setdefault("partners", []).append({"domain": BLOCKED.domain, "policy": "blocked"})
 
 
-WORLD = World(lambda: contoso([PARTNER, STRANGER], adjust=limited))
+WORLD = World(lambda: contoso([PARTNER, STRANGER, BLOCKED], adjust=limited))
 
 
 def edge_address():
@@ -158,13 +160,14 @@ def test_slow_message():
 
 
 def test_idle_stranger():
-    "a connection that proves nobody is closed when it is idle; a partner's stays"
+    "a connection that proves nobody, or whom we blocked, is closed when it is idle; a partner's stays"
     WORLD.up()
-    with speak(STRANGER) as stranger, speak(PARTNER) as partner:
+    with speak(STRANGER) as stranger, speak(BLOCKED) as blocked, speak(PARTNER) as partner:
         began = time.monotonic()
         stranger.sendall(b"\r\n\r\n")  # keep-alives do not count
         check_equal(stranger.recv(2), b"\r\n", "the answer to a keep-alive")
         check_equal(stranger.recv(1), b"", "closed")
+        check_equal(blocked.recv(1), b"", "that of a blocked partner, too")
         check(time.monotonic() - began >= LIMITS["untrusted_idle_s"] - 0.5, "not at once")
         partner.sendall(options(PARTNER.domain))
         check_equal(answer(partner)[0], 200, "the partner's")
