@@ -144,6 +144,11 @@ size_t stream_pending_output(const struct stream *s)
     return buf_len(&s->out) + buf_len(&s->net);
 }
 
+size_t stream_backlog(const struct stream *s)
+{
+    return s->blocked ? stream_pending_output(s) : 0;
+}
+
 size_t stream_memory(const struct stream *s)
 {
     return sizeof(*s) + s->in.cap + s->out.cap + s->net.cap;

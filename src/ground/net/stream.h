@@ -57,6 +57,8 @@ struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remo
 struct buf *stream_output(struct stream *s);
 void stream_flush(struct stream *s);
 size_t stream_pending_output(const struct stream *s);
+/* Of it, what the peer has left no room for: 0 while the socket takes what is written. */
+size_t stream_backlog(const struct stream *s);
 /* Bytes of its buffers. */
 size_t stream_memory(const struct stream *s);
 /* For a connection that carries what belongs to many: more of it is read in one turn than of others, and 16
