@@ -105,11 +105,11 @@ class Authority:
         """Right in everything, but from an authority that nobody trusts."""
         return Authority(self.folder / "other", "Somebody else's CA").issue(name, [name])
 
-    def self_signed(self, name):
+    def self_signed(self, name, *others):
         pair = Pair(self.folder / f"{name}-self.crt", self.folder / f"{name}-self.key")
         new_key(pair.key)
         openssl("req", "-x509", "-new", "-key", pair.key, "-out", pair.cert, "-days", DAYS, "-subj", f"/CN={name}",
-                "-addext", f"subjectAltName=DNS:{name}")
+                "-addext", "subjectAltName=" + ",".join(f"DNS:{n}" for n in (name, *others)))
         return pair
 
 

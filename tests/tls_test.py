@@ -298,9 +298,13 @@ def test_pinned_key():
     WORLD.up()
     first, second = (pki.Authority(WORLD.lab.folder / f"own-{n}").self_signed("pinned.example") for n in (1, 2))
     public = WORLD.ca.issue("pinned-public", ["pinned.example"])
-    change(("partner", "allow", "pinned.example", "--pin-key", key_id(first)))
+    thief = pki.Authority(WORLD.lab.folder / "own-3").self_signed("thief.example", "pinned.example")
+    change(("partner", "allow", "pinned.example", "--pin-key", key_id(first)),
+           ("partner", "allow", "thief.example", "--pin-key", key_id(thief)))
     check_equal(answer(first, "pinned.example"), 200, "the pinned key")
     check_equal(answer(first, "partner.example"), 403, "it proves nobody else")
+    check_equal(answer(thief, "thief.example"), 200, "another partner's pinned key")
+    check_equal(answer(thief, "pinned.example"), 403, "which names more than its owner")
     check_equal(answer(public, "pinned.example"), 403, "another key of a public authority")
     refused(second, "self-signed certificate")
     session = WORLD.lab.folder / "pinned.session"
