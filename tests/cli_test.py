@@ -264,6 +264,24 @@ def test_two_at_once():
     check_equal(left_files(), [], "files left behind")
 
 
+def test_two_with_commands():
+    "set, add, remove, partner: another one's draft is told; import does not replace it"
+    cms = central()
+    document = cms.good("topology", "export")
+    cms.good("topology", "set", "sites/hq/city", "Paris", user="bob")
+    for words in (("topology", "set", "sites/hq/city", "Rome"), ("partner", "allow", "wingtip.example")):
+        code, _, err = cms.run(*words)
+        check_equal(code, 0, err)
+        check(bool(re.match(r"bob changed the draft on \d{4}-", err)) == (words[0] == "topology"), f"{words}: {err}")
+    (FOLDER / "whole.yaml").write_text(document)
+    code, out, err = cms.run("topology", "import", FOLDER / "whole.yaml", "--json", user="carol")
+    check_equal((code, json.loads(out)["id"]), (2, "draft.of-another"), err)
+    check("alice changed the draft on" in err and "discard" in err, err)
+    check("city: Rome" in cms.good("topology", "show", "sites/hq"), "the draft stands")
+    cms.good("topology", "import", FOLDER / "whole.yaml")
+    cms.good("topology", "discard")
+
+
 def test_central_ends_meanwhile():
     "edit: central management is gone when the editor ends: the file is kept, and named"
     cms = Central("short")

@@ -33,7 +33,13 @@ int draft_ask(struct invocation *v, enum draft_change change, struct json_value 
                                          [DRAFT_ADD] = SLICE_INIT("/v1/draft/add"),
                                          [DRAFT_REMOVE] = SLICE_INIT("/v1/draft/remove")};
     json_set_string(&v->arena, body, "author", wait_author(v));
-    return call_ask(v, "POST", paths[change], body, ret);
+    int r = call_ask(v, "POST", paths[change], body, ret);
+    const struct json_value *before = r == EXIT_DONE ? json_get(ret->json, "before") : NULL;
+    if (before && !option_given(v, OPTION_JSON)) {
+        edit_say_theirs(v, before);
+        fputs("this change is on top of it; entente topology diff shows both\n", v->err);
+    }
+    return r;
 }
 
 static int draft_changed(struct invocation *v, int r, const struct answer *answer)
@@ -131,15 +137,38 @@ int cmd_topology_rebase(struct invocation *v)
     return EXIT_DONE;
 }
 
+/* What stands is replaced whole: not when it is another one's. Its version, which is to be replaced. */
+static int draft_may_go(struct invocation *v, int64_t *ret_version)
+{
+    struct answer answer;
+    int r = call_api(v, "GET", SLICE("/v1/draft?format=json"), NULL, &answer);
+    if (r)
+        return r;
+    struct slice author = json_get_string(answer.json, "author");
+    *ret_version = json_get_int(answer.json, "version", 0);
+    if (!author.n || slice_eq(author, wait_author(v)))
+        return EXIT_DONE;
+    edit_say_theirs(v, answer.json);
+    return call_fail(v, "draft.of-another",
+                     "the draft of " SLICE_FMT
+                     " would be lost: entente topology diff shows it, entente topology "
+                     "discard drops it",
+                     SLICE_ARG(author));
+}
+
 int cmd_topology_import(struct invocation *v)
 {
     struct buf text = {0};
     struct answer answer;
     struct json_value *body = json_object(&v->arena);
+    int64_t version;
     int r = file_read(v, v->arguments[0], &text);
+    if (r == EXIT_DONE)
+        r = draft_may_go(v, &version);
     if (r == EXIT_DONE) {
         json_set_string(&v->arena, body, "text", buf_slice(&text));
         json_set_string(&v->arena, body, "author", wait_author(v));
+        json_set_int(&v->arena, body, "version", version);
         r = draft_changed(v, call_ask(v, "PUT", SLICE("/v1/draft"), body, &answer), &answer);
     }
     buf_fini(&text);

@@ -146,6 +146,16 @@ static int changed_meanwhile(struct api_call *q, struct vault *v, const struct d
                   "The draft was published or dropped meanwhile: look at what is published.");
 }
 
+/* Another one's draft was changed. */
+static void put_before(struct api_call *q, const struct draft *d)
+{
+    struct json_value *before = json_object(&q->a);
+    if (!d->author.n || slice_eq(d->author, author_of(q)))
+        return;
+    put_draft_state(q, before, d);
+    json_set(&q->a, q->out, "before", before);
+}
+
 /* lines: the document is what somebody typed. */
 static int draft_save(struct api_call *q, struct vault *v, const struct draft *now,
                       const struct json_value *doc, uint64_t base, bool lines)
@@ -158,6 +168,7 @@ static int draft_save(struct api_call *q, struct vault *v, const struct draft *n
     if (draft_store(v, doc, expected, base, author_of(q), &d.version, &q->why) < 0)
         return -EPROTO;
     put_draft_state(q, q->out, &d);
+    put_before(q, now);
     vault_check(v, doc, &t, &q->findings); /* a draft may be wrong for a while: they are told */
     topology_unref(t);
     if (lines)
