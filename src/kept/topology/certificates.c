@@ -230,7 +230,7 @@ static struct slice date(struct looking *k, int64_t ms)
 
 static void check_dates(struct looking *k, size_t i, const struct crypto_view *v)
 {
-    const char *renew = certificate_uses[k->need->use].external
+    const char *renew = !k->need || certificate_uses[k->need->use].external
                             ? "import a new one: entente cert request, entente cert import"
                             : "machines renew it themselves; at once: entente cert renew MACHINE";
     struct slice who = v->subject, from = date(k, v->not_before), to = date(k, v->not_after);
