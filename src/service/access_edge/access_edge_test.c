@@ -336,6 +336,37 @@ TEST(memory_settings)
     pki_fini(&strange);
 }
 
+/* Each setting that is handed on as it is arrives where it belongs. */
+TEST(plain_settings)
+{
+    char error[256] = "";
+    struct topology *t = parsed(TOPOLOGY("  federation: true\n", ""));
+    struct topology_deployment *d = &t->deployment;
+    struct material *m = material_new();
+    struct element_config *c = element_config_new();
+    struct access_edge_self self = {SLICE("edge-old1.contoso.example"), own.key, own.cert, trust, NULL, NULL};
+    certificate_into(m, "edge-old.contoso.example", &old_cert);
+    d->attempt_ms = 1001, d->attempts_max = 2, d->connect_ms = 1003, d->timer_c_s = 204;
+    d->connections_per_partner = 5, d->probe_interval_s = 6, d->probe_timeout_ms = 1007, d->block_ms = 1008;
+    d->block_max_s = 9, d->drain_linger_s = 10, d->idle_close_s = 11, d->dns_stale_s = 12;
+    CHECK_INT(access_edge_compile(t, m, &self, c, error), 0);
+    CHECK_INT(c->attempt_ms, 1001);
+    CHECK_INT(c->attempts_max, 2);
+    CHECK_INT(c->connect_ms, 1003);
+    CHECK_INT(c->timer_c_ms, 204000);
+    CHECK_INT(c->connections_per_destination, 5);
+    CHECK_INT(c->health.probe_ms, 6000);
+    CHECK_INT(c->health.probe_timeout_ms, 1007);
+    CHECK_INT(c->health.block_ms, 1008);
+    CHECK_INT(c->health.block_max_ms, 9000);
+    CHECK_INT(c->linger_ms, 10000);
+    CHECK_INT(c->idle_close_ms, 11000);
+    CHECK_INT(c->resolver.stale_ms, 12000);
+    element_config_unref(c);
+    material_unref(m);
+    topology_unref(t);
+}
+
 #define SECOND_MACHINE(state)                                                                                \
     "  - fqdn: edge-old2.contoso.example\n"                                                                  \
     "    internal_address: 127.10.1.22\n"                                                                    \
@@ -383,6 +414,6 @@ TEST(ends)
     crypto_trust_unref(trust);
 }
 
-TEST_MAIN(begins, both_sides, memory_settings, limits_of_discovered_partners, off_is_stopping,
+TEST_MAIN(begins, both_sides, memory_settings, plain_settings, limits_of_discovered_partners, off_is_stopping,
           certificate_of_adopted_pool, own_names, foreign_next_hop, hops, a_director_is_a_pool_of_machines,
           identity_for_the_element, ends)
