@@ -6,7 +6,9 @@
 
 enum {
     OVERLOAD_LATE_ONE_OF = 16, /* new requests of a connection with a standing queue that are refused */
-    OVERLOAD_RETRY_S = 1,      /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
+    OVERLOAD_PLACES = 4096,
+    OVERLOAD_WORTH_ENDING = 16 << 10, /* bytes in the buffers of a connection */
+    OVERLOAD_RETRY_S = 1,             /* Retry-After, plus up to four more (RFC 3261 21.5.4; spread) */
     OVERLOAD_RETRY_SPREAD = 5,
     OVERLOAD_FLOW_BYTES = 28 << 10, /* of a TLS connection, apart from what waits on it */
     OVERLOAD_COPIES = 6, /* of a message's text: as it went, its answer, and what buffers keep free */
@@ -19,6 +21,10 @@ void overload_count(struct request *rq)
     size_t bytes = sizeof(*rq) + sizeof(struct client) + rq->arena.total + OVERLOAD_COPIES * rq->msg.text.n;
     bytes += bytes / 8;
     rq->s->held += bytes - rq->held;
+    if (rq->share) {
+        shares_hold(rq->share, (int64_t)bytes - (int64_t)rq->share_held);
+        rq->share_held = bytes;
+    }
     rq->held = bytes;
 }
 
@@ -41,9 +47,15 @@ static uint64_t memory_ceiling(const struct shard *s)
     return s->config->limits.memory_mib ? (uint64_t)s->config->limits.memory_mib << 20 : UINT64_MAX;
 }
 
+static uint64_t memory_free(const struct shard *s)
+{
+    uint64_t used = s->memory + s->held + s->held_flows, ceiling = memory_ceiling(s);
+    return used < ceiling ? ceiling - used : 0;
+}
+
 bool overload_memory_full(const struct shard *s)
 {
-    return s->memory + s->held + s->held_flows >= memory_ceiling(s);
+    return memory_free(s) == 0;
 }
 
 /* ---------------------------------------------------------------- measuring */
@@ -186,18 +198,52 @@ enum share_verdict overload_admits(const struct source *src, const struct sip_ms
         overload_measure(s, now);
     if (overload_turns_away(src, class))
         return overload_refuse(src, m, false);
-    enum share_verdict v =
-        shares_ask(&s->shares, overload_owner(src, m, &name), class, !src->flow || s->memory_tight,
-                   s->config->limits.requests / s->e->n, ret);
-    if (v == SHARE_ADMITTED && class != SHARE_END && overload_memory_full(s)) {
-        shares_done(&s->shares, *ret);
-        v = SHARE_REFUSED;
-    }
+    struct share_room room = {.by_rate = !src->flow || s->memory_tight,
+                              .pending_max = s->config->limits.requests / s->e->n,
+                              .bytes = memory_free(s)};
+    enum share_verdict v = shares_ask(&s->shares, overload_owner(src, m, &name), class, &room, ret);
     if (v == SHARE_ADMITTED ||
         (v == SHARE_FLOODED && src->flow && overload_hold(src->flow, SHARE_INTERVAL_MS)))
         return v;
     /* over UDP silence is the best answer to a flood */
     return overload_refuse(src, m, v == SHARE_FLOODED && !src->flow);
+}
+
+/* ---------------------------------------------------------------- connections that hold memory */
+/* What others may hold in a connection's buffers: unfinished messages, and answers that they do not read. */
+static size_t overload_may_go(const struct flow *f)
+{
+    return f->inbound && !f->inside && f->stream ? f->waiting_bytes + stream_memory(f->stream) : 0;
+}
+
+/* Memory is used up, and refusing does not help: the connections of who holds most in them end, until a tenth
+ * is free. By a hash of owners: two who share a place are one, which is no worse than one with two names. */
+static void overload_make_room(struct shard *s)
+{
+    static _Thread_local size_t held[OVERLOAD_PLACES];
+    size_t most = 0;
+    memset(held, 0, sizeof(held));
+    LIST_FOR(it, &s->flows)
+    {
+        const struct flow *f = LIST_ENTRY(it, struct flow, link);
+        size_t place = reading_owner(f) % OVERLOAD_PLACES;
+        held[place] += overload_may_go(f);
+        if (held[place] > held[most])
+            most = place;
+    }
+    LIST_FOR(it, &s->flows)
+    {
+        struct flow *f = LIST_ENTRY(it, struct flow, link);
+        size_t bytes = overload_may_go(f);
+        if (bytes < OVERLOAD_WORTH_ENDING || reading_owner(f) % OVERLOAD_PLACES != most)
+            continue;
+        if (memory_free(s) >= memory_ceiling(s) / 10)
+            return;
+        s->held_flows -= bytes < s->held_flows ? bytes : s->held_flows;
+        METRIC_COUNT("element.memory-ended");
+        guard_tell(s, &f->remote, "element.memory-full", "memory is used up");
+        flow_end(f, "memory is used up");
+    }
 }
 
 void overload_housekeeping(struct shard *s, uint64_t now)
@@ -214,6 +260,8 @@ void overload_housekeeping(struct shard *s, uint64_t now)
         }
     }
     s->held_flows = sum;
+    if (overload_memory_full(s))
+        overload_make_room(s);
     if (shares_due(&s->shares, now))
         overload_measure(s, now);
 }

@@ -89,7 +89,7 @@ static uint64_t turn_used(struct shard *s, uint64_t now_us)
     return now_us - s->turn_us;
 }
 
-static uint64_t reading_owner(const struct flow *f)
+uint64_t reading_owner(const struct flow *f)
 {
     if (f->trusted)
         return f->owner;

@@ -12,6 +12,7 @@
 /* Of machines inside that requests from outside go to. STUCK: none has taken anything for a second. */
 enum hops_state { HOPS_NONE, HOPS_ROOM, HOPS_FULL, HOPS_STUCK };
 enum hops_state reading_room(const struct shard *s);
+uint64_t reading_owner(const struct flow *f); /* in whose turn it is read */
 void reading_begin(struct flow *f);
 void reading_up(struct flow *f);
 void reading_sent(const struct flow *f); /* after a request went out on it */

@@ -159,8 +159,10 @@ static void request_settle(struct request *rq)
         account_over(rq);
     if (rq->config->ops->request_over)
         rq->config->ops->request_over(rq);
-    if (rq->share)
+    if (rq->share) {
+        shares_hold(rq->share, -(int64_t)rq->share_held);
         shares_done(&rq->s->shares, rq->share);
+    }
     rq->share = NULL;
     if (rq->is_ack)
         return;

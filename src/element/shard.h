@@ -213,8 +213,8 @@ struct request {
     struct buf last; /* last response, for retransmissions */
     bool is_ack, answered, cancelled, forwarded, over, abandoned, trusted;
     unsigned last_status;
-    struct share *share; /* NULL: none, or given back */
-    size_t held;
+    struct share *share;     /* NULL: none, or given back */
+    size_t held, share_held; /* bytes; of them counted in share */
     char to_tag[TAG_TEXT];
     char *peer_identity;
     char *shed; /* what msg and peer_identity point to when nothing else is kept of it (shed.c) */

@@ -10,6 +10,7 @@ struct share {
     uint64_t round; /* of the numbers below */
     uint32_t asked, admitted, refused, before /* asked in the round before */;
     uint32_t pending;
+    uint64_t bytes; /* of what is pending */
 };
 
 void shares_init(struct shares *s)
@@ -128,24 +129,26 @@ static bool share_floods(const struct share *one)
     return one->refused > one->admitted / 16 + SHARE_LEAST;
 }
 
-static bool share_fits(const struct shares *s, const struct share *one, enum share_class class, bool by_rate,
-                       uint32_t pending_max)
+static bool share_fits(const struct shares *s, const struct share *one, enum share_class class,
+                       const struct share_room *room)
 {
     if (class == SHARE_END)
         return true;
-    if (pending_max && (s->pending >= pending_max || one->pending >= pending_max - s->pending))
+    uint32_t most = room->pending_max;
+    if (one->bytes >= room->bytes || (most && (s->pending >= most || one->pending >= most - s->pending)))
         return false;
-    return !by_rate || s->rate == 0 || one->admitted < (class == SHARE_DIALOG ? 2 * s->level : s->level);
+    return !room->by_rate || s->rate == 0 ||
+           one->admitted < (class == SHARE_DIALOG ? 2 * s->level : s->level);
 }
 
-enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, bool by_rate,
-                              uint32_t pending_max, struct share **ret)
+enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class,
+                              const struct share_room *room, struct share **ret)
 {
     struct share *one = share_of(s, owner);
     *ret = one;
     one->asked++;
     s->asked++;
-    if (!share_fits(s, one, class, by_rate, pending_max)) {
+    if (!share_fits(s, one, class, room)) {
         one->refused++;
         s->refused++;
         return share_floods(one) ? SHARE_FLOODED : SHARE_REFUSED;
@@ -155,6 +158,11 @@ enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class
     s->admitted++;
     s->pending++;
     return SHARE_ADMITTED;
+}
+
+void shares_hold(struct share *one, int64_t bytes)
+{
+    one->bytes += (uint64_t)bytes;
 }
 
 void shares_done(struct shares *s, struct share *one)

@@ -15,8 +15,8 @@
  * gets all of it, the rest is divided among those who ask for more. So a partner that sends ten times its
  * share is refused first, and the others do not notice.
  *
- * Pending requests are shared without any signal: an owner may have as many as are still free for all. One
- * alone can take half, two a third each; somebody new always finds room.
+ * Pending requests and their memory are shared without any signal: an owner may have as much as is still free
+ * for all. One alone can take half, two a third each; somebody new always finds room.
  */
 #pragma once
 
@@ -66,10 +66,16 @@ static inline bool shares_due(const struct shares *s, uint64_t now)
 }
 /* `bad`: whether messages waited too long during all of it, or memory or the next hop is at its end. */
 void shares_measure(struct shares *s, bool bad, uint64_t now);
-/* Admitted: one more is pending until shares_done. by_rate false: it has waited its turn elsewhere (turns.h),
- * only what is pending counts. pending_max 0: no limit. *ret is set in any case. */
-enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class, bool by_rate,
-                              uint32_t pending_max, struct share **ret);
+struct share_room {
+    bool by_rate;         /* false: it has waited its turn elsewhere (turns.h), only what is pending counts */
+    uint32_t pending_max; /* 0: no limit */
+    uint64_t bytes;       /* that are free; UINT64_MAX: no limit */
+};
+/* Admitted: one more is pending until shares_done. *ret is set in any case. */
+enum share_verdict shares_ask(struct shares *s, uint64_t owner, enum share_class class,
+                              const struct share_room *room, struct share **ret);
+/* What it holds of memory for pending requests grows, or becomes less. */
+void shares_hold(struct share *one, int64_t bytes);
 void shares_done(struct shares *s, struct share *one);
 /* Something of every owner is refused now. */
 static inline bool shares_overloaded(const struct shares *s)

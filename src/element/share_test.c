@@ -9,6 +9,9 @@ enum { OWNERS = 8, READ_AHEAD = 4 /* intervals' worth of work; then nothing more
 /* A worker that can do `capacity` requests in an interval; refusing one costs a tenth of that. What it does
  * not get done waits. Owners send what they send, whatever comes back; who floods is not read from in that
  * interval. */
+static const struct share_room any = {.by_rate = true, .bytes = UINT64_MAX},
+                               of_100 = {.by_rate = true, .pending_max = 100, .bytes = UINT64_MAX};
+
 struct world {
     struct shares s;
     double capacity, queue; /* work that waits, in requests */
@@ -30,7 +33,7 @@ static void world_interval(struct world *w)
             struct share *one;
             if (i >= w->sends[o] || !reads[o] || w->queue > READ_AHEAD * w->capacity)
                 continue;
-            switch (shares_ask(&w->s, (uint64_t)o + 1, SHARE_NEW, true, 0, &one)) {
+            switch (shares_ask(&w->s, (uint64_t)o + 1, SHARE_NEW, &any, &one)) {
             case SHARE_ADMITTED:
                 w->admitted[o]++;
                 w->queue += 1;
@@ -164,17 +167,17 @@ TEST(dialogs_go_first_and_ends_always)
     shares_init(&s);
     shares_measure(&s, true, 1000); /* overloaded from nothing: the least rate */
     unsigned fresh = 0, dialog = 0;
-    while (shares_ask(&s, 1, SHARE_NEW, true, 0, &one) == SHARE_ADMITTED && fresh < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, &any, &one) == SHARE_ADMITTED && fresh < 1000)
         fresh++;
     CHECK_INT(fresh, SHARE_LEAST);
-    while (shares_ask(&s, 1, SHARE_DIALOG, true, 0, &one) == SHARE_ADMITTED && dialog < 1000)
+    while (shares_ask(&s, 1, SHARE_DIALOG, &any, &one) == SHARE_ADMITTED && dialog < 1000)
         dialog++;
     CHECK_INT(dialog, SHARE_LEAST);
     for (int i = 0; i < 1000; i++)
-        CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 0, &one), SHARE_ADMITTED);
-    CHECK_INT(shares_ask(&s, 2, SHARE_NEW, true, 0, &one), SHARE_ADMITTED);
+        CHECK_INT(shares_ask(&s, 1, SHARE_END, &any, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 2, SHARE_NEW, &any, &one), SHARE_ADMITTED);
     unsigned refused = 0;
-    while (shares_ask(&s, 1, SHARE_NEW, true, 0, &one) == SHARE_REFUSED && refused < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, &any, &one) == SHARE_REFUSED && refused < 1000)
         refused++;
     CHECK(refused > SHARE_LEAST && refused < 1000); /* then it floods */
     shares_fini(&s);
@@ -186,17 +189,17 @@ TEST(pending_ones_are_shared)
     struct share *one, *other, *last;
     unsigned n = 0, m = 0;
     shares_init(&s);
-    while (shares_ask(&s, 1, SHARE_NEW, true, 100, &one) == SHARE_ADMITTED && n < 1000)
+    while (shares_ask(&s, 1, SHARE_NEW, &of_100, &one) == SHARE_ADMITTED && n < 1000)
         n++;
     CHECK_INT(n, 50);
-    while (shares_ask(&s, 2, SHARE_NEW, true, 100, &other) == SHARE_ADMITTED && m < 1000)
+    while (shares_ask(&s, 2, SHARE_NEW, &of_100, &other) == SHARE_ADMITTED && m < 1000)
         m++;
     CHECK_INT(m, 25);
-    CHECK_INT(shares_ask(&s, 3, SHARE_DIALOG, true, 100, &last), SHARE_ADMITTED);
-    CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 100, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 3, SHARE_DIALOG, &of_100, &last), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_END, &of_100, &one), SHARE_ADMITTED);
     for (int i = 0; i < 30; i++)
         shares_done(&s, one);
-    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, true, 100, &one), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, &of_100, &one), SHARE_ADMITTED);
     shares_fini(&s);
 }
 
@@ -206,13 +209,13 @@ TEST(owners_are_forgotten)
     struct shares s;
     struct share *kept, *one;
     shares_init(&s);
-    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, true, 0, &kept), SHARE_ADMITTED);
+    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, &any, &kept), SHARE_ADMITTED);
     for (uint64_t o = 2; o < 3 * SHARE_OWNERS_MAX; o++) {
         if (o % 1000 == 0) {
             shares_measure(&s, true, o);
-            CHECK_INT(shares_ask(&s, 1, SHARE_END, true, 0, &kept), SHARE_ADMITTED);
+            CHECK_INT(shares_ask(&s, 1, SHARE_END, &any, &kept), SHARE_ADMITTED);
         }
-        if (shares_ask(&s, o, SHARE_NEW, true, 0, &one) == SHARE_ADMITTED)
+        if (shares_ask(&s, o, SHARE_NEW, &any, &one) == SHARE_ADMITTED)
             shares_done(&s, one);
     }
     CHECK(s.owners.count <= SHARE_OWNERS_MAX + 1);
@@ -220,5 +223,32 @@ TEST(owners_are_forgotten)
     shares_fini(&s);
 }
 
-TEST_MAIN(nothing_is_refused_below_capacity, ten_times_the_capacity, equal_culprits_get_equal_shares,
-          capacity_changes, dialogs_go_first_and_ends_always, pending_ones_are_shared, owners_are_forgotten)
+/* Memory: one alone has half of it, and somebody new always finds room. */
+TEST(memory_is_shared)
+{
+    struct shares s;
+    struct share *one, *other;
+    struct share_room room = {.bytes = 1000};
+    unsigned n = 0, m = 0;
+    shares_init(&s);
+    for (; shares_ask(&s, 1, SHARE_NEW, &room, &one) == SHARE_ADMITTED && n < 1000; n++, room.bytes -= 10)
+        shares_hold(one, 10);
+    CHECK_INT(n, 50);
+    for (; shares_ask(&s, 2, SHARE_DIALOG, &room, &other) == SHARE_ADMITTED && m < 1000;
+         m++, room.bytes -= 10)
+        shares_hold(other, 10);
+    CHECK_INT(m, 25);
+    CHECK_INT(shares_ask(&s, 1, SHARE_END, &room, &one), SHARE_ADMITTED);
+    shares_hold(one, -500);
+    room.bytes += 500;
+    CHECK_INT(shares_ask(&s, 1, SHARE_NEW, &room, &one), SHARE_ADMITTED);
+    for (unsigned i = 0; i < n + 2; i++)
+        shares_done(&s, one);
+    for (unsigned i = 0; i < m; i++)
+        shares_done(&s, other);
+    shares_fini(&s);
+}
+
+TEST_MAIN(memory_is_shared, nothing_is_refused_below_capacity, ten_times_the_capacity,
+          equal_culprits_get_equal_shares, capacity_changes, dialogs_go_first_and_ends_always,
+          pending_ones_are_shared, owners_are_forgotten)

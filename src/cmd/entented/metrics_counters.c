@@ -36,6 +36,7 @@ const struct metrics_counter metrics_counters[] = {
     {"element.destination-recovered",  "Times an address was good again."                                             },
     {"element.destinations-full",      "Addresses that could not be remembered."                                      },
     {"element.memory-full",            "Connections refused or ended: memory is used up."                             },
+    {"element.memory-ended",           "Connections ended because memory was used up and their owner held most of it."},
     {"element.overload-held",          "Times that a connection was not read from for a while: its owner floods."     },
     {"element.overload-intervals",     "Tenths of a second in which a worker was overloaded."                         },
     {"element.overload-refused",       "Requests refused with 503: this machine is overloaded."                       },

@@ -39,7 +39,7 @@ static const struct property limit_rows[] = {
         "of those first who send most; 0 means never."),
     LIMIT(requests, "100000", 100, 10000000,
           "Requests without a final answer on a machine at most; beyond, new ones are refused with 503."),
-    LIMIT_IN(memory_mib, "2048", 64, 10000000, "MiB",
+    LIMIT_IN(memory_mib, "2048", 16, 10000000, "MiB",
              "Memory for connections and requests of a machine; beyond, new ones are refused."),
 };
 const struct kind kind_limits =
