@@ -84,6 +84,13 @@ void b_request(struct conn *c, const struct sip *m, const char *raw)
     uint64_t id;
     bool invite = str_is(m->method, "INVITE"), message = str_is(m->method, "MESSAGE");
     bool subscribe = str_is(m->method, "SUBSCRIBE");
+    if (str_is(m->method,
+               "OPTIONS")) { /* an edge asks whether we are back, when we were gone between two runs */
+        reply(m, 200, "OK", "b");
+        no_body();
+        net_send(c, out.d, out.n);
+        return;
+    }
     tally.b_requests++;
     if (!call_number(m->call_id, &id) || !forwarded_ok(m) || !m->from.n || !m->to.n ||
         ((invite || message) && !body_ok(m->body, id)) ||
