@@ -38,6 +38,9 @@ struct loop {
     uint64_t alarm_at; /* what the alarm is set to; UINT64_MAX: not set */
 
     struct list deferred;
+    struct list preferred; /* struct io; whose turn is next stands first */
+    size_t n_preferred;
+    unsigned part_reads;
     struct buf spares[LOOP_SPARES];
     size_t n_spares;
 
@@ -76,6 +79,7 @@ struct loop *loop_new(unsigned index)
     l->alarm_at = UINT64_MAX;
     l->wait_least = UINT32_MAX;
     list_init(&l->deferred);
+    list_init(&l->preferred);
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert(l->base && l->wake_fd >= 0);
     l->alarm = event_new(l->base, -1, 0, alarm_fired, l);
@@ -389,6 +393,7 @@ void loop_run(struct loop *l)
     l->in_turn = true;
     do {
         run_deferred(l);
+        l->part_reads = 0;
         alarm_set(l);
         note_turn(l);
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
@@ -445,14 +450,32 @@ struct io {
     struct event *read, *write;
     void (*ready)(void *arg, unsigned what);
     void *arg;
+    struct list preferred;
 };
+
+static void next_part(struct loop *l)
+{
+    l->part_reads = 0;
+    run_deferred(l);
+    size_t n = l->n_preferred < LOOP_PART_PREFERRED ? l->n_preferred : LOOP_PART_PREFERRED;
+    for (struct list *it; n > 0 && (it = list_first(&l->preferred)) != NULL; n--) {
+        struct io *io = LIST_ENTRY(it, struct io, preferred);
+        list_unlink(it);
+        list_push_back(&l->preferred, it);
+        if (io->want & IO_READ)
+            io->ready(io->arg, IO_READ);
+    }
+}
 
 static void io_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct io *io = arg;
+    struct loop *l = io->loop;
     io->ready(io->arg, IO_READ);
+    if (++l->part_reads == LOOP_PART)
+        next_part(l);
 }
 
 static void io_writable(evutil_socket_t fd, short what, void *arg)
@@ -470,7 +493,16 @@ struct io *io_new(struct loop *l, int fd, void (*ready)(void *arg, unsigned what
     io->fd = fd;
     io->ready = ready;
     io->arg = arg;
+    list_init(&io->preferred);
     return io;
+}
+
+void io_prefer(struct io *io)
+{
+    if (list_linked(&io->preferred))
+        return;
+    list_push_back(&io->loop->preferred, &io->preferred);
+    io->loop->n_preferred++;
 }
 
 static void io_switch(struct io *io, struct event **e, short what, event_callback_fn run, bool on)
@@ -499,6 +531,9 @@ void io_free(struct io *io)
 {
     if (!io)
         return;
+    if (list_linked(&io->preferred))
+        io->loop->n_preferred--;
+    list_unlink(&io->preferred);
     if (io->read)
         event_free(io->read);
     if (io->write)

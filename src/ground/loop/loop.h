@@ -39,6 +39,12 @@ struct io;
 struct io *io_new(struct loop *l, int fd, void (*ready)(void *arg, unsigned what), void *arg);
 void io_want(struct io *io, unsigned what); /* IO_READ | IO_WRITE; 0 pauses */
 void io_free(struct io *io);                /* does not close fd; NULL is fine; allowed inside its callback */
+/* For one that carries what belongs to many: within a long turn it is read from early, on the chance that
+ * there is something (see LOOP_PART). */
+void io_prefer(struct io *io);
+/* So many sockets are read from, then what is deferred runs and preferred ones are looked at: a turn in which
+ * thousands are ready does not pile up what the first of them brought until the last one was read. */
+enum { LOOP_PART = 32, LOOP_PART_PREFERRED = 8 };
 
 /* --- timers: they lie in the object; starting again moves them, stopping twice is harmless --- */
 struct timer {
@@ -56,7 +62,8 @@ static inline bool timer_running(const struct timer *t)
     return t->heap_slot != 0;
 }
 
-/* --- deferred: runs once at the end of this turn, after all events (gathered output, deletions) --- */
+/* --- deferred: runs once at the end of this turn or of a part of it (LOOP_PART), when no callback of an
+ * event is under way (gathered output, deletions) --- */
 struct deferred {
     struct list link;
     void (*run)(void *arg);

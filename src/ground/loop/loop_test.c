@@ -237,6 +237,68 @@ TEST(readiness_is_level_triggered)
     end();
 }
 
+/* Always readable, more of them than a part of a turn takes. */
+enum { CROWD = LOOP_PART * 3, CROWD_PARTS = 40 };
+static size_t crowd_read, crowd_most, crowd_parts, preferred_looks;
+static struct deferred crowd_over;
+
+static void crowd_ready(void *arg, unsigned what)
+{
+    (void)arg;
+    (void)what;
+    crowd_read++;
+    deferred_add(loop, &crowd_over);
+}
+
+static void crowd_part(void *arg)
+{
+    (void)arg;
+    crowd_most = crowd_read > crowd_most ? crowd_read : crowd_most;
+    crowd_read = 0;
+    if (++crowd_parts == CROWD_PARTS) /* after turns enough for libevent to take all of them at once */
+        loop_stop(loop);
+}
+
+static void preferred_ready(void *arg, unsigned what)
+{
+    (void)arg;
+    CHECK_INT(what, IO_READ);
+    preferred_looks++;
+}
+
+TEST(a_long_turn_is_done_in_parts)
+{
+    struct io *crowd[CROWD], *preferred, *paused;
+    int fds[CROWD];
+    begin();
+    deferred_init(&crowd_over, crowd_part, NULL);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    CHECK_INT(write(pair[1], "x", 1), 1);
+    for (size_t i = 0; i < CROWD; i++) {
+        fds[i] = dup(pair[0]);
+        crowd[i] = io_new(loop, fds[i], crowd_ready, NULL);
+        io_want(crowd[i], IO_READ);
+    }
+    preferred = io_new(loop, pair[1], preferred_ready, NULL); /* nothing comes there */
+    io_want(preferred, IO_READ);
+    io_prefer(preferred);
+    io_prefer(preferred);
+    paused = io_new(loop, pair[1], crowd_ready, NULL);
+    io_prefer(paused); /* nobody wants to read from it */
+    loop_run(loop);
+    CHECK_INT(crowd_most, LOOP_PART);
+    CHECK(preferred_looks > 0);
+    for (size_t i = 0; i < CROWD; i++) {
+        io_free(crowd[i]);
+        close(fds[i]);
+    }
+    io_free(preferred);
+    io_free(paused);
+    close(pair[0]);
+    close(pair[1]);
+    end();
+}
+
 TEST(a_broken_pipe_is_an_error)
 {
     begin();
@@ -433,6 +495,7 @@ TEST(the_queue_of_helpers_is_bounded)
 }
 
 TEST_MAIN(timers_fire_in_order_of_time, timers_stop_and_move_inside_callbacks, thousands_of_timers,
-          deferred_runs_at_the_end_of_the_turn, readiness_is_level_triggered, a_broken_pipe_is_an_error,
-          letters_arrive_in_order_from_each_thread, what_is_left_in_the_box_is_delivered_at_the_end,
-          one_helper_keeps_the_order, the_queue_of_helpers_is_bounded)
+          deferred_runs_at_the_end_of_the_turn, readiness_is_level_triggered, a_long_turn_is_done_in_parts,
+          a_broken_pipe_is_an_error, letters_arrive_in_order_from_each_thread,
+          what_is_left_in_the_box_is_delivered_at_the_end, one_helper_keeps_the_order,
+          the_queue_of_helpers_is_bounded)

@@ -202,6 +202,8 @@ size_t stream_unread(const struct stream *s)
 void stream_prefer(struct stream *s)
 {
     s->more_reads = STREAM_PREFERRED_READS;
+    if (s->io)
+        io_prefer(s->io);
     if (s->limits.max_output < STREAM_PREFERRED_OUTPUT)
         s->limits.max_output = STREAM_PREFERRED_OUTPUT;
 }
