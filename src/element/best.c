@@ -5,6 +5,8 @@
 
 #include "element/rewrite.h"
 
+enum { DETAIL_MAX = 160 };
+
 static unsigned best_rank(unsigned status)
 {
     static const unsigned preferred[] = {401, 407, 415, 420, 484};
@@ -46,7 +48,7 @@ void best_consider(struct request *rq, const struct sip_msg *m)
 
 void best_consider_own(struct request *rq, const struct refusal *why, const char *detail)
 {
-    snprintf(rq->best_detail, sizeof(rq->best_detail), "%s", detail);
+    rq->best_detail = arena_cstr(&rq->arena, slice_head(slice_str(detail), DETAIL_MAX));
     if (!best_beats(rq, why->status))
         return;
     rq->best_status = why->status;
@@ -80,6 +82,11 @@ static void best_send_up(struct request *rq)
     arena_fini(&a);
 }
 
+static const char *best_detail(const struct request *rq)
+{
+    return rq->best_detail ? rq->best_detail : "";
+}
+
 void best_answer(struct request *rq)
 {
     bool invite = rq->msg.method == SIP_INVITE;
@@ -91,18 +98,18 @@ void best_answer(struct request *rq)
                (rq->best_status == 408 && !invite)) {
         METRIC_COUNT("element.timeout");
         if (invite)
-            request_refuse(rq, &REFUSE_TIMEOUT, "%s", rq->best_detail);
+            request_refuse(rq, &REFUSE_TIMEOUT, "%s", best_detail(rq));
         else {
             /* RFC 4320 4.2: a 408 would only tell the sender what its own timer tells it. */
             if (request_may_tell(rq, REFUSE_TIMEOUT.id))
                 log_event(LOG_WARN, REFUSE_TIMEOUT.id,
                           FIELDS({"call_id", rq->msg.call_id}, {"uri", rq->msg.uri}),
-                          "no answer to " SLICE_FMT ": %s", SLICE_ARG(rq->msg.method_name), rq->best_detail);
+                          "no answer to " SLICE_FMT ": %s", SLICE_ARG(rq->msg.method_name), best_detail(rq));
             rq->account.refusal = &REFUSE_TIMEOUT;
             request_abandon(rq);
         }
     } else if (rq->best_refusal) {
-        request_refuse(rq, rq->best_refusal, "%s", rq->best_detail);
+        request_refuse(rq, rq->best_refusal, "%s", best_detail(rq));
     } else if (rq->best_status == 503) {
         request_refuse(rq, &REFUSE_BELOW_BUSY, NULL); /* 16.7 step 6 */
     } else {

@@ -67,7 +67,7 @@ size_t request_own_routes(const struct request *rq, const struct sip_uri **ret)
 
 const struct sip_addr *request_next_route(const struct request *rq)
 {
-    return rq->has_next_route ? &rq->next_route : NULL;
+    return rq->next_route;
 }
 
 const struct sip_uri *request_uri(const struct request *rq)

@@ -41,7 +41,7 @@ static struct slice rewrite_routes(struct request *rq)
     while (sip_values_next(&count, &value))
         total++;
     size_t end = rq->strict ? total - 1 : total;
-    bool strict_next = rq->has_next_route && !sip_uri_param(&rq->next_route.uri, SLICE("lr"), &lr);
+    bool strict_next = rq->next_route && !sip_uri_param(&rq->next_route->uri, SLICE("lr"), &lr);
     for (; sip_values_next(&v, &value) && i < end; i++) {
         if (i < rq->n_routes_taken + strict_next)
             continue;
@@ -76,7 +76,7 @@ void rewrite_prepare(struct request *rq, const struct forward *plan)
         e->replace_body = true;
         e->body = rq->msg.body;
     }
-    if (rq->n_routes_taken || rq->strict || rq->has_next_route) {
+    if (rq->n_routes_taken || rq->strict || rq->next_route) {
         struct slice routes = rewrite_routes(rq);
         const struct sip_header *row = sip_msg_header(&rq->msg, SIP_H_ROUTE);
         sip_edit_remove_all(e, &rq->msg, SIP_H_ROUTE);
@@ -84,8 +84,8 @@ void rewrite_prepare(struct request *rq, const struct forward *plan)
             sip_edit_end(e, "Route", routes);
     }
     struct slice lr;
-    if (rq->has_next_route && !sip_uri_param(&rq->next_route.uri, SLICE("lr"), &lr))
-        e->uri = rq->next_route.uri_text;
+    if (rq->next_route && !sip_uri_param(&rq->next_route->uri, SLICE("lr"), &lr))
+        e->uri = rq->next_route->uri_text;
     else if (rq->strict)
         e->uri = rq->strict_uri;
 }

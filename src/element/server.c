@@ -66,7 +66,7 @@ struct request *request_alloc(struct shard *s)
         s->n_idle_requests--;
         struct arena a = rq->arena;
         struct buf last = rq->last, best = rq->best;
-        memset(rq, 0, sizeof(*rq));
+        memset(rq, 0, offsetof(struct request, msg));
         rq->arena = a;
         rq->last = last;
         rq->best = best;

@@ -197,15 +197,13 @@ struct request {
     struct shard *s;
     struct element_config *config;
     struct arena arena;
-    struct sip_msg msg;
     struct sip_uri uri;
-    struct sip_uri own_routes[ELEMENT_MAX_OWN_ROUTES];
+    struct sip_uri *own_routes; /* in the arena, as next_route is */
     size_t n_own_routes;
     size_t n_routes_taken; /* values taken off the top of Route */
     bool strict;           /* Request-URI named us: the last Route value took its place */
     struct slice strict_uri;
-    struct sip_addr next_route;
-    bool has_next_route;
+    struct sip_addr *next_route; /* NULL: none */
     struct source src;    /* flow is not kept: see ref */
     struct slice top_via; /* with received and rport filled in; p NULL: as it came */
     struct siptxn txn;
@@ -232,11 +230,12 @@ struct request {
     struct buf best; /* best final response so far, whole text */
     unsigned best_status;
     const struct refusal *best_refusal; /* the best is ours: no text */
-    char best_detail[160];
+    const char *best_detail;             /* in the arena; NULL: none */
     struct buf challenges; /* rows of all branches' 401 and 407 */
     struct target_query *lookup;
     request_srv_done *lookup_done;
     struct deferred freeing;
+    struct sip_msg msg; /* not cleared by request_alloc when the memory was used before */
 };
 struct request *request_new(const struct source *src, const struct sip_msg *m); /* copies the message */
 void request_begin(struct request *rq); /* validation, then the service */
@@ -253,7 +252,7 @@ void request_maybe_free(struct request *rq);
 /* A whole response text, written for upstream. */
 void request_send(struct request *rq, unsigned status, struct buf *message);
 struct request *request_match(struct shard *s, const struct sip_msg *m, bool invite);
-/* A blank one, with memory that another had. */
+/* A blank one but for msg, with memory that another had. */
 struct request *request_alloc(struct shard *s);
 /* What a request is found by (17.2.3), apart from the method. */
 struct request_names {

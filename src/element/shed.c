@@ -53,8 +53,10 @@ void request_shed(struct request *rq)
     rq->edits = NULL;
     rq->data = NULL;
     rq->uri = (struct sip_uri){0};
-    rq->next_route = (struct sip_addr){0};
-    rq->has_next_route = rq->strict = false;
+    rq->next_route = NULL;
+    rq->own_routes = NULL;
+    rq->best_detail = NULL;
+    rq->strict = false;
     rq->strict_uri = rq->top_via = SLICE_NONE;
     rq->n_own_routes = 0;
     buf_fini(&rq->best);

@@ -30,6 +30,13 @@ static bool request_extensions_ok(struct request *rq)
     return false;
 }
 
+static void request_note_own(struct request *rq, const struct sip_uri *uri)
+{
+    if (!rq->own_routes)
+        rq->own_routes = ARENA_ARRAY(&rq->arena, struct sip_uri, ELEMENT_MAX_OWN_ROUTES);
+    rq->own_routes[rq->n_own_routes++] = *uri;
+}
+
 /* 16.4: a strict router before us put our own Record-Route value into the Request-URI. */
 static void request_undo_strict(struct request *rq)
 {
@@ -42,7 +49,7 @@ static void request_undo_strict(struct request *rq)
     struct sip_addr a;
     if (last.n == 0 || sip_addr_parse(last, &a) < 0 || a.is_star)
         return;
-    rq->own_routes[rq->n_own_routes++] = rq->uri;
+    request_note_own(rq, &rq->uri);
     rq->strict = true;
     rq->strict_uri = a.uri_text;
     rq->uri = a.uri;
@@ -63,11 +70,11 @@ static void request_take_routes(struct request *rq)
         if (sip_addr_parse(value, &a) < 0 || a.is_star)
             return;
         if (rq->n_own_routes == ELEMENT_MAX_OWN_ROUTES || !rq->config->ops->is_own_uri(rq->config, &a.uri)) {
-            rq->next_route = a;
-            rq->has_next_route = true;
+            rq->next_route = ARENA_NEW(&rq->arena, struct sip_addr);
+            *rq->next_route = a;
             return;
         }
-        rq->own_routes[rq->n_own_routes++] = a.uri;
+        request_note_own(rq, &a.uri);
     }
 }
 
