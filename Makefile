@@ -26,7 +26,10 @@ LIBS = $(shell pkg-config --libs $(PKGS)) -lunbound -lpthread
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CPPFLAGS += -D_GNU_SOURCE -DENTENTE_VERSION='"$(VERSION)"' -Isrc
-CFLAGS_release := -O2 -g
+# Without it GCC clears and copies structs of a few hundred bytes by string instructions, which take longer to start
+# than to clear them. It orders instructions only: the program runs on every processor of the kind.
+TUNE := $(if $(filter x86_64,$(shell uname -m)),-mtune=skylake)
+CFLAGS_release := -O2 -g $(TUNE)
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(BUILD)) -fno-strict-aliasing -fstack-protector-strong

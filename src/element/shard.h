@@ -204,8 +204,8 @@ struct request {
     bool strict;           /* Request-URI named us: the last Route value took its place */
     struct slice strict_uri;
     struct sip_addr *next_route; /* NULL: none */
-    struct source src;    /* flow is not kept: see ref */
-    struct slice top_via; /* with received and rport filled in; p NULL: as it came */
+    struct source src;           /* flow is not kept: see ref */
+    struct slice top_via;        /* with received and rport filled in; p NULL: as it came */
     struct siptxn txn;
     struct timer timer;
     struct buf last; /* last response, for retransmissions */
@@ -230,8 +230,8 @@ struct request {
     struct buf best; /* best final response so far, whole text */
     unsigned best_status;
     const struct refusal *best_refusal; /* the best is ours: no text */
-    const char *best_detail;             /* in the arena; NULL: none */
-    struct buf challenges; /* rows of all branches' 401 and 407 */
+    const char *best_detail;            /* in the arena; NULL: none */
+    struct buf challenges;              /* rows of all branches' 401 and 407 */
     struct target_query *lookup;
     request_srv_done *lookup_done;
     struct deferred freeing;

@@ -10,47 +10,27 @@ void buf_fini(struct buf *b)
     *b = (struct buf){0};
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
-    if (b->cap - b->end < n || !b->mem) {
-        size_t len = buf_len(b);
-        if (b->mem && b->start >= len &&
-            b->cap - len >= n) { /* moving is cheap: the front is larger than the rest */
-            if (len)
-                memmove(b->mem, b->mem + b->start, len);
-        } else {
-            size_t cap = b->cap ? b->cap * 2 : 256;
-            while (cap - len < n)
-                cap *= 2;
-            char *mem = mem_alloc(cap);
-            if (len)
-                memcpy(mem, b->mem + b->start, len);
-            mem_free(b->mem);
-            b->mem = mem;
-            b->cap = cap;
-        }
-        b->start = 0;
-        b->end = len;
+    size_t len = buf_len(b);
+    if (b->mem && b->start >= len &&
+        b->cap - len >= n) { /* moving is cheap: the front is larger than the rest */
+        if (len)
+            memmove(b->mem, b->mem + b->start, len);
+    } else {
+        size_t cap = b->cap ? b->cap * 2 : 256;
+        while (cap - len < n)
+            cap *= 2;
+        char *mem = mem_alloc(cap);
+        if (len)
+            memcpy(mem, b->mem + b->start, len);
+        mem_free(b->mem);
+        b->mem = mem;
+        b->cap = cap;
     }
+    b->start = 0;
+    b->end = len;
     return b->mem + b->end;
-}
-
-void buf_commit(struct buf *b, size_t n)
-{
-    b->end += n;
-}
-
-void buf_append_mem(struct buf *b, const void *p, size_t n)
-{
-    if (n == 0)
-        return;
-    memcpy(buf_reserve(b, n), p, n);
-    b->end += n;
-}
-
-void buf_append(struct buf *b, struct slice s)
-{
-    buf_append_mem(b, s.p, s.n);
 }
 
 void buf_append_char(struct buf *b, char c)

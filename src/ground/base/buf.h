@@ -26,11 +26,27 @@ static inline struct slice buf_slice(const struct buf *b)
 {
     return (struct slice){b->mem ? b->mem + b->start : NULL, b->end - b->start};
 }
+char *buf_grow(struct buf *b, size_t n); /* of buf_reserve, when there is no room */
 /* Room for n more bytes at the end: write there, then buf_commit what was written. */
-char *buf_reserve(struct buf *b, size_t n);
-void buf_commit(struct buf *b, size_t n);
-void buf_append(struct buf *b, struct slice s);
-void buf_append_mem(struct buf *b, const void *p, size_t n);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    return b->cap - b->end >= n && b->mem ? b->mem + b->end : buf_grow(b, n);
+}
+static inline void buf_commit(struct buf *b, size_t n)
+{
+    b->end += n;
+}
+static inline void buf_append_mem(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    memcpy(buf_reserve(b, n), p, n);
+    b->end += n;
+}
+static inline void buf_append(struct buf *b, struct slice s)
+{
+    buf_append_mem(b, s.p, s.n);
+}
 void buf_append_char(struct buf *b, char c);
 void buf_append_u64(struct buf *b, uint64_t v);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);

@@ -44,14 +44,6 @@ void map_remove(struct map *m, struct map_entry *e)
     m->count--;
 }
 
-struct map_entry *map_first(const struct map *m, uint64_t hash)
-{
-    struct map_entry *e = m->n_slots ? m->slots[hash & (m->n_slots - 1)] : NULL;
-    while (e && e->hash != hash)
-        e = e->next;
-    return e;
-}
-
 struct map_entry *map_next(const struct map_entry *e)
 {
     uint64_t hash = e->hash;

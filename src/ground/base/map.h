@@ -31,5 +31,11 @@ void map_insert(struct map *m, struct map_entry *e, uint64_t hash);
 /* The entry must be in the map. */
 void map_remove(struct map *m, struct map_entry *e);
 /* First and next entry with this very hash, or NULL. */
-struct map_entry *map_first(const struct map *m, uint64_t hash);
+static inline struct map_entry *map_first(const struct map *m, uint64_t hash)
+{
+    struct map_entry *e = m->n_slots ? m->slots[hash & (m->n_slots - 1)] : NULL;
+    while (e && e->hash != hash)
+        e = e->next;
+    return e;
+}
 struct map_entry *map_next(const struct map_entry *e);

@@ -66,14 +66,17 @@ int slice_u64(struct slice s, uint64_t max, uint64_t *ret)
 {
     enum { FIT_ALWAYS = 19 }; /* digits */
     uint64_t v = 0;
-    size_t i = 0;
-    for (; i < s.n && (unsigned char)(s.p[i] - '0') <= 9 && i < FIT_ALWAYS; i++)
-        v = v * 10 + (unsigned char)(s.p[i] - '0');
-    for (; i < s.n && (unsigned char)(s.p[i] - '0') <= 9; i++)
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
-            return -ERANGE;
-    if (i < s.n || i == 0)
+    if (s.n == 0)
         return -EINVAL;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned char)(s.p[i] - '0');
+        if (digit > 9)
+            return -EINVAL;
+        if (s.n <= FIT_ALWAYS)
+            v = v * 10 + digit;
+        else if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v))
+            return -ERANGE;
+    }
     if (v > max)
         return -ERANGE;
     *ret = v;

@@ -92,7 +92,9 @@ static inline struct slice slice_trim(struct slice s)
 bool slice_same_any_case(const char *a, const char *b, size_t n);
 static inline bool slice_caseeq(struct slice a, struct slice b)
 {
-    return a.n == b.n && slice_same_any_case(a.p, b.p, a.n);
+    if (a.n != b.n || a.n == 0)
+        return a.n == b.n;
+    return (a.p[0] | 0x20) == (b.p[0] | 0x20) && slice_same_any_case(a.p, b.p, a.n); /* seldom in vain */
 }
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_casestarts(struct slice s, struct slice prefix);

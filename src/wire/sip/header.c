@@ -3,12 +3,6 @@
 
 #include "wire/sip/octets.h"
 
-const struct sip_header *sip_msg_header(const struct sip_msg *m, enum sip_header_id id)
-{
-    unsigned i = (unsigned)id < SIP_H_COUNT ? m->first[id] : 0;
-    return i ? &m->headers[i - 1] : NULL;
-}
-
 const struct sip_header *sip_msg_next(const struct sip_msg *m, const struct sip_header *h)
 {
     const struct sip_header *end = m->headers + m->n_headers;
@@ -27,12 +21,6 @@ const struct sip_header *sip_msg_named(const struct sip_msg *m, struct slice nam
         if (m->headers[i].id == SIP_H_OTHER && slice_caseeq(m->headers[i].name, name))
             return &m->headers[i];
     return NULL;
-}
-
-struct slice sip_msg_value(const struct sip_msg *m, enum sip_header_id id)
-{
-    const struct sip_header *h = sip_msg_header(m, id);
-    return h ? h->value : SLICE("");
 }
 
 /* End of the first value of a list: the comma that stands neither in quotes nor in <>, or the end. */

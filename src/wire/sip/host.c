@@ -72,10 +72,19 @@ static int take_name(struct slice *s, struct slice *ret)
     if (!s->p)
         return -EINVAL;
     for (unsigned more = sizeof(octets); more == sizeof(octets); n += more) {
-        struct slice rest = slice_from(*s, n);
-        octets x = rest.n < sizeof(octets) ? octets_short(rest.p, rest.n) : octets_at(rest.p);
-        more = (unsigned)__builtin_ctz(~name_bits(x)); /* all of them: the first bit above */
-        unsigned dots = octets_bits((octets)(x == '.')) & ((1u << more) - 1);
+        size_t left = s->n - n;
+        unsigned before = 0; /* octets in front of n that stand in x as well */
+        octets x;
+        if (left >= sizeof(octets)) {
+            x = octets_at(s->p + n);
+        } else if (s->n >= sizeof(octets)) {
+            before = (unsigned)(sizeof(octets) - left);
+            x = octets_at(s->p + s->n - sizeof(octets));
+        } else {
+            x = octets_short(s->p + n, left);
+        }
+        more = (unsigned)__builtin_ctz(~(name_bits(x) >> before)); /* all of them: the first bit above */
+        unsigned dots = octets_bits((octets)(x == '.')) >> before & ((1u << more) - 1);
         for (; dots; dots &= dots - 1) {
             size_t dot = n + (size_t)__builtin_ctz(dots);
             if (dot == label || dot - label > LABEL_MAX)

@@ -154,12 +154,20 @@ bool sip_msg_answerable(const struct sip_msg *m);
 void sip_msg_copy(const struct sip_msg *m, struct arena *a, struct sip_msg *ret);
 
 /* First row of a header, NULL when absent; the next row with the same id behind `h`. */
-const struct sip_header *sip_msg_header(const struct sip_msg *m, enum sip_header_id id);
+static inline const struct sip_header *sip_msg_header(const struct sip_msg *m, enum sip_header_id id)
+{
+    unsigned i = (unsigned)id < SIP_H_COUNT ? m->first[id] : 0;
+    return i ? &m->headers[i - 1] : NULL;
+}
 const struct sip_header *sip_msg_next(const struct sip_msg *m, const struct sip_header *h);
 /* First row of a header known by name only (any case). */
 const struct sip_header *sip_msg_named(const struct sip_msg *m, struct slice name);
 /* Value of the first row, empty when absent. */
-struct slice sip_msg_value(const struct sip_msg *m, enum sip_header_id id);
+static inline struct slice sip_msg_value(const struct sip_msg *m, enum sip_header_id id)
+{
+    const struct sip_header *h = sip_msg_header(m, id);
+    return h ? h->value : SLICE("");
+}
 
 /*
  * Walks the values of a header over all its rows, comma-joined ones one by one (7.3.1; commas in quotes and

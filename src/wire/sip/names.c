@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "ground/base/text.h"
-#include "wire/sip/octets.h"
 
 enum { NAME_SLOTS = 256, NAME_ROOM = 30 };
 enum { FACTOR_N = 1, FACTOR_FIRST = 2, FACTOR_LAST = 31 };
@@ -159,15 +158,35 @@ __attribute__((constructor)) static void names_init(void)
  * Known names are letters and '-' alone. Setting bit 5 maps only their upper case onto them, and CR onto '-',
  * which no name can contain: comparing with the bit set is exact.
  */
+static inline bool same8(const char *lower, const char *p)
+{
+    uint64_t a, b;
+    memcpy(&a, lower, sizeof(a));
+    memcpy(&b, p, sizeof(b));
+    return a == (b | 0x2020202020202020u);
+}
+
+static inline bool same4(const char *lower, const char *p)
+{
+    uint32_t a, b;
+    memcpy(&a, lower, sizeof(a));
+    memcpy(&b, p, sizeof(b));
+    return a == (b | 0x20202020u);
+}
+
+/* In steps of a word; the last one overlaps. */
 static inline bool name_same(const char *lower, const char *p, size_t n)
 {
-    octets a = octets_at(lower), b = n < sizeof(octets) ? octets_short(p, n) : octets_at(p);
-    unsigned same = octets_bits((octets)(a == (b | 0x20)));
-    if (n < sizeof(octets))
-        return (~same & ((1u << n) - 1)) == 0;
-    a = octets_at(lower + n - sizeof(octets)); /* the last ones, some of them once more */
-    b = octets_at(p + n - sizeof(octets));
-    return (same & octets_bits((octets)(a == (b | 0x20)))) == 0xffff;
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8)
+            if (!same8(lower + i, p + i))
+                return false;
+        return same8(lower + n - 8, p + n - 8);
+    }
+    if (n >= 4)
+        return same4(lower, p) && same4(lower + n - 4, p + n - 4);
+    return lower[0] == (char)(p[0] | 0x20) && lower[n / 2] == (char)(p[n / 2] | 0x20) &&
+           lower[n - 1] == (char)(p[n - 1] | 0x20);
 }
 
 enum sip_header_id sip_header_id_parse(struct slice name)

@@ -289,10 +289,10 @@ static bool is_version(struct slice s)
 /* "SIP/2.0/" off the front; there may be space around each part, and hardly ever is. */
 static int take_protocol(struct slice *rest, bool *ret_other_version)
 {
-    static const struct slice plain = SLICE_INIT("SIP/2.0/");
+    enum { PLAIN = sizeof("SIP/2.0/") - 1 };
     struct slice protocol, version;
-    if (rest->n > plain.n && memcmp(rest->p, plain.p, plain.n) == 0) {
-        *rest = slice_from(*rest, plain.n);
+    if (rest->n > PLAIN && memcmp(rest->p, "SIP/2.0/", PLAIN) == 0) {
+        *rest = slice_from(*rest, PLAIN);
         return 0;
     }
     if (!slice_cut(*rest, '/', &protocol, rest) || !slice_cut(*rest, '/', &version, rest) ||
