@@ -190,8 +190,8 @@ bool accepted_absorbs(const struct source *src, const struct sip_msg *m)
         return false;
     struct accepted *a = MAP_OBJECT(e, struct accepted, by_key);
     if (m->method == SIP_CANCEL) { /* too late for it (9.2) */
-        reply_stateless(src, m, 200, SLICE_NONE, SLICE_NONE, a->to_tag);
-        access_stateless(src, m, &(struct access_short){.status = 200});
+        unsigned status = reply_stateless(src, m, 200, SLICE_NONE, SLICE_NONE, a->to_tag);
+        access_stateless(src, m, &(struct access_short){.status = status});
     } else if (m->method == SIP_INVITE) {
         if (m->cseq != a->names.cseq)
             return false;

@@ -116,6 +116,21 @@ TEST(malformed)
     scene_end();
 }
 
+/* Over UDP an answer larger than 1.5 times the request is not sent, and the line says so. */
+TEST(too_small_to_be_answered)
+{
+    static const char text[] =
+        "MESSAGE sip:b SIP/2.0\r\nv:SIP/2.0/UDP c;branch=z9hG4bKt\r\nf:<sip:a@b>;tag=1\r\n"
+        "t:<sip:b@b>\r\ni:small\r\nCSeq:1 INFO\r\n\r\n";
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    scene_begin(0);
+    CHECK_INT(connect(fd, &udp_at.sa, net_addr_len(&udp_at)), 0);
+    CHECK(write(fd, text, sizeof(text) - 1) > 0);
+    CHECK(silent(fd, SILENCE_MS));
+    close(fd);
+    scene_end();
+}
+
 /* Beyond the limit of its source there is one line for many, or the log could be flooded. */
 enum { FLOOD = 100, FLOODS = 100 };
 static unsigned told, refused;
@@ -180,6 +195,7 @@ TEST(ends)
         {"\"call_id\":\"other-method\"",                                "\"status\":400,", "\"flaw\":\"cseq\""         },
         {"\"call_id\":\"no-via\"",                                      "\"status\":0,",   "\"flaw\":\"missing\""      },
         {"\"call_id\":\"two-lengths\"",                                 "\"status\":400,", "\"flaw\":\"length\""       },
+        {"\"call_id\":\"small\"",                                       "\"status\":0,",   "\"flaw\":\"cseq\""         },
         {"\"refusal\":\"element.malformed\"",                           "\"status\":0,",   "\"flaw\":\"start-line\""   },
     };
     enum { LINES = sizeof(lines) / sizeof(lines[0]) };
@@ -201,4 +217,4 @@ TEST(ends)
 }
 
 TEST_MAIN(begins, answered_and_refused, cancelled, cancelled_too_late, nobody_answers, nobody_is_there,
-          malformed, flooding, ends)
+          malformed, too_small_to_be_answered, flooding, ends)

@@ -94,14 +94,15 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
 }
 
 /* Spread, so that those who are told to come back do not come together (RFC 3261 21.5.4). */
-void guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread)
+unsigned guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread)
 {
     struct buf rows = {0};
     refusal_rows(src->s->config, src->side, &REFUSE_OVERLOAD, &rows);
     buf_printf(&rows, "Retry-After: %llu\r\n",
                (unsigned long long)(retry_s + slice_hash(m->call_id) % spread));
-    reply_stateless(src, m, REFUSE_OVERLOAD.status, SLICE_NONE, buf_slice(&rows), "");
+    unsigned sent = reply_stateless(src, m, REFUSE_OVERLOAD.status, SLICE_NONE, buf_slice(&rows), "");
     buf_fini(&rows);
+    return sent;
 }
 
 /* Of a source that is beyond its limit the access log has a line now and then, or it could be flooded. */

@@ -44,9 +44,9 @@ static void ingress_log_flaw(const struct source *src, enum sip_flaw flaw, const
 static void ingress_malformed(const struct source *src, const struct sip_msg *m, enum sip_flaw flaw,
                               bool answerable)
 {
-    unsigned status = answerable ? sip_flaw_status(flaw) : 0;
-    if (answerable)
-        reply_stateless(src, m, status, slice_str(sip_flaw_text(flaw)), SLICE_NONE, "");
+    unsigned status = answerable ? reply_stateless(src, m, sip_flaw_status(flaw),
+                                                   slice_str(sip_flaw_text(flaw)), SLICE_NONE, "")
+                                 : 0;
     access_stateless(src, m,
                      &(struct access_short){.status = status, .refusal = &REFUSE_MALFORMED, .flaw = flaw});
 }
@@ -142,8 +142,8 @@ static bool ingress_to_invite(struct request *rq, const struct source *src, cons
         request_acked(rq);
         return true;
     }
-    reply_stateless(src, m, 200, SLICE_NONE, SLICE_NONE, rq->to_tag);
-    access_stateless(src, m, &(struct access_short){.status = 200});
+    unsigned status = reply_stateless(src, m, 200, SLICE_NONE, SLICE_NONE, rq->to_tag);
+    access_stateless(src, m, &(struct access_short){.status = status});
     request_cancel(rq);
     return true;
 }
@@ -155,10 +155,9 @@ static void ingress_unmatched(const struct source *src, const struct sip_msg *m)
     if (m->method == SIP_CANCEL) {
         struct buf rows = {0};
         refusal_rows(s->config, src->side, &REFUSE_NO_TRANSACTION, &rows);
-        reply_stateless(src, m, REFUSE_NO_TRANSACTION.status, SLICE_NONE, buf_slice(&rows), "");
-        access_stateless(src, m,
-                         &(struct access_short){.status = REFUSE_NO_TRANSACTION.status,
-                                                .refusal = &REFUSE_NO_TRANSACTION});
+        unsigned status =
+            reply_stateless(src, m, REFUSE_NO_TRANSACTION.status, SLICE_NONE, buf_slice(&rows), "");
+        access_stateless(src, m, &(struct access_short){.status = status, .refusal = &REFUSE_NO_TRANSACTION});
         METRIC_COUNT("refused.element.no-transaction");
         buf_fini(&rows);
         return;

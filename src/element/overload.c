@@ -178,12 +178,10 @@ static enum share_verdict overload_refuse(const struct source *src, const struct
 {
     guard_tell(src->s, &src->from, "element.overload-refused",
                "this machine is overloaded, and it has had its share");
-    if (!silent)
-        guard_answer(src, m, OVERLOAD_RETRY_S, OVERLOAD_RETRY_SPREAD);
+    unsigned status = silent ? 0 : guard_answer(src, m, OVERLOAD_RETRY_S, OVERLOAD_RETRY_SPREAD);
     access_stateless(src, m,
-                     &(struct access_short){.status = silent ? 0 : REFUSE_OVERLOAD.status,
-                                            .refusal = &REFUSE_OVERLOAD,
-                                            .limit = "element.overload-refused"});
+                     &(struct access_short){
+                         .status = status, .refusal = &REFUSE_OVERLOAD, .limit = "element.overload-refused"});
     return SHARE_REFUSED;
 }
 

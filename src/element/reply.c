@@ -21,14 +21,14 @@ static bool reply_fits(const struct source *src, const struct sip_msg *m, const 
     return src->transport != SIP_UDP || buf_len(out) * 2 <= m->text.n * 3;
 }
 
-void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
-                     struct slice extra, const char *to_tag)
+unsigned reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status,
+                         struct slice reason, struct slice extra, const char *to_tag)
 {
     char tag[TAG_TEXT];
     struct buf out = {0};
     struct slice value = sip_msg_value(m, SIP_H_VIA);
     if (m->via.host.n == 0) /* there is none that could be read */
-        return;
+        return 0;
     reply_stateless_tag(m, tag);
     struct sip_response r = {.status = status,
                              .reason = reason,
@@ -41,13 +41,16 @@ void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned
         r.extra = SLICE_NONE;
         sip_response_write(m, &r, &out);
     }
-    if (reply_fits(src, m, &out))
+    bool fits = reply_fits(src, m, &out);
+    if (fits) {
         source_send(src, &m->via, buf_slice(&out), SLICE_NONE);
-    else
+        trace_add(&src->s->trace, slice_hash(m->call_id), TRACE_RESPONSE_OUT, m->method, status, &src->from,
+                  NULL);
+    } else {
         METRIC_COUNT("element.answer-too-large");
-    trace_add(&src->s->trace, slice_hash(m->call_id), TRACE_RESPONSE_OUT, m->method, status, &src->from,
-              NULL);
+    }
     buf_fini(&out);
+    return fits ? status : 0;
 }
 
 /*

@@ -8,8 +8,8 @@
 
 /* Outside a transaction, with a To tag that a repeated request gets again: nothing is remembered. to_tag: ""
  * for one of ours. Over UDP no more than 1.5 times the request goes out, without `extra` if need be, or
- * nothing. */
-void reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status, struct slice reason,
-                     struct slice extra, const char *to_tag);
+ * nothing. The status that was sent, or 0. */
+unsigned reply_stateless(const struct source *src, const struct sip_msg *m, unsigned status,
+                         struct slice reason, struct slice extra, const char *to_tag);
 /* Reason and ms-diagnostics, which explain a refusal to the peer. */
 void refusal_rows(const struct element_config *c, enum side side, const struct refusal *why, struct buf *out);

@@ -152,8 +152,8 @@ bool guard_connection(struct port *p, const struct net_addr *from, struct source
 /* A request, or (m NULL) what cannot be read, of somebody who is not trusted. False: it has been dealt with.
  */
 bool guard_request(const struct source *src, const struct sip_msg *m);
-/* 503 with Retry-After, so many seconds and up to as many more as `spread` says. */
-void guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread);
+/* 503 with Retry-After, so many seconds and up to as many more as `spread` says. What was sent, or 0. */
+unsigned guard_answer(const struct source *src, const struct sip_msg *m, unsigned retry_s, unsigned spread);
 void guard_tell(struct shard *s, const struct net_addr *from, const char *id, const char *text);
 bool guard_may_tell(struct shard *s, const struct net_addr *from, enum sources_tell what,
                     uint64_t *ret_since);

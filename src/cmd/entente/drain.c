@@ -330,6 +330,20 @@ static int conclude(struct drained *w, enum outcome how)
     return EXIT_DONE;
 }
 
+bool drain_began(struct invocation *v)
+{
+    struct drained w = {.v = v};
+    struct answer answer;
+    if (find_machines(&w) || replication_ask(v, &answer))
+        return false;
+    for (size_t i = 0; i < w.n; i++) {
+        const struct json_value *report = drain_machine(json_get(answer.json, "machines"), w.names[i]);
+        if (!json_get_bool(report, "draining", false))
+            return false;
+    }
+    return w.n > 0;
+}
+
 int drain_watch(struct invocation *v, const struct json_value *published)
 {
     struct drained w = {.v = v, .live = {.out = v->out}, .on_terminal = wait_on_terminal(v->out)};

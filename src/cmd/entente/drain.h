@@ -11,6 +11,8 @@
 const struct json_value *drain_machine(const struct json_value *machines, struct slice fqdn);
 /* The cells of DRAIN_HEADS. */
 void drain_cells(struct table *t, const struct json_value *report);
+/* Do the machines that the first argument names drain, whatever became of the others? */
+bool drain_began(struct invocation *v);
 /* Of the pool or machine that the first argument names: shown once; with --wait until nothing is under way.
  * published: what publishing said, for --json; may be NULL. */
 int drain_watch(struct invocation *v, const struct json_value *published);

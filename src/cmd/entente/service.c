@@ -142,8 +142,9 @@ int cmd_service_drain(struct invocation *v)
     v->out = out;
     if (text && json_parse(slice_mem(text, n), &v->arena, &published, &error) < 0)
         published = NULL;
-    if (r && text)
+    bool goes_on = r == EXIT_DONE || (r == EXIT_REFUSED && drain_began(v));
+    if (!goes_on && text)
         fwrite(text, 1, n, out);
     free(text);
-    return r ? r : drain_watch(v, published);
+    return goes_on ? drain_watch(v, published) : r;
 }
