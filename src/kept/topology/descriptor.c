@@ -23,6 +23,11 @@ static const struct property deployment_rows[] = {
     ROW(topology_deployment, dnssec_anchor, TEXT, .help = "File of trust anchors on each Edge machine."),
     ROW(topology_deployment, dns_ttl, INT, .otherwise = "300", .min = 1, .max = 604800, .unit = "seconds",
         .help = "How long others may remember the DNS records that the topology implies."),
+    ROW(topology_deployment, dns_keeps_drained, BOOL, .otherwise = "true",
+        .help = "Keeps the external addresses of Edge machines that are being drained or are disabled among "
+                "the DNS "
+                "records that the topology implies; false leaves them out where another machine of the pool "
+                "serves."),
     ROW(topology_deployment, partner_discovery, BOOL,
         .help = "Admits domains that are in no list, when their name is proven.",
         .lync = "EnablePartnerDiscovery"),

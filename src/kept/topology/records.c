@@ -121,12 +121,26 @@ static struct slice domain_at(const struct topology *t, size_t i)
 }
 
 /* --- outside --- */
+/* Does this name still lead to that machine? */
+static bool leads_to(const struct topology *t, const struct topology_edge_pool *p,
+                     const struct topology_machine *m)
+{
+    if (t->deployment.dns_keeps_drained || topology_machine_service(p, m) == TOPOLOGY_ENABLED)
+        return true;
+    for (size_t i = 0; i < p->n_machines; i++)
+        if (topology_machine_service(p, &p->machines[i]) == TOPOLOGY_ENABLED)
+            return false;
+    return true; /* none serves, and no records at all would help nobody */
+}
+
 static void add_edge_name(struct builder *b, struct slice name, const struct topology_edge_pool *p,
                           const char *use)
 {
     bool optional = b->optional;
     for (size_t i = 0; i < p->n_machines; i++) {
         const struct topology_machine *m = &p->machines[i];
+        if (!leads_to(b->t, p, m))
+            continue;
         b->optional = optional;
         add_address(b, name, m->external_address, use);
         b->optional = optional || p->managed;

@@ -223,5 +223,46 @@ TEST(sets_have_both_families)
     topology_unref(t);
 }
 
+/* A machine that is drained or stopped: its address stays, or goes as long as another serves. */
+TEST(drained_machines)
+{
+    static const char document[] =
+        "schema: 1\n"
+        "deployment: {name: c, default_domain: c.example, dns_keeps_drained: %s}\n"
+        "central: {machine: cms.c.example, internal_address: 10.0.0.5}\n"
+        "sites: [{name: hq, federation_route: edge.c.example}]\n"
+        "edge_pools:\n"
+        "- {fqdn: edge.c.example, external_fqdn: sip.c.example, next_hop: fe.c.example, federation: true,\n"
+        "   machines: [{fqdn: e1.c.example, internal_address: 10.0.0.21, external_address: 192.0.2.1, "
+        "access_edge: %s},\n"
+        "              {fqdn: e2.c.example, internal_address: 10.0.0.22, external_address: 192.0.2.2, "
+        "access_edge: %s}]}\n"
+        "front_end_pools:\n"
+        "- {fqdn: fe.c.example, site: hq, machines: [{fqdn: fe1.c.example, internal_address: 10.0.0.10}]}\n";
+    static const struct {
+        const char *keeps, *first, *second;
+        bool has_first, has_second;
+    } rows[] = {
+        {"true",  "draining", "enabled",  true,  true },
+        {"false", "enabled",  "enabled",  true,  true },
+        {"false", "draining", "enabled",  false, true },
+        {"false", "enabled",  "disabled", true,  false},
+        {"false", "draining", "disabled", true,  true },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena a = {0};
+        struct topology_records r;
+        struct slice text = arena_printf(&a, document, rows[i].keeps, rows[i].first, rows[i].second);
+        struct topology *t = parse_good(arena_cstr(&a, text));
+        topology_records(t, RECORD_BOTH, &a, &r);
+        CHECK(is_there(&r, RECORD_EXTERNAL, "sip.c.example", DNS_A, "192.0.2.1") == rows[i].has_first);
+        CHECK(is_there(&r, RECORD_EXTERNAL, "sip.c.example", DNS_A, "192.0.2.2") == rows[i].has_second);
+        CHECK_RECORD(r, INTERNAL, "e1.c.example", A, "10.0.0.21"); /* it is still dialled inside */
+        CHECK_RECORD(r, INTERNAL, "e2.c.example", A, "10.0.0.22");
+        arena_fini(&a);
+        topology_unref(t);
+    }
+}
+
 TEST_MAIN(records_of_the_example, adopted_names_lead_to_who_has_the_route, what_is_not_served_is_optional,
-          an_answer_is_compared, sets_have_both_families)
+          an_answer_is_compared, sets_have_both_families, drained_machines)

@@ -109,6 +109,7 @@ struct topology_deployment {
     bool dnssec;                       /* validate answers; rule (c) outside the domain needs it */
     struct slice dnssec_anchor;        /* file of trust anchors */
     int64_t dns_ttl;                   /* of the records that the topology implies (300) */
+    bool dns_keeps_drained;            /* addresses of Edge machines that are drained or disabled (true) */
     bool partner_discovery;            /* admit domains that are in no list, when proven */
     bool accept_server_auth_only;      /* partners' certificates without clientAuth (default true) */
     bool accept_wildcards;             /* in partners' certificates */
