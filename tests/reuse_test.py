@@ -3,6 +3,7 @@
 partner's domain, and what must prove that."""
 
 import sys
+import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
@@ -71,6 +72,38 @@ async def test_reuse():
         check_equal([await message(alice), await message(alice, OTHER), dialled()], [200, 200, first + 3], "again")
     finally:
         for agent in [alice, PARTNER.agent, OTHER.agent]:
+            await agent.stop()
+
+
+async def test_a_session_is_resumed():
+    "a partner's Edge that closed its connection is dialled again with its ticket, and only while our certificate is the same"
+    lab = WORLD.up()
+    alice = lab.contoso.user_agent(0)
+    await alice.start()
+    await PARTNER.open(lab, WORLD.ca)
+
+    async def again():
+        """A message by a new connection; was its session resumed?"""
+        before = WORLD.edge().counters()
+        for flow in list(PARTNER.agent.flows):
+            flow.close()
+        deadline = time.monotonic() + EVENT_S
+        while dialled() == before["element.connection-dialled"]:  # one that crosses the end goes another way
+            check(time.monotonic() < deadline, "a new connection")
+            check_equal(await message(alice), 200, "after the partner has closed")
+        after = WORLD.edge().counters()
+        check_equal(after["element.connection-dialled"] - before["element.connection-dialled"], 1, "dialled")
+        return after.get("element.connection-resumed", 0) - before.get("element.connection-resumed", 0)
+
+    try:
+        check_equal(await message(alice), 200, "first")
+        check_equal([await again(), await again()], [1, 1], "resumed")
+        fresh = lab.contoso.authority.issue("fresher", [EDGE_NAME])
+        change(("cert", "import", "edge-old.contoso.example", fresh.cert, fresh.key),
+               ("topology", "set", "deployment/attempt_ms", "6102"))
+        check_equal([await again(), await again()], [0, 1], "under our new certificate, and after that")
+    finally:
+        for agent in (alice, PARTNER.agent):
             await agent.stop()
 
 

@@ -186,6 +186,19 @@ void flow_accept(struct port *p, int fd, const struct net_addr *remote)
     }
 }
 
+/* A session serves the same address and name, for the same identity; our certificate and trusts are the
+ * context's. */
+static void flow_resume(struct flow *f)
+{
+    char addr[NET_ADDR_TEXT];
+    struct buf as = {0};
+    if (f->transport != SIP_TLS)
+        return;
+    buf_printf(&as, SLICE_FMT " %s %s", SLICE_ARG(net_addr_text(&f->remote, addr)), f->name, f->identity);
+    stream_resume_as(f->stream, buf_slice(&as));
+    buf_fini(&as);
+}
+
 struct flow *flow_dial(struct shard *s, enum side side, const struct target_address *to,
                        struct slice identity, destination_ticket ticket)
 {
@@ -203,6 +216,7 @@ struct flow *flow_dial(struct shard *s, enum side side, const struct target_addr
     f->stream = stream_connect(s->loop, local.sa.sa_family == to->addr.sa.sa_family ? &local : NULL,
                                &to->addr, to->transport == SIP_TLS ? es->client_tls : NULL, to->name, &limits,
                                &flow_stream_ops, f);
+    flow_resume(f);
     reading_begin(f);
     return f;
 }
@@ -216,6 +230,8 @@ static void flow_up(struct stream *st, void *arg)
     f->up = true;
     f->last_ms = f->asked_ms = loop_now(s->loop);
     sources_up(s->e->sources, &f->hold);
+    if (!f->inbound && stream_was_resumed(f->stream))
+        METRIC_COUNT("element.connection-resumed");
     account_handshake(f, true);
     const struct refusal *why = s->config->ops->flow_up ? s->config->ops->flow_up(s->config, f) : NULL;
     if (why) {

@@ -30,6 +30,7 @@ const struct metrics_counter metrics_counters[] = {
     {"element.connection-ended",       "Connections that ended by themselves."                                        },
     {"element.connection-over-limit",  "Connections closed because there were too many."                              },
     {"element.connection-refused",     "Connections closed because of who came."                                      },
+    {"element.connection-resumed",     "Dialled connections whose TLS session was resumed."                           },
     {"element.connection-retired",     "Connections given up for one to a better address."                            },
     {"element.connections-full",       "Connections refused: all that this machine may have are in use."              },
     {"element.destination-blocked",    "Times an address was put last."                                               },

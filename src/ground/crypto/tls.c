@@ -92,6 +92,14 @@ struct tls *tls_new(struct tls_ctx *ctx, struct slice server_name)
     return t;
 }
 
+void tls_resume_as(struct tls *t, struct slice as)
+{
+    if (!tls_policy_of(t->ctx->native)->kept)
+        return;
+    mem_free(t->as);
+    t->as = slice_dup(as);
+}
+
 void tls_free(struct tls *t)
 {
     if (!t)
@@ -104,6 +112,7 @@ void tls_free(struct tls *t)
     crypto_cert_unref(t->peer);
     crypto_cert_unref(t->resumed);
     mem_free(t->error);
+    mem_free(t->as);
     mem_free(t);
 }
 
@@ -183,6 +192,7 @@ enum tls_result tls_start(struct tls *t, struct buf *net)
 {
     if (t->ctx->server || t->up || t->failed)
         return t->failed ? TLS_FAILED : TLS_OK;
+    tls_kept_offer(t);
     ERR_clear_error();
     t->net = net;
     enum tls_result r = tls_handshake(t);

@@ -32,7 +32,8 @@ struct tls_config {
     size_t n_more_trusts;                    /* with `trust` TLS_MAX_TRUSTS, more are not looked at */
     bool resume; /* server that requires a certificate: TLS 1.3 sessions may be resumed. Nothing leaves this
                     process: a ticket is a random number. A session is taken only when the peer's chain is
-                    good at that moment, and not for more than a day after the full handshake. */
+                    good at that moment, and not for more than a day after the full handshake. A client: those
+                    that tls_resume_as names resume theirs, in the same way; each ticket is used once. */
     struct slice scope; /* any text: sessions are resumed only in a context with the same */
 };
 /* -ENOKEY, -EKEYREJECTED (key or certificate too weak for TLS) with crypto_error. */
@@ -58,6 +59,10 @@ struct crypto_cert *tls_native_peer_cert(void *ssl);
 int tls_native_peer_verdict(void *ssl);
 
 struct tls *tls_new(struct tls_ctx *ctx, struct slice server_name);
+/* A client whose context resumes, before tls_start: it resumes sessions that were kept under the same words,
+ * and keeps those that it is given. The words name all that a session must not cross: address, name, for
+ * whom. */
+void tls_resume_as(struct tls *t, struct slice as);
 void tls_free(struct tls *t);
 
 enum tls_result { TLS_OK, TLS_MORE, TLS_END, TLS_FAILED };

@@ -25,6 +25,7 @@ static void policy_free(void *parent, void *data, CRYPTO_EX_DATA *ad, int index,
     for (size_t i = 0; i < p->n_trusts; i++)
         crypto_trust_unref(p->trusts[i]);
     tls_resume_free(p->resume);
+    tls_kept_free(p->kept);
     mem_free(p);
 }
 
@@ -126,6 +127,8 @@ static void ctx_set_peer(SSL_CTX *c, const struct tls_config *config)
         p->trusts[p->n_trusts++] = crypto_trust_ref(config->more_trusts[i]);
     if (config->server && config->resume && config->peer == TLS_PEER_REQUIRED)
         p->resume = tls_resume_new(c);
+    if (!config->server && config->resume && config->peer == TLS_PEER_REQUIRED)
+        p->kept = tls_kept_make(c);
     if (SSL_CTX_set_ex_data(c, policy_index, p) != 1)
         crypto_abort("TLS");
     SSL_CTX_set_verify(c, mode, NULL);
@@ -139,7 +142,7 @@ static bool ctx_set_protocol(SSL_CTX *c)
     SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
-    /* unless tls_resume_new says otherwise */
+    /* unless tls_resume_new or tls_kept_make say otherwise */
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     return SSL_CTX_set_num_tickets(c, 0) == 1 && SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) == 1 &&

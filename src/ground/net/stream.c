@@ -410,6 +410,17 @@ struct stream *stream_connect(struct loop *l, const struct net_addr *local, cons
     return s;
 }
 
+void stream_resume_as(struct stream *s, struct slice as)
+{
+    if (s->tls)
+        tls_resume_as(s->tls, as);
+}
+
+bool stream_was_resumed(const struct stream *s)
+{
+    return s->tls && tls_was_resumed(s->tls);
+}
+
 struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remote, struct tls_ctx *tls,
                              const struct stream_limits *limits, const struct stream_ops *ops, void *arg)
 {

@@ -50,6 +50,8 @@ struct stream_limits {
 struct stream *stream_connect(struct loop *l, const struct net_addr *local, const struct net_addr *remote,
                               struct tls_ctx *tls, struct slice server_name,
                               const struct stream_limits *limits, const struct stream_ops *ops, void *arg);
+/* One that was just dialled: resumes TLS as tls_resume_as says. */
+void stream_resume_as(struct stream *s, struct slice as);
 /* Takes over fd (nonblocking). */
 struct stream *stream_accept(struct loop *l, int fd, const struct net_addr *remote, struct tls_ctx *tls,
                              const struct stream_limits *limits, const struct stream_ops *ops, void *arg);
@@ -85,6 +87,8 @@ bool stream_was_connected(const struct stream *s);
 /* And when (loop_now); 0: it never was. */
 uint64_t stream_connected_ms(const struct stream *s);
 const struct net_addr *stream_local(const struct stream *s);
+/* Was its TLS session resumed? */
+bool stream_was_resumed(const struct stream *s);
 /* The peer's certificate after `up`, NULL without one; lives as long as the stream. */
 const struct crypto_cert *stream_peer_cert(const struct stream *s);
 /* The verdict on its chain (tls.h); CRYPTO_VERIFY_OK after a required verification. */

@@ -124,15 +124,17 @@ static int context(struct compiling *k, const struct tls_config *tls, const char
     return 0;
 }
 
-/* A server's and a client's context of one side. Sessions are resumed on the listener that made them. */
+/* A server's and a client's context of one side. Sessions are resumed on the listener that made them, and by
+ * what we dial from the same side. */
 static int contexts(struct compiling *k, struct tls_config *tls, const struct element_listener *l,
                     struct slice address, struct tls_ctx **ret_server)
 {
     const char *what = l->side == SIDE_EXTERNAL ? "external" : "internal";
     tls->server = false;
+    tls->resume = true;
+    tls->scope = slice_str(what);
     int r = context(k, tls, what, &k->c->sides[l->side].client_tls);
     tls->server = true;
-    tls->resume = true;
     tls->scope = arena_printf(&k->c->arena, "%s " SLICE_FMT " %u", what, SLICE_ARG(address), l->port);
     return r < 0 ? r : context(k, tls, what, ret_server);
 }

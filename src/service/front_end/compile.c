@@ -156,7 +156,8 @@ static int make_tls(const struct front_end_self *self, struct tls_ctx **ret_serv
     int r = tls_ctx_new(&config, ret_server);
     config.server = false;
     config.peer = TLS_PEER_REQUIRED;
-    if (r == 0 && (r = tls_ctx_new(&config, ret_client)) < 0)
+    config.resume = true; /* Edges let their sessions be resumed */
+    if (r == 0 && (r = tls_ctx_shared(&config, ret_client)) < 0)
         tls_ctx_unref(*ret_server);
     if (r < 0)
         snprintf(error, ERROR_TEXT, "The internal certificate of " SLICE_FMT " cannot be used: %s.",
