@@ -345,7 +345,7 @@ async def test_damaged_disk():
         if text != older:
             check(edge.events("replica.damaged", since), f"no replica.damaged for {(text or 'nothing')[:60]}")
         # it runs before it is written: what is acknowledged does both
-        await in_thread(wait_until, lambda: json.loads(file.read_text())["number"] == newest, EVENT_S, "on disk")
+        await in_thread(wait_until, lambda: file.exists() and json.loads(file.read_text())["number"] == newest, EVENT_S, "on disk")
     async with Traffic() as traffic:
         await traffic.healthy()
 
