@@ -7,8 +7,8 @@
  * something else: the SRV records of the Front Ends, names of machines and pools. Machines that run entented
  * find one another by the topology and need none of the latter.
  *
- * Machines of an Edge pool that are being drained or are disabled keep their place in the pool's external name,
- * unless the deployment says otherwise and another machine serves.
+ * Machines of an Edge pool that are being drained or are disabled keep their place in the pool's external
+ * name, unless the deployment says otherwise and another machine serves.
  *
  * An external name whose pool has been adopted leads to the machines of the pool that adopted it, as soon as
  * that one has the routes or the old pool no longer serves: so a transition's end is what is expected then.
