@@ -212,6 +212,8 @@ async def test_front_end_seen_without_traffic():
     edge = lab.contoso.machines["edge-old1"]
     await until_state(edge, "fe1", True)
     await in_thread(lab.contoso.front_end.kill9)
+    await in_thread(edge.kill9)
+    await in_thread(edge.restart)  # it has never heard of anybody
     d = await until_state(edge, "fe1", False)
     check(d["side"] == "internal" and d["error"], f"{d}")
     await in_thread(lab.contoso.front_end.restart)
