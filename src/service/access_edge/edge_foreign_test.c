@@ -9,8 +9,8 @@ enum { PBX_PORT = 5070 };
 static struct organisation wingtip;
 static struct edge_machine wingtip_edge = {.fqdn = "edge1.wingtip.example"};
 static struct peer front_end; /* contoso's Front End, over TLS to its Edge */
-static struct peer pbx = {.fd = -1},
-                   other = {.fd = -1}; /* datagrams: the foreign machine, and one that is none */
+static struct peer pbx = {.fd = -1}, standby = {.fd = -1},
+                   other = {.fd = -1}; /* datagrams: foreign machines, and one that is none */
 static struct net_addr edge_at;
 
 static int udp_at(unsigned host)
@@ -35,15 +35,17 @@ TEST(starts)
         "  - fqdn: edge1.wingtip.example\n    internal_address: %s\n    external_address: %s\n"
         "foreign_pools:\n- fqdn: pbx.wingtip.example\n  site: hq\n  transport: udp\n  port: %u\n"
         "  machines:\n  - fqdn: pbx1.wingtip.example\n    internal_address: %s\n"
+        "  - fqdn: pbx2.wingtip.example\n    internal_address: %s\n    weight: 0\n"
         "partners:\n- domain: contoso.example\n  policy: allowed\n",
         ip(53), net_addr_port(&dns.at), ip(STRANGER), ip(WINGTIP_IN), ip(WINGTIP_OUT), PBX_PORT,
-        ip(WINGTIP_PBX));
+        ip(WINGTIP_PBX), ip(WINGTIP_PBX2));
     struct pki_id outer = LEAF(&public_ca, "sip.wingtip.example");
     certificate_into(wingtip.m, "edge.wingtip.example", &outer);
     pki_fini(&outer);
     wingtip_edge.id = LEAF(&wingtip.ca, wingtip_edge.fqdn);
     start_edge(&wingtip_edge, &wingtip);
     pbx.fd = udp_at(WINGTIP_PBX);
+    standby.fd = udp_at(WINGTIP_PBX2);
     other.fd = udp_at(STRANGER);
     edge_at = fixture_addr(WINGTIP_IN, PBX_PORT);
     struct net_addr from = fixture_addr(CONTOSO_FE, 0), to = fixture_addr(OLD_IN, FIXTURE_PORT);
@@ -156,6 +158,32 @@ TEST(call_to_a_foreign_next_hop)
     mem_free(routes);
 }
 
+/* What begins goes to the first machine of the pool, what belongs to a dialog to the one that has it. */
+TEST(a_dialog_stays_with_its_machine)
+{
+    struct buf b = {0};
+    text_of(&b, "INVITE", "sip:alice@contoso.example", "UDP pbx2.wingtip.example;rport", CALLEE ";tag=p2",
+            CALLER, SLICE_NONE, 11);
+    send_to_edge(&standby, &b);
+    struct peer *p = server_receive(&contoso.front_end);
+    CHECK(p && p->m.method == SIP_INVITE);
+    if (!p)
+        return;
+    char *routes = slice_dup(routes_of(p, false));
+    answer(p, 200);
+    hear_status(&standby, 200);
+    text_of(&b, "BYE", "sip:w@pbx.invalid", "TLS fe1.contoso.example", CALLER ";tag=w1", CALLEE ";tag=p2",
+            slice_str(routes), 12);
+    peer_send(&front_end, buf_slice(&b));
+    buf_fini(&b);
+    char none;
+    CHECK(datagram(&standby) && standby.m.method == SIP_BYE);
+    CHECK(recv(pbx.fd, &none, 1, MSG_DONTWAIT) < 0);
+    answer(&standby, 200);
+    hear_status(&front_end, 200);
+    mem_free(routes);
+}
+
 TEST(other_addresses_are_refused)
 {
     struct buf b = {0};
@@ -179,6 +207,7 @@ TEST(ends)
 {
     peer_fini(&front_end);
     peer_fini(&pbx);
+    peer_fini(&standby);
     peer_fini(&other);
     stop_edge(&wingtip_edge);
     pki_fini(&wingtip.ca);
@@ -188,4 +217,5 @@ TEST(ends)
     world_end();
 }
 
-TEST_MAIN(starts, call_to_a_foreign_next_hop, other_addresses_are_refused, ends)
+TEST_MAIN(starts, call_to_a_foreign_next_hop, a_dialog_stays_with_its_machine, other_addresses_are_refused,
+          ends)

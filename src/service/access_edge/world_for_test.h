@@ -24,6 +24,7 @@ enum {
     WINGTIP_OUT = 31,
     WINGTIP_IN = 32,
     WINGTIP_PBX = 33,
+    WINGTIP_PBX2 = 34,
 };
 
 struct edge_machine {
