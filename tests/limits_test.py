@@ -3,9 +3,11 @@
 the topology, the log says so once, and a partner beside them is served as ever."""
 
 import contextlib
+import os
 import select
 import socket
 import ssl
+import struct
 import sys
 import time
 from pathlib import Path
@@ -208,6 +210,50 @@ def test_total():
     central.entente("topology", "set", "limits/connections", "1000")
     WORLD.lab.contoso.publish("many connections")
     wait_until(lambda: speak(STRANGER).close() is None, EVENT_S, "room for strangers again")
+
+
+def test_coming_and_going():
+    "thousands of connections that are closed, reset or half closed before, in and after a handshake: nothing stays of them"
+    edge = WORLD.up() and WORLD.edge()
+    process = Path(f"/proc/{edge.process.pid}")
+    crowd = WORLD.lab.net.address("coming and going")
+    served()
+
+    def sockets():
+        return len(list((process / "fd").iterdir()))
+
+    def memory_kib():
+        return int((process / "status").read_text().split("VmRSS:")[1].split()[0])
+
+    def come_and_go(n):
+        for i in range(n):
+            s = connect(crowd)
+            if i % 4 == 1:
+                s.sendall(b"\x16\x03\x01")  # a record begins
+            if i % 4 == 2:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+            if i % 4 == 3:
+                s.shutdown(socket.SHUT_WR)
+                s.recv(1)
+            s.close()
+
+    before = sockets()
+    come_and_go(1000)  # what is allocated once
+    wait_until(lambda: sockets() <= before, EVENT_S, "no socket stays")
+    used = memory_kib()
+    come_and_go(20000 if os.environ.get("SOAK") else 3000)
+    wait_until(lambda: sockets() <= before, EVENT_S, "no socket stays")
+    check(memory_kib() - used < 4096, f"memory {used} KiB, then {memory_kib()} KiB")
+    half = [speak(PARTNER) for _ in range(20)]
+    for i, s in enumerate(half):
+        if i % 2:
+            s.sendall(options(PARTNER.domain)[:50 + i])
+        socket.socket.shutdown(s, socket.SHUT_WR)
+    wait_until(lambda: ended(half) == len(half), EVENT_S, "half closed within a message, without close_notify: ended")
+    for s in half:
+        s.close()
+    wait_until(lambda: sockets() <= before, EVENT_S, "no socket stays")
+    served()
 
 
 if __name__ == "__main__":
