@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 from partner import KEEP, World, check_ended, run_with
-from tap import check, check_equal
+from tap import check, check_equal, wait_until
 
 from lab.generator import Generator
 from lab.lab import Lab
@@ -100,6 +100,11 @@ def row(what):
     return line.split()
 
 
+def sees_well(fqdn):
+    """Nothing keeps the Front End from sending to it."""
+    return all(d["state"] == "good" for d in WORLD.lab.contoso.front_end.json("status")["destinations"] if d["name"] == fqdn)
+
+
 async def test_whole_pool_that_still_has_calls():
     "a pool with calls is not drained before they end; with the last of them it is"
     lab = await in_thread(WORLD.up)
@@ -145,6 +150,7 @@ async def test_nobody_takes_over():
         text = await in_thread(service, "drain", ONE, "--wait", "60")
         check("the pool's other machines go on with its dialogs" in text, text)
         check_equal((await call.bye()).status, 200, "BYE")
+        await in_thread(wait_until, lambda: sees_well(TWO), SECONDS, "the Front End sees the fellow again")
     finally:
         await in_thread(service, "start", ONE)
         for agent in (a, b):
