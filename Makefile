@@ -127,8 +127,8 @@ fuzz:
 INTEGRATION_BUT ?=
 INTEGRATION := $(filter-out $(INTEGRATION_BUT:%=tests/%_test.py),$(sort $(wildcard tests/*_test.py)))
 some = $(filter $(1:%=tests/%_test.py),$(INTEGRATION))
-INTEGRATION_ALONE := $(call some,churn demo mixed overload scanner)
-INTEGRATION_LONG := $(call some,cert failure crl drain kill paths)
+INTEGRATION_ALONE := $(call some,churn demo overload scanner)
+INTEGRATION_LONG := $(call some,mixed) $(call some,cert failure crl drain kill paths)
 INTEGRATION_BESIDE := $(INTEGRATION_LONG) $(filter-out $(INTEGRATION_LONG) $(INTEGRATION_ALONE),$(INTEGRATION))
 INTEGRATION_JOBS ?= $(shell echo $$((1 + $(JOBS))))
 INTEGRATION_LIMIT ?= 1200
