@@ -57,7 +57,8 @@ static void kept_trim(struct tls_kept *k, const char *as)
         kept_free(k, oldest);
 }
 
-/* A ticket came: takes over the reference to the session with 1. */
+/* A ticket came. What is kept is a copy: the session itself stays with its connection, which is of another
+ * thread than the one that will resume it. */
 static int kept_new(SSL *ssl, SSL_SESSION *session)
 {
     struct tls *t = tls_of(ssl);
@@ -66,8 +67,11 @@ static int kept_new(SSL *ssl, SSL_SESSION *session)
         return 0;
     struct tls_kept *k = tls_policy_of(SSL_get_SSL_CTX(ssl))->kept;
     size_t n = strlen(t->as) + 1;
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    if (!copy)
+        return 0;
     struct kept_session *e = mem_zalloc(sizeof(*e) + n);
-    e->session = session;
+    e->session = copy;
     e->peer = crypto_cert_ref(t->peer);
     e->began_ms = SSL_session_reused(ssl) ? t->began_ms : crypto_wall_ms();
     memcpy(e->as, t->as, n);
@@ -80,7 +84,7 @@ static int kept_new(SSL *ssl, SSL_SESSION *session)
     if (k->n > KEPT_MAX)
         kept_free(k, LIST_ENTRY(list_last(&k->recent), struct kept_session, recent));
     pthread_mutex_unlock(&k->lock);
-    return 1;
+    return 0; /* no reference to the session was taken over */
 }
 
 /* The one that came last: tickets of before may have been of another certificate. */
