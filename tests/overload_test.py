@@ -29,6 +29,7 @@ CULPRIT = Partner("culprit.example")
 INNOCENT = Partner("innocent.example")
 SENDERS, CONNECTIONS, MEMORY_MIB = 3, 60, 192
 GOODPUT = 0.85
+PATIENT_S = 120 if SANITIZED else 15
 WINDOW = 8  # messages that wait for their answers, of each connection, where nothing is beyond capacity
 LONG = bool(os.environ.get("SOAK"))
 ROUNDS, CAPACITY_S, FLOOD_S = (4, 5, 20) if LONG else (2, 1.5, 2.5)
@@ -263,11 +264,11 @@ async def test_ten_times_the_capacity():
     check_equal(machines[0].events("element.slow-peer", since), [], "connections that were cut")
     began = time.monotonic()
     while (await ask(agent))[1] > 0.2:
-        check(time.monotonic() - began < 10, "as before within seconds")
+        check(time.monotonic() - began < PATIENT_S, "as before within seconds")
     await agent.stop()
     began = time.monotonic()
     while not good((await asyncio.to_thread(lambda: send(2, 1, 1, cpu)()))[1]):
-        check(time.monotonic() - began < 15, "the culprit is served again")
+        check(time.monotonic() - began < PATIENT_S, "the culprit is served again")
     machines[0].wait_event("element.overload-over", EVENT_S, over)
 
 
