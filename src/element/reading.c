@@ -5,8 +5,9 @@
 #include "element/turns.h"
 
 enum {
-    READING_TURN_US = 5000,     /* of one turn of the loop; then what was gathered is sent */
-    READING_OUTSIDE_US = 1250,  /* of it for the others when the machines inside could take all of it */
+    READING_TURN_US = 2500,     /* of one turn of the loop; then what was gathered is sent. More of it under
+                                   way falls out of the caches before its answer comes */
+    READING_OUTSIDE_US = 625,   /* of it for the others when the machines inside could take all of it */
     READING_AT_ONCE = 16 << 10, /* of one connection, when others wait: a TLS record */
     READING_LOOK_MS = 1,        /* for the machines inside to make room */
     READING_STUCK_MS = 1000,
