@@ -92,7 +92,8 @@ static inline struct slice slice_trim(struct slice s)
 bool slice_same_any_case(const char *a, const char *b, size_t n);
 static inline bool slice_caseeq(struct slice a, struct slice b)
 {
-    if (a.n != b.n || a.n == 0)
+    /* what has octets has an address, but the analyser cannot know */
+    if (a.n != b.n || !a.n || !a.p || !b.p)
         return a.n == b.n;
     return (a.p[0] | 0x20) == (b.p[0] | 0x20) && slice_same_any_case(a.p, b.p, a.n); /* seldom in vain */
 }
