@@ -96,7 +96,9 @@ static void resolver_switch(struct shard *s, const struct element_config *c)
         return;
     if (s->resolver)
         resolver_retire(s);
-    s->resolver = resolver_new(s->loop, &c->resolver);
+    struct resolver_config config = c->resolver;
+    config.shared = s->e->old_answers;
+    s->resolver = resolver_new(s->loop, &config);
 }
 
 static void apply_switch(struct shard *s, struct element_config *c)

@@ -125,6 +125,7 @@ struct element *element_new(struct workers *team, const char *machine_fqdn)
     e->sources = sources_new();
     e->names = account_names_new();
     e->destinations = destinations_new();
+    e->old_answers = resolver_memory_new(ANSWERS_MAX);
     e->shards = mem_zalloc(e->n * sizeof(struct shard *));
     for (unsigned i = 0; i < e->n; i++)
         e->shards[i] = shard_new(e, i);
@@ -182,6 +183,7 @@ void element_free(struct element *e)
         loop_drain(workers_loop(e->team, i));
     sources_free(e->sources);
     destinations_free(e->destinations);
+    resolver_memory_free(e->old_answers);
     mem_free(e->shards);
     account_names_free(e->names);
     mem_free(e);

@@ -46,6 +46,7 @@ struct element {
     uint32_t machine_hash;    /* in our Via branches */
     unsigned char secret[32]; /* loop hash, stateless tags; of this process */
     struct account_names *names;
+    struct resolver_memory *old_answers; /* of all workers, for the time when no name server answers */
 };
 
 struct shard {

@@ -2,6 +2,12 @@
 
 #include "ground/base/mem.h"
 
+/* Another worker's time may be some milliseconds ahead: then none has gone by. */
+static uint64_t elapsed(uint64_t since, uint64_t now)
+{
+    return now > since ? now - since : 0;
+}
+
 void answers_init(struct answers *a, size_t max)
 {
     *a = (struct answers){.max = max};
@@ -54,18 +60,18 @@ static void used(struct answers *a, struct answer *o)
     list_push_back(&a->by_use, &o->by_use);
 }
 
-void answers_keep(struct answers *a, struct slice name, uint16_t type, struct slice packet, bool secure,
+bool answers_keep(struct answers *a, struct slice name, uint16_t type, struct slice packet, bool secure,
                   uint64_t now)
 {
     struct answer *o = find(a, name, type);
-    if (o && now - o->kept < ANSWERS_REFRESH_MS && !o->failed) {
+    if (o && elapsed(o->kept, now) < ANSWERS_REFRESH_MS && !o->failed) {
         used(a, o);
-        return;
+        return false;
     }
     if (o)
         drop(a, o);
     if (packet.n > ANSWERS_MAX_PACKET)
-        return;
+        return false;
     if (a->n == a->max)
         drop(a, LIST_ENTRY(list_first(&a->by_use), struct answer, by_use));
     o = mem_alloc(sizeof(*o) + name.n + packet.n);
@@ -75,13 +81,14 @@ void answers_keep(struct answers *a, struct slice name, uint16_t type, struct sl
     map_insert(&a->by_question, &o->by_question, question_hash(name, type));
     list_push_back(&a->by_use, &o->by_use);
     a->n++;
+    return true;
 }
 
 struct answer *answers_find(struct answers *a, struct slice name, uint16_t type, uint64_t max_age_ms,
                             uint64_t now)
 {
     struct answer *o = find(a, name, type);
-    if (!o || now - o->kept > max_age_ms)
+    if (!o || elapsed(o->kept, now) > max_age_ms)
         return NULL;
     used(a, o);
     return o;
@@ -89,5 +96,5 @@ struct answer *answers_find(struct answers *a, struct slice name, uint16_t type,
 
 bool answer_waits_in_vain(const struct answer *o, uint64_t now)
 {
-    return o->failed && now - o->failed < ANSWERS_RECHECK_MS;
+    return o->failed && elapsed(o->failed, now) < ANSWERS_RECHECK_MS;
 }

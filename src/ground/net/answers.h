@@ -37,7 +37,8 @@ struct answers {
 };
 void answers_init(struct answers *a, size_t max); /* max: at least 1 */
 void answers_fini(struct answers *a);
-void answers_keep(struct answers *a, struct slice name, uint16_t type, struct slice packet, bool secure,
+/* True: it has been copied. False: it is too long, or was copied a moment ago. */
+bool answers_keep(struct answers *a, struct slice name, uint16_t type, struct slice packet, bool secure,
                   uint64_t now);
 /* NULL: none, or it was last good more than max_age_ms ago. */
 struct answer *answers_find(struct answers *a, struct slice name, uint16_t type, uint64_t max_age_ms,

@@ -26,6 +26,8 @@ struct resolver {
     struct list queued;
     struct list detached; /* answered from memory; libunbound goes on, and what it finds is remembered */
     struct answers memory;
+    struct resolver_memory *shared; /* or NULL */
+    uint64_t source;                /* whose answers: servers, validation */
     uint64_t stale_ms;
     struct deferred begin, destroy;
     unsigned in_callback;
@@ -183,6 +185,30 @@ static struct answer *remembered(struct resolver_query *q)
                        : NULL;
 }
 
+static struct resolver_question question(const struct resolver_query *q)
+{
+    return (struct resolver_question){q->resolver->source, query_name(q), q->type};
+}
+
+static void remember(struct resolver_query *q, struct slice packet, bool secure)
+{
+    struct resolver *r = q->resolver;
+    struct resolver_question asked = question(q);
+    uint64_t now = loop_now(r->loop);
+    if (r->stale_ms && answers_keep(&r->memory, query_name(q), q->type, packet, secure, now) && r->shared)
+        resolver_memory_keep(r->shared, &asked, packet, secure, now);
+}
+
+/* When no server answers: what another worker was told is as good. */
+static struct answer *recalled(struct resolver_query *q)
+{
+    struct resolver *r = q->resolver;
+    struct resolver_question asked = question(q);
+    if (r->stale_ms && r->shared)
+        resolver_memory_recall(r->shared, &asked, r->stale_ms, loop_now(r->loop), &r->memory);
+    return remembered(q);
+}
+
 /* The old answer, out of reach of what the callback may do to the memory. */
 static void tell_old(struct resolver_query *q, const struct answer *old)
 {
@@ -232,7 +258,7 @@ static void tell_early(struct resolver_query *q, struct answer *old)
 
 static void failed(struct resolver_query *q)
 {
-    struct answer *old = remembered(q);
+    struct answer *old = recalled(q);
     if (old) {
         old->failed = loop_now(q->resolver->loop);
         tell_old(q, old);
@@ -257,9 +283,8 @@ static void answered(void *arg, int rcode, void *packet, int len, int sec, char 
         METRIC_COUNT("dns.nonexistent");
     if (sec == SEC_BOGUS)
         METRIC_COUNT("dns.bogus");
-    if (good && q->resolver->stale_ms)
-        answers_keep(&q->resolver->memory, query_name(q), q->type, bytes, sec == SEC_SECURE,
-                     loop_now(q->resolver->loop));
+    if (good)
+        remember(q, bytes, sec == SEC_SECURE);
     if (q->finished)
         detached_over(q);
     else if (good)
@@ -272,7 +297,7 @@ static void too_late(void *arg)
 {
     struct resolver_query *q = arg;
     struct resolver *r = q->resolver;
-    struct answer *old = q->outstanding ? remembered(q) : NULL;
+    struct answer *old = q->outstanding ? recalled(q) : NULL;
     if (old) {
         old->failed = loop_now(r->loop);
         tell_early(q, old);
@@ -395,6 +420,17 @@ static void destroy(void *arg)
     mem_free(r);
 }
 
+static uint64_t source_of(const struct resolver_config *config)
+{
+    uint64_t of = slice_hash(slice_str(config->trust_anchor)) * 31 + config->validate;
+    for (size_t i = 0; i < config->n_servers && i < RESOLVER_MAX_SERVERS; i++) {
+        char text[NET_ADDR_TEXT];
+        of = (of * 31 + slice_hash(net_addr_host_text(&config->servers[i], text))) * 31 +
+             net_addr_port(&config->servers[i]);
+    }
+    return of;
+}
+
 struct resolver *resolver_new(struct loop *l, const struct resolver_config *config)
 {
     struct resolver *r = MEM_NEW(struct resolver);
@@ -407,6 +443,8 @@ struct resolver *resolver_new(struct loop *l, const struct resolver_config *conf
     list_init(&r->detached);
     answers_init(&r->memory, config->records ? config->records : ANSWERS_MAX);
     r->stale_ms = config->stale_ms;
+    r->shared = config->shared;
+    r->source = source_of(config);
     deferred_init(&r->begin, begin_queued, r);
     deferred_init(&r->destroy, destroy, r);
     return r;

@@ -8,6 +8,7 @@
 
 #include "ground/loop/loop.h"
 #include "ground/net/addr.h"
+#include "ground/net/resolver_memory.h"
 
 struct resolver;
 struct resolver_query;
@@ -20,6 +21,8 @@ struct resolver_config {
     size_t records;    /* answers that are remembered, of both kinds: fresh and old; 0: as it sees fit */
     bool validate;     /* DNSSEC */
     const char *trust_anchor; /* file, or NULL */
+    struct resolver_memory
+        *shared; /* old answers of other workers as well; outlives the resolver; NULL: none */
 };
 struct resolver *resolver_new(struct loop *l, const struct resolver_config *config);
 void resolver_free(struct resolver *r); /* no callback follows */
@@ -30,7 +33,8 @@ enum resolver_status { RESOLVER_ANSWER, RESOLVER_FAILED };
 /*
  * Stale answers: a question that fails, or is not answered within RESOLVER_STALE_AFTER_MS, is given the last
  * good answer (NXDOMAIN too) if that is not older than stale_ms; the question goes on behind it, and for half
- * a minute the same one is given the old answer at once. An answer that comes replaces it, whatever it says.
+ * a minute the same one is given the old answer at once. Resolvers that share a memory give each other's. An
+ * answer that comes replaces it, whatever it says.
  *
  * packet: a DNS message, only with RESOLVER_ANSWER; valid during the call. Its rcode is in its header:
  * NOERROR or NXDOMAIN; every other one, a bogus answer and a malformed name are RESOLVER_FAILED. The callback

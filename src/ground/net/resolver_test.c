@@ -354,6 +354,41 @@ TEST(old_answer_of_a_silent_server)
     buf_fini(&r.packet);
 }
 
+/* Two workers: when the server dies, what one has asked for serves the other, and what a resolver with other
+ * servers was told does not. */
+TEST(old_answer_of_another_worker)
+{
+    struct result r = {0};
+    begin();
+    resolver_free(resolver);
+    struct resolver_config config = {
+        .servers = {*udp_addr(server.udp)}, .n_servers = 1, .stale_ms = 86400000};
+    config.shared = resolver_memory_new(ANSWERS_MAX);
+    struct resolver *other = resolver_new(loop, &config);
+    resolver = other;
+    ask_and_wait(&r, "one.contoso.example", A);
+    server.dead = true;
+    resolver = resolver_new(loop, &config);
+    r.status = RESOLVER_FAILED;
+    ask_and_wait(&r, "one.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_ANSWER);
+    CHECK(holds(&r, "\xc0\0\2\x07", 4));
+    ask(&r, "one.contoso.example", A);
+    CHECK(r.query == NULL); /* and nobody waits a second time */
+    ask_and_wait(&r, "two.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    resolver_free(resolver);
+    config.servers[1] = *udp_addr(server.udp);
+    config.n_servers = 2;
+    resolver = resolver_new(loop, &config);
+    ask_and_wait(&r, "one.contoso.example", A);
+    CHECK_INT(r.status, RESOLVER_FAILED);
+    end();
+    resolver_free(other);
+    resolver_memory_free(config.shared);
+    buf_fini(&r.packet);
+}
+
 /* The newest answers are remembered, no more than was asked for; the fresh ones too. */
 TEST(few_are_remembered)
 {
@@ -810,8 +845,8 @@ TEST(two_threads)
 }
 
 TEST_MAIN(answers, cached_inside_the_call, failure, small_ttl, silent_server, old_answer_of_a_silent_server,
-          few_are_remembered, old_answer_of_a_broken_server, no_old_answers_unless_asked_for,
-          freed_while_an_old_answer_is_given, server_comes_back, closed_port, second_server_answers,
-          malformed_names, cancelled, cancelled_inside, freed_inside, freed_inside_the_call,
-          freed_with_queries, asks_from_inside, many_at_once, validating_without_anchor, system_servers,
-          two_threads)
+          old_answer_of_another_worker, few_are_remembered, old_answer_of_a_broken_server,
+          no_old_answers_unless_asked_for, freed_while_an_old_answer_is_given, server_comes_back, closed_port,
+          second_server_answers, malformed_names, cancelled, cancelled_inside, freed_inside,
+          freed_inside_the_call, freed_with_queries, asks_from_inside, many_at_once,
+          validating_without_anchor, system_servers, two_threads)
