@@ -14,6 +14,7 @@
 
 /* ---------------------------------------------------------------- a name server */
 static int name_socket;
+static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record zone[4];
 static char zone_data[4][64];
 static size_t n_zone;
@@ -31,22 +32,32 @@ static void *serve_names(void *arg)
             return NULL;
         struct buf out = {0};
         questions++;
+        pthread_mutex_lock(&zone_lock);
         answer_question(slice_mem(in, (size_t)n), zone, n_zone, &out);
+        pthread_mutex_unlock(&zone_lock);
         sendto(name_socket, out.mem, out.end, 0, &from.sa, n_from);
         buf_fini(&out);
     }
 }
 
-/* Only while nothing is being asked. */
 __attribute__((format(printf, 3, 4))) static void add_record(const char *name, uint16_t type, const char *fmt,
                                                              ...)
 {
     va_list ap;
     va_start(ap, fmt);
+    pthread_mutex_lock(&zone_lock);
     vsnprintf(zone_data[n_zone], sizeof(zone_data[0]), fmt, ap);
     va_end(ap);
     zone[n_zone] = (struct record){name, type, zone_data[n_zone]};
     n_zone++;
+    pthread_mutex_unlock(&zone_lock);
+}
+
+static void no_records(void)
+{
+    pthread_mutex_lock(&zone_lock);
+    n_zone = 0;
+    pthread_mutex_unlock(&zone_lock);
 }
 
 static pthread_t name_thread;
@@ -116,7 +127,7 @@ static void check_comes(int listener, const char *branch)
     close(listener);
     peer_fini(&back);
     scene_end();
-    n_zone = 0;
+    no_records();
 }
 
 /* ---------------------------------------------------------------- places */
@@ -182,7 +193,7 @@ static void check_undeliverable(int64_t before)
         usleep(1000);
     CHECK_INT(metric_read(UNDELIVERABLE), before + 1);
     scene_end();
-    n_zone = 0;
+    no_records();
 }
 
 TEST(nobody_unknown_has_names_looked_up)
