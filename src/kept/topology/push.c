@@ -117,7 +117,7 @@ static int read_member(const struct member *m, const struct json_value *v, struc
 {
     if (!v)
         return m->required ? -EBADMSG : 0;
-    if (!kind_fits(m, v))
+    if (!kind_fits(m, v) || (m->required && v->kind == JSON_STRING && !v->string.n))
         return -EBADMSG;
     switch (m->type) {
     case MEMBER_STRING:

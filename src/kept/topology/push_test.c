@@ -165,4 +165,21 @@ TEST(refuses_what_is_no_push)
     arena_fini(&a);
 }
 
-TEST_MAIN(request_round_trip, answer_round_trip, keys_round_trip, bundle_round_trip, refuses_what_is_no_push)
+/* A name that must be there says something. */
+TEST(refuses_an_answer_of_nobody)
+{
+    struct arena a = {0};
+    struct push_answer w;
+    CHECK_INT(push_answer_parse(
+                  SLICE("{\"format\":1,\"fqdn\":\"m.test\",\"revision\":1,\"material\":1,\"names_ok\":true}"),
+                  &a, &w),
+              0);
+    CHECK_INT(
+        push_answer_parse(
+            SLICE("{\"format\":1,\"fqdn\":\"\",\"revision\":1,\"material\":1,\"names_ok\":true}"), &a, &w),
+        -EBADMSG);
+    arena_fini(&a);
+}
+
+TEST_MAIN(request_round_trip, answer_round_trip, keys_round_trip, bundle_round_trip, refuses_what_is_no_push,
+          refuses_an_answer_of_nobody)
